@@ -1,0 +1,20 @@
+"""Install with: pip install -e .   (constraints.txt holds the versions that are tested)"""
+
+from setuptools import find_packages, setup
+
+setup(
+    name='fcn-caffe',
+    version='0.1.0',
+    description='The original FCN nets: Caffe prototxt generated, run exactly on PyTorch, exported',
+    python_requires='>=3.11',
+    packages=find_packages(include=['netspec*', 'surgery*', 'port*']),
+    package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.data': ['*.txt', '*.json']},
+    install_requires=['numpy', 'protobuf>=5', 'pillow', 'scipy', 'torch', 'onnx', 'click', 'tqdm',
+                      'matplotlib', 'h5py', 'onnxruntime', 'safetensors'],
+    extras_require={
+        'test': ['pytest', 'hypothesis', 'opencv-python-headless<5', 'ruff', 'lmdb'],
+        'lmdb': ['lmdb'],
+        'schema': ['grpcio-tools'],
+    },
+    entry_points={'console_scripts': ['fcn = port.cli:main']},
+)
