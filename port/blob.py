@@ -1,0 +1,217 @@
+"""Blob: a named N-D array with data and diff (Caffe's Blob and SyncedMemory).
+
+`Blob` is what layers read and assign, as torch tensors. `ArrayBlob` is the same blob as pycaffe
+shows it: writable numpy arrays that travel between device and host only when touched.
+"""
+
+import weakref
+from math import prod
+
+import numpy as np
+import torch
+
+MAX_AXES = 32  # Caffe's kMaxBlobAxes
+
+
+class _Store:
+    """One array of a blob (its data or its diff): a tensor made when first read.
+
+    Two promises of pycaffe live here. A numpy array handed out stays the blob's memory: a later
+    assignment of the same shape is copied into it while someone holds it. On a GPU the array is
+    a host copy, taken when asked for and sent back when the device next reads the blob.
+    """
+
+    __slots__ = ('_tensor', '_face', '_host')
+
+    def __init__(self) -> None:
+        self._tensor: torch.Tensor | None = None
+        self._face: weakref.ref | None = None
+        self._host: torch.Tensor | None = None
+
+    def read(self, blob: 'Blob') -> torch.Tensor:
+        if self._tensor is None:
+            self._tensor = torch.zeros(blob.shape, dtype=blob.dtype, device=blob.device)
+        if self._host is not None:
+            self._tensor.copy_(self._host)
+            self._host = None
+        return self._tensor
+
+    def write(self, value: torch.Tensor) -> None:
+        self._host = None
+        face = self._face() if self._face is not None else None
+        held = self._tensor
+        if (face is not None and held is not None and held is not value
+                and held.shape == value.shape and held.device.type == 'cpu'
+                and held.data_ptr() != value.data_ptr()):
+            held.copy_(value)
+        else:
+            self._tensor = value
+
+    def reshape(self, shape: tuple[int, ...]) -> None:
+        """Keep the leading elements where they suffice, as Caffe keeps a blob's capacity."""
+        if self._tensor is None or self._tensor.shape == torch.Size(shape):
+            return
+        count, self._host = prod(shape), None
+        if count <= self._tensor.numel():
+            self._tensor = self._tensor.reshape(-1)[:count].view(shape)
+        else:
+            self._tensor = None
+
+    def array(self, blob: 'Blob') -> np.ndarray:
+        if self._host is None:
+            tensor = self.read(blob).detach()
+            if tensor.device.type != 'cpu':
+                self._host = tensor.cpu().contiguous()
+            elif not tensor.is_contiguous():
+                self._tensor = tensor.contiguous()
+        array = (self._host if self._host is not None else self._tensor.detach()).numpy()
+        self._face = weakref.ref(array)
+        return array
+
+    def forget(self) -> None:
+        self._tensor = self._host = self._face = None
+
+
+class Blob:
+    """A named array of any number of axes, with data and diff of one shape.
+
+    data, diff: torch tensors; zeros until assigned. An assignment sets the blob's shape.
+    """
+
+    __slots__ = ('name', 'shape', 'dtype', 'device', '_data', '_diff', '__weakref__')
+
+    def __init__(self, name: str = '', shape: tuple[int, ...] = (),
+                 dtype: torch.dtype = torch.float32, device: torch.device | str = 'cpu') -> None:
+        self.name, self.shape, self.dtype = name, tuple(shape), dtype
+        self.device = torch.device(device)
+        self._data, self._diff = _Store(), _Store()
+
+    def reshape(self, *shape: int) -> None:
+        """Change the shape; the leading elements stay where the count does not grow."""
+        if len(shape) == 1 and not isinstance(shape[0], int):
+            shape = tuple(shape[0])
+        shape = tuple(int(n) for n in shape)
+        if shape == self.shape:
+            return
+        if len(shape) > MAX_AXES or any(n < 0 for n in shape):
+            raise ValueError(f'blob {self.name!r}: cannot take the shape {list(shape)}; expected '
+                             f'at most {MAX_AXES} axes, each of size 0 or more')
+        self.shape = shape
+        self._data.reshape(shape)
+        self._diff.reshape(shape)
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self._data.read(self)
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self._match(value)
+        self._data.write(value)
+
+    @property
+    def diff(self) -> torch.Tensor:
+        return self._diff.read(self)
+
+    @diff.setter
+    def diff(self, value: torch.Tensor) -> None:
+        self._match(value)
+        self._diff.write(value)
+
+    def _match(self, value: torch.Tensor) -> None:
+        shape = tuple(value.shape)
+        if shape != self.shape:
+            self.reshape(*shape)
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+    def add_diff(self, gradient: torch.Tensor) -> None:
+        """Accumulate a gradient of this blob's shape, as layers do for their parameters."""
+        if self._diff._tensor is None:
+            # An expanded or foreign tensor must not become the memory that later sums go into.
+            self._diff.write(gradient.reshape(self.shape).contiguous())
+        else:
+            self.diff.add_(gradient.reshape(self.shape))
+
+    def clear_diff(self) -> None:
+        """Set the diff to zero."""
+        if self._diff._tensor is not None:
+            self.diff.zero_()
+
+    def drop_diff(self) -> None:
+        """Forget the diff: it reads as zero, and the next gradient is taken without a sum."""
+        face = self._diff._face
+        if face is not None and face() is not None:
+            self.clear_diff()
+        else:
+            self._diff.forget()
+
+    def drop_data(self) -> None:
+        """Give the memory of the data back; it reads as zero until it is assigned."""
+        self._data.forget()
+
+    def share_data(self, other: 'Blob') -> None:
+        """Use the memory of `other` (same count) for the data, under this blob's own shape."""
+        self._data._tensor = other.data.view(self.shape)
+
+    def share_diff(self, other: 'Blob') -> None:
+        """Use the memory of `other` (same count) for the diff, under this blob's own shape."""
+        self._diff._tensor = other.diff.view(self.shape)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device and number type; the contents travel along."""
+        for store in (self._data, self._diff):
+            tensor = store.read(self) if store._tensor is not None else None
+            store.forget()
+            store._tensor = None if tensor is None else tensor.to(device, dtype)
+        self.device, self.dtype = device, dtype
+
+    def face(self) -> 'ArrayBlob':
+        """Return the blob as pycaffe shows it."""
+        return ArrayBlob(self)
+
+    def __repr__(self) -> str:
+        return f'Blob({self.name!r}, {self.shape})'
+
+
+class ArrayBlob:
+    """A blob with numpy arrays: pycaffe's Blob. `data` and `diff` are writable views."""
+
+    __slots__ = ('_blob',)
+
+    def __init__(self, blob: Blob | None = None) -> None:
+        self._blob = blob if blob is not None else Blob()
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._blob._data.array(self._blob)
+
+    @property
+    def diff(self) -> np.ndarray:
+        return self._blob._diff.array(self._blob)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._blob.shape
+
+    @property
+    def count(self) -> int:
+        return self._blob.count
+
+    def _legacy(self, axis: int) -> int:
+        shape = self._blob.shape
+        if len(shape) > 4:
+            raise ValueError(f'blob {self._blob.name!r} has {len(shape)} axes; num, channels, '
+                             'height and width are for at most 4: use shape')
+        return shape[axis] if axis < len(shape) else 1
+
+    num = property(lambda self: self._legacy(0))
+    channels = property(lambda self: self._legacy(1))
+    height = property(lambda self: self._legacy(2))
+    width = property(lambda self: self._legacy(3))
+
+    def reshape(self, *shape: int) -> None:
+        """Change the shape, given as separate sizes."""
+        self._blob.reshape(*shape)

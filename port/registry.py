@@ -1,0 +1,55 @@
+"""Layer types by the name a prototxt uses (Caffe's layer factory).
+
+A file in port/layers/ that decorates a class with @layer('Type') is found by itself.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import cache
+
+from netspec.schema.messages import LayerParameter
+
+_TYPES: dict[str, type] = {}
+
+
+def layer(type_name: str) -> Callable[[type], type]:
+    """Register the decorated class under its Caffe type name; a duplicate raises ValueError."""
+    def register(cls: type) -> type:
+        if type_name in _TYPES:
+            raise ValueError(f'layer type {type_name!r} is registered twice: by '
+                             f'{_TYPES[type_name].__module__} and by {cls.__module__}')
+        _TYPES[type_name] = cls
+        cls.type = type_name
+        return cls
+    return register
+
+
+@cache
+def _load() -> None:
+    from port import layers
+    for module in pkgutil.iter_modules(layers.__path__):
+        importlib.import_module(f'{layers.__name__}.{module.name}')
+
+
+def known_types() -> list[str]:
+    """Return the registered type names, sorted."""
+    _load()
+    return sorted(_TYPES)
+
+
+def layer_class(type_name: str) -> type:
+    """Return the class of a type name; KeyError with the closest known name if there is none."""
+    _load()
+    if type_name not in _TYPES:
+        close = get_close_matches(type_name, _TYPES, 1, 0.6)
+        hint = f'; did you mean {close[0]!r}?' if close else ''
+        raise KeyError(f'unknown layer type {type_name!r}{hint} '
+                       f'(known types: {", ".join(known_types())})')
+    return _TYPES[type_name]
+
+
+def create(param: LayerParameter, phase: int):
+    """Make the layer that a LayerParameter names; KeyError if its type is unknown."""
+    return layer_class(param.type)(param, phase)
