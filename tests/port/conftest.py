@@ -1,0 +1,141 @@
+"""Fixtures for the layer tests: drive one layer by hand, and hold its backward against central
+differences in double precision (Caffe's GradientChecker).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+
+from netspec.schema.messages import TRAIN, LayerParameter
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import create
+
+SEED = 1701  # before every forward, so that a random layer draws the same numbers again
+
+
+class Driven:
+    """A layer with its blobs: setup done, `forward` and `backward` as a net would call them."""
+
+    def __init__(self, param: LayerParameter, arrays: list[np.ndarray], phase: int,
+                 dtype: torch.dtype, in_place: bool) -> None:
+        self.arrays, self.dtype = arrays, dtype
+        self.layer: Layer = create(param, phase)
+        self.layer.dtype = dtype
+        names = list(param.bottom) or [f'bottom{i}' for i in range(len(arrays))]
+        self.bottom = [Blob(n, a.shape, dtype) for n, a in zip(names, arrays, strict=True)]
+        tops = list(param.top) or ['top'] * max(1, self.layer.tops[0])
+        self.top = self.bottom[:1] if in_place else [Blob(n, (), dtype) for n in tops]
+        self.layer.check_arity(len(self.bottom), len(self.top))
+        self.fill()
+        with torch.no_grad():
+            self.layer.setup(self.bottom, self.top)
+        self.layer.param_propagate_down = [True] * len(self.layer.blobs)
+
+    def fill(self) -> None:
+        """Put the arrays into the bottoms (again: in place they are overwritten)."""
+        for blob, array in zip(self.bottom, self.arrays, strict=True):
+            blob.data = torch.tensor(array, dtype=self.dtype)
+
+    def forward(self) -> list[np.ndarray]:
+        """Fill, reshape, forward; return copies of the tops."""
+        self.fill()
+        torch.manual_seed(SEED)
+        with torch.no_grad():
+            self.layer.reshape(self.bottom, self.top)
+            self.layer.forward(self.bottom, self.top)
+        return [t.data.numpy().copy() for t in self.top]
+
+    def backward(self, diffs: list[np.ndarray], propagate: list[bool] | None = None) -> None:
+        """Put `diffs` into the tops, clear the parameters' diffs, backward."""
+        for blob, array in zip(self.top, diffs, strict=True):
+            blob.diff = torch.tensor(array, dtype=self.dtype)
+        for blob in self.layer.blobs:
+            blob.drop_diff()
+        with torch.no_grad():
+            self.layer.backward(self.top, propagate or [True] * len(self.bottom), self.bottom)
+
+
+def layer_param(text: str) -> LayerParameter:
+    """Parse the inside of a `layer { ... }`."""
+    return text_format.Parse(text, LayerParameter())
+
+
+@pytest.fixture(scope='session')
+def drive() -> Callable[..., Driven]:
+    """drive(layer_text, bottoms, phase=TRAIN, dtype=torch.float32, in_place=False) -> Driven.
+
+    layer_text: the inside of a `layer { ... }`; its `top` lines give the number of tops.
+    """
+    def make(text: str | LayerParameter, bottoms: list[np.ndarray], phase: int = TRAIN,
+             dtype: torch.dtype = torch.float32, in_place: bool = False) -> Driven:
+        param = layer_param(text) if isinstance(text, str) else text
+        return Driven(param, bottoms, phase, dtype, in_place)
+    return make
+
+
+def central(objective: Callable[[], float], array: np.ndarray, step: float) -> np.ndarray:
+    """Return (f(x + step) - f(x - step)) / 2 step for every element x of `array`."""
+    slope = np.zeros(array.shape)
+    flat, out = array.reshape(-1), slope.reshape(-1)
+    for i, held in enumerate(flat.copy()):
+        flat[i] = held + step
+        up = objective()
+        flat[i] = held - step
+        out[i] = (up - objective()) / (2 * step)
+        flat[i] = held
+    return slope
+
+
+def hold(name: str, ours: np.ndarray, slope: np.ndarray, tol: float) -> None:
+    """Fail unless a diff equals the measured slope within tol of its largest magnitude."""
+    off = np.abs(ours - slope).max(initial=0)
+    reach = max(1.0, np.abs(slope).max(initial=0))
+    assert off <= tol * reach, f'{name}: off by {off:.3g} where the slope reaches {reach:.3g}'
+
+
+@pytest.fixture(scope='session')
+def check_gradient(drive) -> Callable[..., Driven]:
+    """check_gradient(layer_text, bottoms, ...): backward equals central differences, float64.
+
+    The objective is a random weighting of the tops (only of top `top_index` where given; the
+    other tops' diffs are zero). propagate: which bottoms are asked for a diff (default: all that
+    take one). params: whether the parameters are checked, one bool or one each. Keep the bottoms
+    further than `step` from kinks. Returns the driven layer.
+    """
+    def check(text: str | LayerParameter, bottoms: list[np.ndarray], *, phase: int = TRAIN,
+              propagate: list[bool] | None = None, params: bool | list[bool] = True,
+              step: float = 1e-4, tol: float = 1e-5, top_index: int | None = None,
+              in_place: bool = False) -> Driven:
+        bottoms = [np.array(b, dtype='float64', order='C') for b in bottoms]
+        driven = drive(text, bottoms, phase, torch.float64, in_place)
+        layer = driven.layer
+        wanted = propagate or [layer.allow_force_backward(i) for i in range(len(bottoms))]
+        asked = [params] * len(layer.blobs) if isinstance(params, bool) else list(params)
+        layer.param_propagate_down = asked
+        random = np.random.RandomState(SEED)
+        weights = [random.uniform(0.5, 1.5, t.shape) * random.choice([-1, 1], t.shape)
+                   * (top_index in (None, i)) for i, t in enumerate(driven.forward())]
+        if not in_place:
+            for blob, array in zip(driven.bottom, bottoms, strict=True):
+                assert np.array_equal(blob.data.numpy(), array), f'{blob.name}: forward changed it'
+        driven.backward(weights, wanted)
+        found = [b.diff.numpy().copy() for b in driven.bottom]
+        found_params = [b.diff.numpy().copy() for b in layer.blobs]
+
+        def objective() -> float:
+            return sum(float((w * t).sum())
+                       for w, t in zip(weights, driven.forward(), strict=True))
+
+        for i, (array, want) in enumerate(zip(bottoms, wanted, strict=True)):
+            if want:
+                hold(f'bottom {i}', found[i], central(objective, array, step), tol)
+        for i, (blob, want) in enumerate(zip(layer.blobs, asked, strict=True)):
+            if want:
+                held = blob.data.numpy()
+                hold(f'param {i}', found_params[i], central(objective, held, step), tol)
+        return driven
+    return check
