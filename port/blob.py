@@ -168,12 +168,70 @@ class Blob:
             store._tensor = None if tensor is None else tensor.to(device, dtype)
         self.device, self.dtype = device, dtype
 
+    def arrays(self, which: str) -> np.ndarray:
+        """Return 'data' or 'diff' as a writable numpy array of the blob's own memory."""
+        return (self._data if which == 'data' else self._diff).array(self)
+
     def face(self) -> 'ArrayBlob':
         """Return the blob as pycaffe shows it."""
         return ArrayBlob(self)
 
     def __repr__(self) -> str:
-        return f'Blob({self.name!r}, {self.shape})'
+        return f'{type(self).__name__}({self.name!r}, {self.shape})'
+
+
+class Param(Blob):
+    """A parameter: its memory stays where it is, so that a torch module can hold it too."""
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self._data.read(self)
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        if tuple(value.shape) != self.shape:
+            self._match(value)
+        self.data.copy_(value)
+
+
+class SharedParam(Blob):
+    """A parameter of another shape over the memory of its owner (share_mode PERMISSIVE)."""
+
+    __slots__ = ('owner',)
+
+    def __init__(self, owner: Blob, name: str, shape: tuple[int, ...]) -> None:
+        super().__init__(name, shape, owner.dtype, owner.device)
+        self.owner = owner
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self.owner.data.view(self.shape)
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self.owner.data.view(self.shape).copy_(value)
+
+    @property
+    def diff(self) -> torch.Tensor:
+        return self.owner.diff.view(self.shape)
+
+    @diff.setter
+    def diff(self, value: torch.Tensor) -> None:
+        self.owner.diff.view(self.shape).copy_(value)
+
+    def add_diff(self, gradient: torch.Tensor) -> None:
+        self.owner.add_diff(gradient)
+
+    def clear_diff(self) -> None:
+        self.owner.clear_diff()
+
+    def drop_diff(self) -> None:
+        self.owner.drop_diff()
+
+    def arrays(self, which: str) -> np.ndarray:
+        return self.owner.arrays(which).reshape(self.shape)
 
 
 class ArrayBlob:
@@ -186,11 +244,11 @@ class ArrayBlob:
 
     @property
     def data(self) -> np.ndarray:
-        return self._blob._data.array(self._blob)
+        return self._blob.arrays('data')
 
     @property
     def diff(self) -> np.ndarray:
-        return self._blob._diff.array(self._blob)
+        return self._blob.arrays('diff')
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ backward reads the tops' diffs, assigns the bottoms' and adds to the parameters'
 import torch
 
 from netspec.schema.messages import FillerParameter, LayerParameter
-from port.blob import Blob
+from port.blob import Blob, Param
 from port.fillers import fill
 
 Arity = tuple[int, int | None]
@@ -94,7 +94,7 @@ class Layer:
         Without a filler it is zero. Raises ValueError when the carried shape differs.
         """
         index = len(self.blobs)
-        blob = Blob(f'{self.name}[{index}]', tuple(shape), self.dtype, self.device)
+        blob = Param(f'{self.name}[{index}]', tuple(shape), self.dtype, self.device)
         if index < len(self.param.blobs):
             blob.data = carried(self.param.blobs[index], tuple(shape), blob)
         elif filler is not None:
