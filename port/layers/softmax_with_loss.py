@@ -1,0 +1,60 @@
+"""SoftmaxWithLoss: mean of -log softmax(x)[label] (src/caffe/layers/softmax_loss_layer.cpp)."""
+
+from math import prod
+
+import torch
+
+from port.blob import Blob
+from port.layer import LossLayer
+from port.loss_norm import check_label_count, class_indices, ignored, mode_of, normalizer
+from port.registry import layer
+
+FLT_MIN = torch.finfo(torch.float32).tiny  # in double precision too, as in Caffe
+
+
+@layer('SoftmaxWithLoss')
+class SoftmaxWithLoss(LossLayer):
+    """loss = sum over valid labels of -log max(p[label], FLT_MIN), over the normalizer.
+
+    top[1], if any, is p. Backward: (p - onehot(label)) * loss_weight / normalizer, 0 if ignored.
+    Kept from forward to backward: p, one index and one mask a position.
+    """
+
+    tops = (1, 2)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.ignore, self.mode = ignored(self.param.loss_param), mode_of(self.param.loss_param)
+        self.looked = False
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        super().reshape(bottom, top)
+        shape = bottom[0].shape
+        self.classes = self.axis(self.param.softmax_param.axis, len(shape), 'softmax axis')
+        check_label_count(bottom[0], bottom[1], self.classes)
+        if len(top) > 1:
+            top[1].reshape(*shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.prob = bottom[0].data.softmax(self.classes)
+        self.index, self.valid = class_indices(bottom[1].data, bottom[0].shape, self.classes,
+                                               self.ignore, look=not self.looked)
+        self.looked = True
+        log = self.prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
+        if self.valid is not None:
+            log.masked_fill_(~self.valid, 0)
+        batch = prod(log.shape[:self.classes])
+        self.divisor = normalizer(self.mode, batch, log.numel(), self.valid)
+        top[0].data = -log.sum() / self.divisor
+        if len(top) > 1:
+            top[1].data = self.prob
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        self.refuse_label_gradient(propagate_down)
+        if not propagate_down[0]:
+            return
+        scale = top[0].diff / self.divisor
+        diff = self.prob * scale
+        diff.scatter_add_(self.classes, self.index, -scale.expand(self.index.shape))
+        if self.valid is not None:
+            diff.masked_fill_(~self.valid, 0)
+        bottom[0].diff = diff

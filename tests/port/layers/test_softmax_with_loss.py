@@ -1,0 +1,111 @@
+"""SoftmaxWithLoss against loops over positions, recorded numbers and central differences."""
+
+import numpy as np
+import pytest
+import torch
+
+FLT_MIN = np.finfo('float32').tiny
+MODES = ['', 'normalization: FULL', 'normalization: VALID', 'normalization: BATCH_SIZE',
+         'normalization: NONE', 'normalize: true', 'normalize: false',
+         'normalize: false normalization: VALID']
+
+
+def plain(x, label, axis, ignore, mode):
+    """Loss, gradient and probabilities, one position at a time."""
+    moved = np.moveaxis(x, axis, -1)
+    flat, labels = moved.reshape(-1, x.shape[axis]), label.reshape(-1)
+    probs, grads, total, valid = [], [], 0.0, 0
+    for row, want in zip(flat, labels.astype(int), strict=True):
+        p = np.exp(row - row.max())
+        p /= p.sum()
+        probs.append(p)
+        if want == ignore:
+            grads.append(0 * p)
+            continue
+        total -= np.log(max(p[want], FLT_MIN))
+        valid += 1
+        grads.append(p - np.eye(len(p))[want])
+    full, batch = len(labels), int(np.prod(x.shape[:axis]))
+    divisor = {'': valid, 'FULL': full, 'VALID': valid, 'BATCH_SIZE': batch, 'NONE': 1,
+               'true': valid, 'false': batch}[mode.split(': ')[-1]]
+    divisor = max(1, divisor)
+
+    def back(rows):
+        return np.moveaxis(np.array(rows).reshape(moved.shape), -1, axis)
+    return total / divisor, back(grads) / divisor, back(probs)
+
+
+def text(axis, ignore, mode, tops=1):
+    loss = mode + ('' if ignore is None else f' ignore_label: {ignore}')
+    return (f'name: "loss" type: "SoftmaxWithLoss" loss_param {{ {loss} }} '
+            f'softmax_param {{ axis: {axis} }}' + ' top: "t"' * tops)
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('seed', range(4))
+def test_equals_loops_over_positions(drive, mode, seed):
+    r = np.random.RandomState(seed)
+    shape = tuple(r.randint(1, 6, r.randint(2, 6)))
+    axis = r.randint(1, len(shape))
+    ignore = [None, 255, 0, -1][seed]
+    x = r.uniform(-4, 4, shape)
+    label = r.randint(0, shape[axis], shape[:axis] + shape[axis + 1:]).astype('d')
+    if ignore is not None:
+        label[r.uniform(size=label.shape) < 0.4] = ignore
+    given = axis - len(shape) if seed % 2 else axis
+    driven = drive(text(given, ignore, mode, 2), [x, label], dtype=torch.float64)
+    loss, prob = driven.forward()
+    driven.backward([np.array(0.7), prob], [True, False])
+    want_loss, want_grad, want_prob = plain(x, label, axis, ignore, mode)
+    assert loss.shape == ()
+    np.testing.assert_allclose(loss, want_loss, rtol=1e-12)
+    np.testing.assert_allclose(prob, want_prob, rtol=1e-12)
+    np.testing.assert_allclose(driven.bottom[0].diff.numpy(), 0.7 * want_grad, atol=1e-13)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_gradient(check_gradient, mode):
+    r = np.random.RandomState(1)
+    label = r.randint(0, 4, (2, 3, 2)).astype('d')
+    label[0, 0, 0] = 255
+    check_gradient(text(1, 255, mode), [r.uniform(-1, 1, (2, 4, 3, 2)), label],
+                   propagate=[True, False])
+
+
+def test_a_hopeless_score_costs_87_and_keeps_its_gradient(drive):
+    driven = drive(text(1, None, ''), [np.array([[0.0, 500.0]]), np.zeros(1)])
+    assert driven.forward()[0] == pytest.approx(87.3365, abs=1e-3)
+    driven.backward([np.array(1.0)], [True, False])
+    np.testing.assert_array_equal(driven.bottom[0].diff.numpy(), [[-1, 1]])
+
+
+def test_without_a_valid_label_loss_and_gradient_are_zero(drive):
+    driven = drive(text(1, 255, ''), [np.full((1, 3, 2, 2), np.nan), np.full((1, 2, 2), 255.0)])
+    assert driven.forward()[0] == 0
+    driven.backward([np.array(1.0)], [True, False])
+    assert not driven.bottom[0].diff.any()
+
+
+def test_backward_twice_gives_the_same(drive):
+    driven = drive(text(1, None, ''), [np.random.RandomState(0).randn(2, 3, 4), np.ones((2, 4))])
+    driven.forward()
+    driven.backward([np.array(1.0)], [True, False])
+    first = driven.bottom[0].diff.clone()
+    driven.backward([np.array(1.0)], [True, False])
+    assert torch.equal(first, driven.bottom[0].diff)
+
+
+def test_refusals(drive):
+    x = np.zeros((2, 3, 4))
+    for labels, said in [(np.full((2, 4), 3.0), 'label 3 is no class.* 0 to 2, and no ignore_lab'),
+                         (np.full((2, 4), -1.0), 'label -1 is no class'),
+                         (np.zeros((2, 5)), r"'bottom1' \[2, 5\] holds 10 labels; expected 8"),
+                         (np.zeros((3, 4)), 'same first dimension')]:
+        with pytest.raises(ValueError, match=said):
+            drive(text(1, None, ''), [x, labels]).forward()
+    driven = drive(text(1, None, ''), [x, np.zeros((2, 4))])
+    driven.forward()
+    with pytest.raises(ValueError, match='cannot backpropagate to label inputs'):
+        driven.backward([np.array(1.0)], [True, True])
+    with pytest.raises(ValueError, match='softmax axis 3 is out of range'):
+        drive(text(3, None, ''), [x, np.zeros((2, 4))]).forward()
