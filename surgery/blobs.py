@@ -1,0 +1,34 @@
+"""Two kinds of nets, one way to their arrays: a dict of lists, or an object with `.params`."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Net = Mapping[str, Sequence[Any]] | Any            # {layer: [array, …]}, or .params[layer][i].data
+
+
+def layer_names(net: Net) -> list[str]:
+    """Return the names of the layers that have parameters, in the net's order."""
+    params = getattr(net, 'params', net)
+    return [name for name in params if len(params[name])]
+
+
+def arrays(net: Net, layer: str) -> list[np.ndarray | None]:
+    """Return the layer's blobs as arrays that share the net's memory.
+
+    A blob that a file left out (shared parameters in HDF5) is None. Raises KeyError naming the
+    closest layer where the net has no such layer.
+    """
+    params = getattr(net, 'params', net)
+    if layer not in params:
+        near = difflib.get_close_matches(layer, list(params), 1)
+        hint = f'; did you mean {near[0]!r}?' if near else ''
+        raise KeyError(f'the net has no parameters for a layer {layer!r}{hint}')
+    return [None if blob is None else _array(blob, params is net) for blob in params[layer]]
+
+
+def _array(blob: Any, plain: bool) -> np.ndarray:
+    """Return one blob's values; a torch tensor on the CPU is seen through, not copied."""
+    return np.asarray(blob if plain else blob.data)

@@ -1,0 +1,24 @@
+"""A score layer of few classes into one of more, for staged training on a larger label set."""
+
+from .blobs import Net, arrays
+
+
+def expand_score(new_net: Net, new_layer: str, net: Net, layer: str) -> None:
+    """Copy an old score layer of k' classes into the first k' of a new one's k >= k' classes.
+
+    Weights are (k, C, h, w), or (k, C) for InnerProduct; biases (k,) or the old (1, 1, 1, k).
+    The further classes stay as they are. Raises ValueError, naming both layers and shapes, where
+    the new layer has fewer classes or the kernels differ; then nothing has been copied.
+    """
+    moves = []
+    old, new = arrays(net, layer), arrays(new_net, new_layer)
+    for i, (source, target) in enumerate(zip(old, new, strict=False)):
+        flat = [array.reshape(-1, 1) if i else array.reshape(array.shape[0], -1)
+                for array in (source, target)]
+        classes = len(flat[0])
+        if classes > len(flat[1]) or flat[0].shape[1] != flat[1].shape[1]:
+            raise ValueError(f'expand_score: layer {layer!r} blob {i} {source.shape} does not fit '
+                             f'into the first classes of {new_layer!r} {target.shape}')
+        moves.append((flat[1][:classes], flat[0]))
+    for target, source in moves:
+        target[...] = source
