@@ -1,4 +1,4 @@
-"""Compile caffe.proto into the descriptor set that messages.py loads: python -m netspec.schema.build
+"""Compile caffe.proto into what messages.py loads: python -m netspec.schema.build
 
 Needed only after caffe.proto was edited; takes grpcio-tools (a development dependency).
 """

@@ -7,6 +7,7 @@ that another package's caffe_pb2 in the same process does not collide with it.
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 
 _FILES = descriptor_pb2.FileDescriptorSet.FromString(
     Path(__file__).with_name('caffe.desc').read_bytes())
@@ -17,6 +18,20 @@ for _file in _FILES.file:
 DESCRIPTOR = _POOL.FindFileByName('caffe.proto')
 globals().update({name: message_factory.GetMessageClass(descriptor)
                   for name, descriptor in DESCRIPTOR.message_types_by_name.items()})
-globals().update({value.name: value.number
-                  for enum in DESCRIPTOR.enum_types_by_name.values() for value in enum.values})
-__all__ = ['DESCRIPTOR', *DESCRIPTOR.message_types_by_name, 'TRAIN', 'TEST']
+TRAIN, TEST = DESCRIPTOR.enum_types_by_name['Phase'].values_by_number
+__all__ = ['DESCRIPTOR', 'TRAIN', 'TEST', 'is_repeated', 'is_required',
+           *DESCRIPTOR.message_types_by_name]
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Tell whether a field is repeated, in the words of whichever protobuf is installed."""
+    if hasattr(field, 'is_repeated'):
+        return field.is_repeated
+    return field.label == field.LABEL_REPEATED
+
+
+def is_required(field: FieldDescriptor) -> bool:
+    """Tell whether a field is required, in the words of whichever protobuf is installed."""
+    if hasattr(field, 'is_required'):
+        return field.is_required
+    return field.label == field.LABEL_REQUIRED

@@ -1,0 +1,115 @@
+"""What is wrong with a prototxt, in words: what stands there, was expected, was meant.
+
+No reading here: each function returns the text of one error.
+"""
+
+import difflib
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from netspec.schema.lexer import Token, closest
+from netspec.schema.messages import is_required
+
+_LONGEST_LIST = 30
+_WANTED = {FieldDescriptor.CPPTYPE_INT32: 'an integer',
+           FieldDescriptor.CPPTYPE_INT64: 'an integer',
+           FieldDescriptor.CPPTYPE_UINT32: 'an integer of 0 or more',
+           FieldDescriptor.CPPTYPE_UINT64: 'an integer of 0 or more',
+           FieldDescriptor.CPPTYPE_FLOAT: 'a decimal number',
+           FieldDescriptor.CPPTYPE_DOUBLE: 'a decimal number',
+           FieldDescriptor.CPPTYPE_BOOL: 'true or false',
+           FieldDescriptor.CPPTYPE_STRING: 'a string in quotes'}
+
+
+def shown(token: Token) -> str:
+    """Show a token as an error quotes it."""
+    if token.kind == 'end':
+        return 'the file ends'
+    return token.text if token.kind == 'string' else repr(token.text)
+
+
+def one_of(known: list[str], name: str = '') -> str:
+    """List the known names; of a long list those most like `name` come, and the count."""
+    if len(known) <= _LONGEST_LIST:
+        return 'one of ' + ', '.join(known)
+    near = difflib.get_close_matches(name, known, 8, 0.0)
+    return f'one of {", ".join(near)}, ... ({len(known)} in all)'
+
+
+def _meant(guess: str) -> str:
+    return f'; did you mean {guess!r}?' if guess else ''
+
+
+def unknown_field(name: str, descriptor: Descriptor, around: list[Descriptor],
+                  opened: str) -> str:
+    """Explain a name that the message lacks: misspelt, a block too deep, or a block too high."""
+    known = [field.name for field in descriptor.fields]
+    text = f'unknown field {name!r} in {descriptor.name}; expected {one_of(known, name)}'
+    owners = [outer.name for outer in around if name in outer.fields_by_name]
+    inner = [field.name for field in descriptor.fields
+             if field.message_type and name in field.message_type.fields_by_name]
+    guess = closest(name, known)
+    if guess:
+        return text + _meant(guess)
+    if inner and len(inner) <= 4:
+        return f'{text}; it belongs inside {" or ".join(inner)} {{ }}'
+    if owners:
+        return f"{text}; {owners[-1]} has it: is a '}}' missing for {opened}?"
+    return text
+
+
+def stray(token: Token, closing: str, opened: str, descriptor: Descriptor) -> str:
+    """Explain a token where a field's name or the closing brace should stand."""
+    if token.kind == 'end':
+        return f'the file ends inside {opened}; expected {closing!r}'
+    if closing == 'end' and token.text in '}>':
+        return f'{token.text!r} closes nothing; expected a field or the end of the file'
+    where = f'or {closing!r} for {opened}' if opened else 'or the end of the file'
+    return f'{shown(token)} in {descriptor.name}; expected a field name {where}'
+
+
+def no_colon(field: FieldDescriptor, token: Token) -> str:
+    """Explain a scalar field without its colon."""
+    if token.text == '{':
+        return f"{field.name!r} is not a block; expected ':' and {wanted(field)}"
+    return f"{shown(token)} after {field.name!r}; expected ':' and {wanted(field)}"
+
+
+def no_block(field: FieldDescriptor, token: Token) -> str:
+    """Explain a message field without its block."""
+    return (f'{shown(token)} after {field.name!r}; expected a block '
+            f'{{ }} of {field.message_type.name}')
+
+
+def wanted(field: FieldDescriptor, name: str = '') -> str:
+    """Say what a scalar field's value looks like."""
+    if field.enum_type:
+        return one_of([value.name for value in field.enum_type.values], name)
+    return _WANTED[field.cpp_type]
+
+
+def mistyped(field: FieldDescriptor, sign: str, token: Token) -> str:
+    """Explain a value of the wrong type, or a name that the enum lacks."""
+    got = shown(token) if token.kind in ('end', 'string') else repr(sign + token.text)
+    text = f'{field.name!r} is {got}; expected {wanted(field, token.text)}'
+    if token.kind == 'end':
+        return text.replace(f'{field.name!r} is {got}', f'{got} after {field.name!r}')
+    if field.enum_type:
+        names = [value.name for value in field.enum_type.values]
+        return text + _meant(closest(token.text.strip('"\''), names))
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and token.kind in ('name', 'int', 'float'):
+        return f'{text}; did you mean "{sign}{token.text}"?'
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return text + _meant(closest(token.text.strip('"\''), ['true', 'false']))
+    return text
+
+
+def required(message: Message) -> str:
+    """Explain a message that lacks a required field of its own or of a message inside."""
+    name = message.DESCRIPTOR.name
+    missing = [field.name for field in message.DESCRIPTOR.fields
+               if is_required(field) and not message.HasField(field.name)]
+    if not missing:
+        missing = message.FindInitializationErrors()
+    return f'{name} lacks {" and ".join(map(repr, missing))}; expected every required field'
