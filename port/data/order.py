@@ -1,0 +1,88 @@
+"""The order in which the published data layers visit a list, and the reading ahead along it.
+
+Random order: Python's Mersenne Twister, each pick int(random() * n), as Python 2's
+randint(0, n - 1) computed it. Otherwise in order, from the end back to the start.
+"""
+
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, ...]
+
+
+def draw_seed() -> int:
+    """Draw a seed where none is given, so that even such a run can be continued."""
+    return int.from_bytes(os.urandom(4), 'big')
+
+
+def picks(count: int, seed: int | None) -> Iterator[int]:
+    """Yield the index of every pass, for ever; seed None means in order."""
+    if seed is None:
+        while True:
+            yield from range(count)
+    twister = random.Random(seed)
+    while True:
+        yield int(twister.random() * count)
+
+
+@dataclass
+class Slot:
+    """One pass to come: its index, and what a worker is loading or has loaded for it."""
+
+    index: int
+    future: Future | None = None
+    arrays: Arrays | None = None
+
+
+class ReadAhead:
+    """Walk the picks, loading up to `ahead` of them in threads before their turn.
+
+    Neither order nor numbers depend on `ahead`; with 0 everything is loaded at its turn, in
+    the caller's thread. Threads start at the first `advance`, so building a net starts none.
+    An error of a worker is raised when its image is due; asking again reads the image again.
+    """
+
+    workers = 2
+
+    def __init__(self, load: Callable[[int], Arrays], order: Iterator[int], ahead: int) -> None:
+        self.load, self.order, self.ahead = load, order, ahead
+        self.slots = deque([Slot(next(order))])
+        self.pool: ThreadPoolExecutor | None = None
+
+    @property
+    def index(self) -> int:
+        """The index of the pass that is due."""
+        return self.slots[0].index
+
+    def current(self) -> Arrays:
+        """Give the arrays of the pass that is due."""
+        slot = self.slots[0]
+        if slot.arrays is None:
+            future, slot.future = slot.future, None
+            slot.arrays = future.result() if future else self.load(slot.index)
+        return slot.arrays
+
+    def advance(self) -> None:
+        """Go on to the next pass, and order the loading of those after it."""
+        self.slots.popleft()
+        while len(self.slots) < max(1, self.ahead):
+            self.slots.append(self._ordered(next(self.order)))
+
+    def _ordered(self, index: int) -> Slot:
+        if not self.ahead:
+            return Slot(index)
+        if self.pool is None:
+            self.pool = ThreadPoolExecutor(min(self.workers, self.ahead), 'read-ahead')
+        return Slot(index, self.pool.submit(self.load, index))
+
+    def close(self) -> None:
+        """Drop what is waiting to be loaded and let the threads go."""
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+            self.pool = None

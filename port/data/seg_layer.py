@@ -1,0 +1,205 @@
+"""SegDataLayer: what the published Python data layers have in common.
+
+One (image, label) pair a pass at its own size: data 1 x C x H x W in BGR with the mean
+subtracted, labels 1 x 1 x H x W. The order is that of `order.picks`; a split whose name lacks
+'train' is read in order. `state` and `restore` let a resumed training continue that order.
+"""
+
+import ast
+import difflib
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from port.data.order import Arrays, ReadAhead, draw_seed, picks
+from port.data.readers import LabelValues, planes, read_names, read_rgb
+from port.python_layer import PythonLayer
+
+logger = logging.getLogger(__name__)
+
+OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int}
+
+
+def read_params(text: str, where: str) -> dict[str, Any]:
+    """Read a param_str, a Python dict of literals, without evaluating anything."""
+    try:
+        params = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f'{where}: param_str must be a dict of plain values such as '
+                         f"{{'split': 'train'}}, got {text!r}: {error}") from error
+    if not isinstance(params, dict):
+        raise ValueError(f'{where}: param_str must be a dict, got {type(params).__name__}: {text}')
+    return params
+
+
+class SegDataLayer(PythonLayer):
+    """Feed one dataset to a net; a subclass names its keys, files, label values and mean."""
+
+    required: dict[str, type | tuple[type, ...]] = {'split': str}
+    optional: dict[str, type | tuple[type, ...]] = {}
+    tops: tuple[str, ...] = ('data', 'label')
+    class_names: tuple[str, ...] = ()
+    mean: np.ndarray = np.zeros(3, np.float32)
+    ahead = 4  # pairs loaded before their turn; `prefetch` in param_str sets it, 0 is off
+
+    # what a dataset defines
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """Take folders, mean and label values from the checked param_str."""
+        raise NotImplementedError
+
+    def split_file(self) -> Path:
+        """Name the list of the split."""
+        raise NotImplementedError
+
+    def files(self, name: str) -> dict[str, Path]:
+        """Name the file behind each top, for one name of the list."""
+        raise NotImplementedError
+
+    def load_top(self, top: str, name: str) -> np.ndarray:
+        """Load the array of one top, channels x height x width."""
+        return self.load_image(name) if top == 'data' else self.load_label(name)
+
+    def load_image(self, name: str) -> np.ndarray:
+        """Load an image as 3 x H x W, BGR, mean subtracted."""
+        return planes(read_rgb(self.files(name)['data'])[:, :, ::-1], self.mean)
+
+    def load_label(self, name: str) -> np.ndarray:
+        """Load the labels as 1 x H x W uint8."""
+        raise NotImplementedError
+
+    # Caffe's face
+
+    def setup(self, bottom: list, top: list) -> None:
+        """Read param_str and the list, and pick the first pair."""
+        params = self._params()
+        self.split: str = params['split']
+        self.random = bool(params.get('randomize', True)) and 'train' in self.split
+        self.seed = params.get('seed')
+        self.ahead = max(0, params.get('prefetch', self.ahead))
+        self.configure(params)
+        self._check_arity(bottom, top)
+        self.indices, self.lines = self.read_list()
+        if self.random and self.seed is None:
+            self.seed = draw_seed()
+        self.start(0)
+
+    def reshape(self, bottom: list, top: list) -> None:
+        """Give the tops the shapes of the pair that is due; the leading 1 is the batch."""
+        for blob, array in zip(top, self.queue.current(), strict=True):
+            blob.reshape(1, *array.shape)
+
+    def forward(self, bottom: list, top: list) -> None:
+        """Hand over the pair that is due and go on to the next."""
+        for blob, array in zip(top, self.queue.current(), strict=True):
+            blob.data[...] = array
+        self.passes += 1
+        self.queue.advance()
+
+    def backward(self, top: list, propagate_down: list[bool], bottom: list) -> None:
+        """Do nothing: data has no gradient."""
+
+    # order
+
+    @property
+    def idx(self) -> int:
+        """The index, in the list, of the pair that is due."""
+        return self.queue.index
+
+    def start(self, passes: int) -> None:
+        """Stand where `passes` forwards after setup lead."""
+        if hasattr(self, 'queue'):
+            self.queue.close()
+        order = picks(len(self.indices), self.seed if self.random else None)
+        for _ in range(passes if self.random else passes % len(self.indices)):
+            next(order)
+        self.passes, self.queue = passes, ReadAhead(self.load, order, self.ahead)
+
+    def state(self) -> dict[str, Any]:
+        """Tell, in plain values for JSON, where in the order the layer stands."""
+        return {'split': self.split, 'count': len(self.indices), 'random': self.random,
+                'seed': self.seed, 'passes': self.passes, 'index': self.idx}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken; the list must be the same."""
+        if (state['split'], state['count']) != (self.split, len(self.indices)):
+            raise ValueError(
+                f"{self.where()}: the snapshot stands in split '{state['split']}' with "
+                f"{state['count']} names, but {self.split_file()} has {len(self.indices)}; "
+                'the order cannot be continued: restore the list or start anew')
+        self.random, self.seed = state['random'], state['seed']
+        self.start(state['passes'])
+        if self.idx != state['index']:
+            raise ValueError(f'{self.where()}: the snapshot was at index {state["index"]} after '
+                             f'{self.passes} passes, this order at {self.idx}: a damaged snapshot')
+
+    # one pair
+
+    def load(self, index: int) -> Arrays:
+        """Load the arrays of all tops for one index of the list; changes nothing in the layer."""
+        name = self.indices[index]
+        try:
+            arrays = tuple(self.load_top(top, name) for top in self.tops)
+            self._check_sizes(name, arrays)
+        except (OSError, ValueError) as error:
+            listed = f'(listed in {self.split_file()}:{self.lines[index]})'
+            kind = next(k for k in (FileNotFoundError, ValueError, OSError) if isinstance(error, k))
+            raise kind(f'{error} {listed}') from error
+        return arrays
+
+    def read_list(self) -> tuple[list[str], list[int]]:
+        """Read the names of the split and the line of each."""
+        return read_names(self.split_file())
+
+    def where(self) -> str:
+        """Name this layer in an error."""
+        return f"layer '{self.name}' ({type(self).__name__})" if self.name else type(self).__name__
+
+    def _check_sizes(self, name: str, arrays: Arrays) -> None:
+        first = arrays[0].shape[1:]
+        for top, array in zip(self.tops, arrays, strict=True):
+            if array.shape[1:] != first:
+                files = self.files(name)
+                raise ValueError(
+                    f'{files[top]} is {array.shape[2]}x{array.shape[1]} but {files[self.tops[0]]} '
+                    f'is {first[1]}x{first[0]} (width x height); the sizes must agree')
+
+    def _check_arity(self, bottom: list, top: list) -> None:
+        if len(top) != len(self.tops):
+            raise ValueError(f'{self.where()}: needs {len(self.tops)} tops '
+                             f'({", ".join(self.tops)}), got {len(top)}')
+        if bottom:
+            raise ValueError(f'{self.where()}: a data layer takes no bottom, got {len(bottom)}')
+
+    def _params(self) -> dict[str, Any]:
+        params = read_params(self.param_str, self.where())
+        known = {**self.required, **self.optional, **OPTIONS}
+        for key in [k for k in self.required if k not in params]:
+            close = difflib.get_close_matches(key, [str(k) for k in params], 1)
+            hint = f"; '{close[0]}' is no key of this layer" if close else ''
+            raise KeyError(f"{self.where()}: param_str lacks '{key}'{hint}; keys: {list(known)}")
+        for key, value in params.items():
+            if key not in known:
+                logger.warning("%s: param_str key '%s' is not used; keys: %s",
+                               self.where(), key, list(known))
+            elif not isinstance(value, known[key]):
+                raise ValueError(f"{self.where()}: param_str '{key}' is {value!r}, "
+                                 f'of type {type(value).__name__}; expected {known[key]}')
+        return params
+
+
+def read_mean(mean: Any, where: str) -> np.ndarray:
+    """Check a mean of three numbers, BGR; in double precision, as the published layers keep it."""
+    array = np.array(mean, dtype=np.float64)
+    if array.shape != (3,):
+        raise ValueError(f'{where}: mean must be 3 numbers in the order B, G, R, got {mean!r}')
+    return array
+
+
+def class_values(count: int, void: int, where: str) -> LabelValues:
+    """Accept the labels of `count` classes and void."""
+    if not 0 < count <= 255 or not 0 <= void <= 255:
+        raise ValueError(f'{where}: classes must be 1..255 and void 0..255, got {count} and {void}')
+    return LabelValues.classes(count, void)

@@ -1,0 +1,84 @@
+"""PASCAL VOC 2011/2012 and SBDD: VOCSegDataLayer and SBDDSegDataLayer (published: voc_layers).
+
+param_str: voc_dir or sbdd_dir, split, mean (B, G, R); optional seed, randomize, classes,
+prefetch. `classes` (21 where absent) fits the layers to other data in the same layout.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from port.data.readers import read_index, read_mat
+from port.data.seg_layer import SegDataLayer, class_values, read_mean
+
+VOID = 255
+MEAN = (104.00699, 116.66877, 122.67892)
+CLASSES = (
+    'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair',
+    'cow', 'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
+    'train', 'tvmonitor')
+
+
+class VOCSegDataLayer(SegDataLayer):
+    """VOC layout: JPEGImages/ID.jpg, SegmentationClass/ID.png with palette indices."""
+
+    required = {'voc_dir': str, 'split': str, 'mean': (tuple, list)}
+    optional = {'classes': int}
+    class_names = CLASSES
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """Take voc_dir, mean and the number of classes."""
+        self.voc_dir = params['voc_dir']
+        self.mean = read_mean(params['mean'], self.where())
+        self.values = class_values(params.get('classes', len(CLASSES)), VOID, self.where())
+
+    def split_file(self) -> Path:
+        """VOC's ImageSets/Segmentation/SPLIT.txt."""
+        return Path(self.voc_dir, 'ImageSets', 'Segmentation', f'{self.split}.txt')
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The photograph and its palette PNG."""
+        return {'data': Path(self.voc_dir, 'JPEGImages', f'{name}.jpg'),
+                'label': Path(self.voc_dir, 'SegmentationClass', f'{name}.png')}
+
+    def load_label(self, name: str) -> np.ndarray:
+        """Load the labels, 1 x H x W: 0..20 and 255."""
+        path = self.files(name)['label']
+        return self.values.apply(read_index(path), path)[np.newaxis]
+
+
+class SBDDSegDataLayer(SegDataLayer):
+    """SBDD layout: img/ID.jpg, cls/ID.mat with the struct GTcls."""
+
+    required = {'sbdd_dir': str, 'split': str, 'mean': (tuple, list)}
+    optional = {'classes': int}
+    class_names = CLASSES
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """Take sbdd_dir, mean and the number of classes."""
+        self.sbdd_dir = params['sbdd_dir']
+        self.mean = read_mean(params['mean'], self.where())
+        self.values = class_values(params.get('classes', len(CLASSES)), VOID, self.where())
+
+    def split_file(self) -> Path:
+        """SPLIT.txt beside the folders."""
+        return Path(self.sbdd_dir, f'{self.split}.txt')
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The photograph and its struct of annotations."""
+        return {'data': Path(self.sbdd_dir, 'img', f'{name}.jpg'),
+                'label': Path(self.sbdd_dir, 'cls', f'{name}.mat')}
+
+    def load_label(self, name: str) -> np.ndarray:
+        """Load GTcls.Segmentation, 1 x H x W."""
+        path = self.files(name)['label']
+        return self.values.apply(read_segmentation(path), path)[np.newaxis]
+
+
+def read_segmentation(path: Path) -> np.ndarray:
+    """Read the field Segmentation of the struct GTcls, H x W."""
+    struct = read_mat(path, 'GTcls')
+    if struct.dtype.names is None or 'Segmentation' not in struct.dtype.names or not struct.size:
+        raise ValueError(f'{path}: GTcls has no field Segmentation; it has {struct.dtype.names}')
+    return struct['Segmentation'].flat[0]
