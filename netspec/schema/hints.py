@@ -9,9 +9,15 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from netspec.schema.lexer import Token, closest
-from netspec.schema.messages import is_required
+from netspec.schema.messages import (
+    LayerParameter,
+    NetParameter,
+    SolverParameter,
+    is_required,
+)
 
 _LONGEST_LIST = 30
+_LONGEST_TOKEN = 60
 _WANTED = {FieldDescriptor.CPPTYPE_INT32: 'an integer',
            FieldDescriptor.CPPTYPE_INT64: 'an integer',
            FieldDescriptor.CPPTYPE_UINT32: 'an integer of 0 or more',
@@ -21,12 +27,18 @@ _WANTED = {FieldDescriptor.CPPTYPE_INT32: 'an integer',
            FieldDescriptor.CPPTYPE_BOOL: 'true or false',
            FieldDescriptor.CPPTYPE_STRING: 'a string in quotes'}
 
+_SINCE_V1 = {'blobs_lr': 'param { lr_mult: ... }', 'weight_decay': 'param { decay_mult: ... }',
+             'blob_share_mode': 'param { share_mode: ... }'}
+_FILES = {NetParameter.DESCRIPTOR: 'net', SolverParameter.DESCRIPTOR: 'solver'}
+
 
 def shown(token: Token) -> str:
     """Show a token as an error quotes it."""
     if token.kind == 'end':
         return 'the file ends'
-    return token.text if token.kind == 'string' else repr(token.text)
+    if len(token.text) > _LONGEST_TOKEN:
+        return token.text[:_LONGEST_TOKEN] + '...'
+    return token.text if token.kind in ('string', 'int', 'float') else repr(token.text)
 
 
 def one_of(known: list[str], name: str = '') -> str:
@@ -45,18 +57,33 @@ def unknown_field(name: str, descriptor: Descriptor, around: list[Descriptor],
                   opened: str) -> str:
     """Explain a name that the message lacks: misspelt, a block too deep, or a block too high."""
     known = [field.name for field in descriptor.fields]
-    text = f'unknown field {name!r} in {descriptor.name}; expected {one_of(known, name)}'
-    owners = [outer.name for outer in around if name in outer.fields_by_name]
-    inner = [field.name for field in descriptor.fields
-             if field.message_type and name in field.message_type.fields_by_name]
-    guess = closest(name, known)
-    if guess:
-        return text + _meant(guess)
-    if inner and len(inner) <= 4:
-        return f'{text}; it belongs inside {" or ".join(inner)} {{ }}'
-    if owners:
-        return f"{text}; {owners[-1]} has it: is a '}}' missing for {opened}?"
-    return text
+    return (f'unknown field {name!r} in {descriptor.name}; expected {one_of(known, name)}'
+            + (_elsewhere(name, descriptor, around, opened) or _meant(closest(name, known))
+               or _deeper(name, descriptor)))
+
+
+def _elsewhere(name: str, descriptor: Descriptor, around: list[Descriptor], opened: str) -> str:
+    """Explain a name that an enclosing block has, that another file has, or that V1 nets had."""
+    for outer in reversed(around):
+        if name in outer.fields_by_name:
+            return f"; {outer.name} has it: is a '}}' missing for {opened}?"
+    if descriptor is LayerParameter.DESCRIPTOR and name in _SINCE_V1:
+        return f'; old nets with `layers` have it, with `layer` write {_SINCE_V1[name]}'
+    for other, file in _FILES.items():
+        if not around and not opened and name in other.fields_by_name:
+            return f'; {other.name} has it: is this the file of a {file}?'
+    return ''
+
+
+def _deeper(name: str, descriptor: Descriptor) -> str:
+    """Explain a name, or nearly so, that belongs one block deeper."""
+    inner = {field.name: list(field.message_type.fields_by_name)
+             for field in descriptor.fields if field.message_type}
+    meant = closest(name, [known for names in inner.values() for known in names])
+    blocks = [block for block, names in inner.items() if meant in names]
+    if not meant or len(blocks) > 4:
+        return ''
+    return f'; did you mean {meant!r} inside {" or ".join(blocks)} {{ }}?'
 
 
 def stray(token: Token, closing: str, opened: str, descriptor: Descriptor) -> str:
@@ -91,13 +118,15 @@ def wanted(field: FieldDescriptor, name: str = '') -> str:
 
 def mistyped(field: FieldDescriptor, sign: str, token: Token) -> str:
     """Explain a value of the wrong type, or a name that the enum lacks."""
-    got = shown(token) if token.kind in ('end', 'string') else repr(sign + token.text)
+    got = sign + shown(token)
     text = f'{field.name!r} is {got}; expected {wanted(field, token.text)}'
     if token.kind == 'end':
         return text.replace(f'{field.name!r} is {got}', f'{got} after {field.name!r}')
     if field.enum_type:
         names = [value.name for value in field.enum_type.values]
         return text + _meant(closest(token.text.strip('"\''), names))
+    if token.text == '[':
+        return f'{field.name!r} is not repeated; expected {wanted(field)}, without brackets'
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and token.kind in ('name', 'int', 'float'):
         return f'{text}; did you mean "{sign}{token.text}"?'
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
@@ -112,4 +141,4 @@ def required(message: Message) -> str:
                if is_required(field) and not message.HasField(field.name)]
     if not missing:
         missing = message.FindInitializationErrors()
-    return f'{name} lacks {" and ".join(map(repr, missing))}; expected every required field'
+    return f'{name} lacks {" and ".join(map(repr, missing))}; expected all required fields'

@@ -80,7 +80,7 @@ def _why(text: str, token: Token) -> str:
                 f'expected a closing {token.text}')
     if token.kind == 'wrong':
         return f'unexpected character {token.text!r}; expected a field name, a value or a brace'
-    word = re.compile(r'[\w.]*').match(text, token.at).group()
+    word = re.compile(r'[\w.]([\w.]|(?<=[eE])[+-])*').match(text, token.at).group()
     return f'{word!r} is not a number; expected digits, or quotes around a string'
 
 

@@ -18,7 +18,8 @@ for _file in _FILES.file:
 DESCRIPTOR = _POOL.FindFileByName('caffe.proto')
 globals().update({name: message_factory.GetMessageClass(descriptor)
                   for name, descriptor in DESCRIPTOR.message_types_by_name.items()})
-TRAIN, TEST = DESCRIPTOR.enum_types_by_name['Phase'].values_by_number
+TRAIN, TEST = (DESCRIPTOR.enum_types_by_name['Phase'].values_by_name[name].number
+               for name in ('TRAIN', 'TEST'))
 __all__ = ['DESCRIPTOR', 'TRAIN', 'TEST', 'is_repeated', 'is_required',
            *DESCRIPTOR.message_types_by_name]
 

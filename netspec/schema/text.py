@@ -64,6 +64,7 @@ class _Parser:
 
     def fill(self, message: Message) -> None:
         """Read the whole text into `message`."""
+        self.root = message.DESCRIPTOR
         self.block(message, 'end')
         if not message.IsInitialized():
             self.fail(self.tokens[-1], hints.required(message))
@@ -111,7 +112,7 @@ class _Parser:
         """Read what follows a field's name into the message."""
         name = token.text
         if name not in plan:
-            around = [descriptor for _, descriptor in self.blocks[:-1]]
+            around = [self.root, *(inner for _, inner in self.blocks[:-1])] if self.blocks else []
             self.fail(token, hints.unknown_field(name, message.DESCRIPTOR, around, self.opened()))
         field, repeated, reader = plan[name]
         if not self.blocks:
@@ -273,9 +274,10 @@ _READERS = {**dict.fromkeys(_RANGES, _Parser.integer),
 
 def read_text(path: str | Path) -> str:
     """Return a prototxt file's text; raises FileNotFoundError, PrototxtError on a binary file."""
-    raw = existing(path, 'prototxt').read_bytes()
-    kind = foreign(raw[:4096]) or not is_text(raw[:4096]) and 'a binary file'
-    if kind:
-        raise PrototxtError(f'this is {kind}, not a prototxt; expected the net or solver as text',
-                            str(path), 1, 1)
-    return raw.decode('utf-8', 'surrogateescape')
+    with existing(path, 'prototxt').open('rb') as file:
+        head = file.read(4096)
+        kind = foreign(head) or not is_text(head) and 'a binary file (a .caffemodel?)'
+        if kind:
+            raise PrototxtError(f'this is {kind}, not a prototxt; expected the net or solver as '
+                                'text', str(path), 1, 1)
+        return (head + file.read()).decode('utf-8', 'surrogateescape')
