@@ -1,0 +1,72 @@
+"""The blocks that FCN's nets are made of (the published net.py; paper sections 3 and 4)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.coord_map import crop
+from netspec.spec import NetSpec, Top
+from netspec.spec import layers as L
+from netspec.spec import params as P
+
+# The bias learns twice as fast as the weights and does not decay.
+WEIGHT_AND_BIAS = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
+FIXED = [dict(lr_mult=0)]
+
+
+def conv_relu(bottom: Top, nout: int, ks: int = 3, stride: int = 1, pad: int = 1,
+              **params: Any) -> tuple[Top, Top]:
+    """Return a convolution and the ReLU that works in its place."""
+    conv = L.Convolution(bottom, num_output=nout, kernel_size=ks, stride=stride, pad=pad, **params)
+    return conv, L.ReLU(conv, in_place=True)
+
+
+def max_pool(bottom: Top, ks: int = 2, stride: int = 2) -> Top:
+    """Return the largest of each ks x ks window."""
+    return L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=ks, stride=stride)
+
+
+def score(bottom: Top, classes: int) -> Top:
+    """Return the 1 x 1 convolution to class scores; without a filler it starts at zero."""
+    return L.Convolution(bottom, num_output=classes, kernel_size=1, pad=0, param=WEIGHT_AND_BIAS)
+
+
+def upscore(bottom: Top, classes: int, factor: int, ks: int | None = None) -> Top:
+    """Return scores `factor` times as fine; surgery.interp writes the fixed bilinear kernel.
+
+    No `bilinear` filler: without group it would also fill the kernels between different classes.
+    """
+    return L.Deconvolution(bottom, param=FIXED, convolution_param=dict(
+        num_output=classes, kernel_size=ks or 2 * factor, stride=factor, bias_term=False))
+
+
+def fuse(up: Top, skip: Top) -> tuple[Top, Top]:
+    """Return `skip` cropped to `up`, and the sum of both (paper section 4.2)."""
+    cropped = crop(skip, up)
+    return cropped, L.Eltwise(up, cropped, operation=P.Eltwise.SUM)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a trunk is written: how wide, filled by what, with Dropout or (to deploy) without."""
+
+    width: float = 1.0
+    filler: str | None = None
+    dropout: bool = True
+
+    def channels(self, published: int, multiple: int = 1) -> int:
+        """Return width * published, rounded to a multiple (of the group that will divide it)."""
+        return max(multiple, int(published * self.width / multiple + 0.5) * multiple)
+
+    def fill(self) -> dict[str, Any]:
+        """Return the keywords of a convolution that starts from our filler."""
+        return {} if self.filler is None else dict(weight_filler=dict(type=self.filler))
+
+    def drop(self, n: NetSpec, name: str, top: Top) -> Top:
+        """Add the in-place Dropout of half the values, and return the top to go on from."""
+        if not self.dropout:
+            return top
+        n[name] = L.Dropout(top, dropout_ratio=0.5, in_place=True)
+        return n[name]
+
+
+PUBLISHED = Style()

@@ -1,0 +1,72 @@
+"""Rows into files: prototxt/<net>/{train,val,deploy}.prototxt, solvers/<net>/solver.prototxt."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from netspec.fcn import fcn
+from netspec.schema import print_net, print_solver, write_atomic
+from netspec.solver import solver
+from netspec.variants import VARIANTS, Variant, find_variant
+
+
+def published_dirs(variant: str | Variant, root: str | Path = '.') -> tuple[Path, Path]:
+    """Return where the project keeps a row's nets and its solver."""
+    name = find_variant(variant).name
+    return Path(root, 'prototxt', name), Path(root, 'solvers', name)
+
+
+def contents(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
+             solver_options: Mapping[str, Any] | None = None,
+             **net_options: Any) -> dict[Path, str]:
+    """Return the text of every file of a row: its two data nets, deploy net and solver.
+
+    `net_options` are fcn's (width, classes, data_root, …), `solver_options` solver's. Without a
+    `solver_dir` all four lie in one folder, where Caffe and ours run them.
+    """
+    row = find_variant(variant)
+    names = [split.file for split in row.splits] + ['deploy']
+    nets = {Path(net_dir, f'{name}.prototxt'): print_net(fcn(row, name, **net_options))
+            for name in names}
+    solver_file = Path(net_dir if solver_dir is None else solver_dir, 'solver.prototxt')
+    return nets | {solver_file: print_solver(solver(row, **(solver_options or {})))}
+
+
+def write_variant(variant: str | Variant, net_dir: str | Path,
+                  solver_dir: str | Path | None = None,
+                  solver_options: Mapping[str, Any] | None = None,
+                  **net_options: Any) -> list[Path]:
+    """Write every file of a row and return their paths; nothing is written on an error."""
+    files = contents(variant, net_dir, solver_dir, solver_options, **net_options)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, [text.encode()])
+    return list(files)
+
+
+def check(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
+          solver_options: Mapping[str, Any] | None = None, **net_options: Any) -> list[Path]:
+    """Return the files of a row that are missing or differ from what would be written."""
+    files = contents(variant, net_dir, solver_dir, solver_options, **net_options)
+    return [path for path, text in files.items()
+            if not path.is_file() or path.read_bytes() != text.encode()]
+
+
+def write_all(root: str | Path = '.') -> list[Path]:
+    """Write the committed files of every row below `root`."""
+    return [path for name in VARIANTS
+            for path in write_variant(name, *published_dirs(name, root))]
+
+
+def check_all(root: str | Path = '.') -> list[Path]:
+    """Return the committed files that have drifted from the rows, and those no row writes."""
+    drifted = [path for name in VARIANTS for path in check(name, *published_dirs(name, root))]
+    return drifted + list(_strays(Path(root)))
+
+
+def _strays(root: Path) -> Iterator[Path]:
+    """Yield the prototxt files in the rows' folders that no row writes."""
+    for name, row in VARIANTS.items():
+        net_dir, _ = published_dirs(name, root)
+        known = {f'{split.file}.prototxt' for split in row.splits} | {'deploy.prototxt'}
+        yield from (path for path in sorted(net_dir.glob('*.prototxt')) if path.name not in known)

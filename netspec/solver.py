@@ -1,0 +1,35 @@
+"""Each row's SolverParameter, as the published solver.prototxt states it (paper section 4.3)."""
+
+from pathlib import PurePath
+from typing import Any
+
+from google.protobuf.message import Message
+
+from netspec.schema import messages
+from netspec.spec import assign_proto
+from netspec.variants import Variant, find_variant
+
+# The driver scores between blocks of steps; the solver makes its test net, but never runs it.
+COMMON = dict(test_interval=999999999, test_initialization=False, display=20, average_loss=20,
+              lr_policy='fixed', weight_decay=0.0005)
+
+
+def solver(variant: str | Variant, net_dir: str | PurePath = '', **overrides: Any) -> Message:
+    """Return the solver of a row; `overrides` are its fields: base_lr, max_iter, snapshot …
+
+    The nets are named by file (below `net_dir`), as the drivers run in the nets' folder. An
+    override of None leaves the field out.
+    """
+    row = find_variant(variant)
+    files = [str(PurePath(net_dir) / f'{split.file}.prototxt') for split in row.splits]
+    schedule = row.schedule
+    values = dict(
+        COMMON, train_net=files[0], test_net=files[1], test_iter=schedule.test_iter,
+        base_lr=schedule.base_lr, max_iter=schedule.max_iter, momentum=schedule.momentum,
+        iter_size=schedule.iter_size, snapshot=schedule.snapshot,
+        snapshot_prefix=None if schedule.snapshot is None else 'snapshot/train')
+    message = messages.SolverParameter()
+    for name, value in (values | overrides).items():
+        if value is not None:
+            assign_proto(message, name, value)
+    return message
