@@ -3,13 +3,14 @@ differences in double precision (Caffe's GradientChecker).
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from google.protobuf import text_format
 
-from netspec.schema.messages import TRAIN, LayerParameter
+from netspec.schema.messages import TRAIN, LayerParameter, NetParameter
 from port.blob import Blob
 from port.layer import Layer
 from port.registry import create
@@ -137,5 +138,41 @@ def check_gradient(drive) -> Callable[..., Driven]:
             if want:
                 held = blob.data.numpy()
                 hold(f'param {i}', found_params[i], central(objective, held, step), tol)
+        return driven
+    return check
+
+
+RECORDED_TOL = 2e-4  # of the reference's largest magnitude: float32 sums in another order
+
+
+@pytest.fixture(scope='session')
+def recorded(drive, golden: Path) -> Callable[[str], Driven]:
+    """recorded(name): hold a net of Input layers and one other against numbers Caffe recorded.
+
+    name: of a case in tests/golden/layers. Compares outputs, diffs and params' diffs.
+    """
+    def close(key: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+        assert ours.shape == theirs.shape, f'{key}: shape {ours.shape}, Caffe {theirs.shape}'
+        off, reach = np.abs(ours - theirs).max(initial=0), np.abs(theirs).max(initial=1e-6)
+        assert off <= RECORDED_TOL * reach, f'{key}: off by {off:.3g} of {reach:.3g}'
+
+    def check(name: str) -> Driven:
+        text = (golden / 'layers' / f'{name}.prototxt').read_text()
+        net = text_format.Parse(text, NetParameter())
+        (param,) = (p for p in net.layer if p.type != 'Input')
+        with np.load(golden / 'layers' / f'{name}.npz') as arrays:
+            case = dict(arrays)
+        driven = drive(param, [case[f'in:{b}'] for b in param.bottom], net.state.phase)
+        for i, blob in enumerate(driven.layer.blobs):
+            blob.data = torch.tensor(case[f'param:{param.name}:{i}'])
+        for top, found in zip(param.top, driven.forward(), strict=True):
+            close(f'out:{top}', found, case[f'out:{top}'])
+        if any(k.startswith('topdiff:') for k in case):
+            driven.backward([case.get(f'topdiff:{t}', np.zeros_like(case[f'out:{t}']))
+                             for t in param.top], [f'diff:{b}' in case for b in param.bottom])
+        found = {f'diff:{b.name}': b for b in driven.bottom}
+        found |= {f'pdiff:{param.name}:{i}': b for i, b in enumerate(driven.layer.blobs)}
+        for key in found.keys() & case.keys():
+            close(key, found[key].diff.numpy(), case[key])
         return driven
     return check
