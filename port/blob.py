@@ -21,23 +21,31 @@ class _Store:
     a host copy, taken when asked for and sent back when the device next reads the blob.
     """
 
-    __slots__ = ('_tensor', '_face', '_host')
+    __slots__ = ('_tensor', '_face', '_host', '_origin')
 
     def __init__(self) -> None:
         self._tensor: torch.Tensor | None = None
         self._face: weakref.ref | None = None
         self._host: torch.Tensor | None = None
+        self._origin: torch.Tensor | None = None     # copied only when somebody reads
 
     def read(self, blob: 'Blob') -> torch.Tensor:
         if self._tensor is None:
-            self._tensor = torch.zeros(blob.shape, dtype=blob.dtype, device=blob.device)
+            self._tensor = (torch.zeros(blob.shape, dtype=blob.dtype, device=blob.device)
+                            if self._origin is None else self._origin.clone())
+            self._origin = None
         if self._host is not None:
             self._tensor.copy_(self._host)
             self._host = None
         return self._tensor
 
+    @property
+    def held(self) -> bool:
+        """Whether someone still holds a numpy array of this memory."""
+        return self._face is not None and self._face() is not None
+
     def write(self, value: torch.Tensor) -> None:
-        self._host = None
+        self._host = self._origin = None
         face = self._face() if self._face is not None else None
         held = self._tensor
         if (face is not None and held is not None and held is not value
@@ -49,6 +57,7 @@ class _Store:
 
     def reshape(self, shape: tuple[int, ...]) -> None:
         """Keep the leading elements where they suffice, as Caffe keeps a blob's capacity."""
+        self._origin = None
         if self._tensor is None or self._tensor.shape == torch.Size(shape):
             return
         count, self._host = prod(shape), None
@@ -69,7 +78,7 @@ class _Store:
         return array
 
     def forget(self) -> None:
-        self._tensor = self._host = self._face = None
+        self._tensor = self._host = self._face = self._origin = None
 
 
 class Blob:
@@ -129,7 +138,7 @@ class Blob:
 
     def add_diff(self, gradient: torch.Tensor) -> None:
         """Accumulate a gradient of this blob's shape, as layers do for their parameters."""
-        if self._diff._tensor is None:
+        if self._diff._tensor is None and self._diff._origin is None:
             # An expanded or foreign tensor must not become the memory that later sums go into.
             self._diff.write(gradient.reshape(self.shape).contiguous())
         else:
@@ -137,16 +146,27 @@ class Blob:
 
     def clear_diff(self) -> None:
         """Set the diff to zero."""
+        self._diff._origin = None
         if self._diff._tensor is not None:
             self.diff.zero_()
 
     def drop_diff(self) -> None:
         """Forget the diff: it reads as zero, and the next gradient is taken without a sum."""
-        face = self._diff._face
-        if face is not None and face() is not None:
+        if self._diff.held:
             self.clear_diff()
         else:
             self._diff.forget()
+
+    def diff_from(self, origin: torch.Tensor) -> None:
+        """Let the diff read as a tensor that stays unchanged until the diff is next dropped.
+
+        The copy is made only when somebody looks.
+        """
+        if self._diff.held:
+            self.diff = origin
+        else:
+            self._diff.forget()
+            self._diff._origin = origin
 
     def drop_data(self) -> None:
         """Give the memory of the data back; it reads as zero until it is assigned."""
@@ -159,6 +179,11 @@ class Blob:
     def share_diff(self, other: 'Blob') -> None:
         """Use the memory of `other` (same count) for the diff, under this blob's own shape."""
         self._diff._tensor = other.diff.view(self.shape)
+
+    def share_store(self, other: 'Blob') -> None:
+        """Have the data in common with a blob of the same shape, whatever happens to either."""
+        other.data  # noqa: B018  (make sure that there is memory to share)
+        self._data = other._data
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move to a device and number type; the contents travel along."""

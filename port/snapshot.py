@@ -1,0 +1,115 @@
+"""Solver states on disk: .solverstate and .solverstate.h5 (SGDSolver::SnapshotSolverState).
+
+Ours carry one thing more, which Caffe passes over: the random number generator and the place of
+every data layer, so that a resumed training goes on bit for bit.
+"""
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from netspec.schema import (
+    array_blob,
+    blob_array,
+    read_solverstate,
+    write_atomic,
+    write_solverstate,
+)
+from netspec.schema.messages import SolverState
+
+
+@dataclass
+class State:
+    """What a solver needs to go on: iteration, weights file, histories, and our extras."""
+
+    iteration: int
+    learned_net: str
+    current_step: int
+    history: list[np.ndarray]
+    extra: dict
+
+
+def extras(net) -> dict:
+    """Return the random number state and the data layers' positions, JSON-able."""
+    layers = {node.name: node.layer.state() for node in net.nodes
+              if hasattr(node.layer, 'state') and node.layer.state() is not None}
+    rng = base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode()
+    cuda = (base64.b64encode(torch.cuda.get_rng_state(net.device).numpy().tobytes()).decode()
+            if net.device.type == 'cuda' else '')
+    return {'rng': rng, 'cuda_rng': cuda, 'layers': layers}
+
+
+def restore_extras(net, extra: dict) -> None:
+    """Put random number state and data positions back where a snapshot carries them."""
+    def state(key: str) -> torch.Tensor:
+        return torch.frombuffer(bytearray(base64.b64decode(extra[key])), dtype=torch.uint8)
+    if extra.get('rng'):
+        torch.set_rng_state(state('rng'))
+    if extra.get('cuda_rng') and net.device.type == 'cuda':
+        torch.cuda.set_rng_state(state('cuda_rng'), net.device)
+    for node in net.nodes:
+        if node.name in extra.get('layers', {}):
+            node.layer.restore(extra['layers'][node.name])
+
+
+def write_state(path: str | PathLike, state: State) -> None:
+    """Write a solver state, HDF5 where the name ends in .h5; whole or not at all."""
+    if str(path).endswith('.h5'):
+        _write_hdf5(path, state)
+        return
+    message = SolverState(iter=state.iteration, learned_net=state.learned_net,
+                          current_step=state.current_step,
+                          fcn_state=json.dumps(state.extra).encode())
+    message.history.extend(array_blob(h) for h in state.history)
+    write_solverstate(path, message)
+
+
+def _write_hdf5(path: str | PathLike, state: State) -> None:
+    import h5py
+    memory = io.BytesIO()
+    with h5py.File(memory, 'w') as file:
+        file['iter'] = np.array([state.iteration], 'i4')
+        file['learned_net'] = np.bytes_(state.learned_net)
+        file['current_step'] = np.array([state.current_step], 'i4')
+        for i, history in enumerate(state.history):
+            file[f'history/{i}'] = history
+        file['fcn_state'] = np.bytes_(json.dumps(state.extra))
+    write_atomic(path, [memory.getbuffer()])
+
+
+def read_state(path: str | PathLike) -> State:
+    """Read a solver state of Caffe or ours; FileNotFoundError, ValueError for a foreign file."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such solver state')
+    if str(path).endswith('.h5'):
+        return _read_hdf5(path)
+    message = read_solverstate(path)
+    extra = json.loads(message.fcn_state) if message.HasField('fcn_state') else {}
+    return State(message.iter, message.learned_net, message.current_step,
+                 [blob_array(h) for h in message.history], extra)
+
+
+def _read_hdf5(path: str | PathLike) -> State:
+    import h5py
+    try:
+        with h5py.File(path, 'r') as file:
+            net = file['learned_net'][()] if 'learned_net' in file else b''
+            count = len(file['history'])
+            extra = _text(file['fcn_state'][()]) if 'fcn_state' in file else '{}'
+            return State(int(np.ravel(file['iter'][()])[0]), _text(net),
+                         int(np.ravel(file['current_step'][()])[0]),
+                         [file[f'history/{i}'][()] for i in range(count)],
+                         json.loads(extra))
+    except (OSError, KeyError) as error:
+        raise ValueError(f'{path}: not a solver state in HDF5 ({error})') from None
+
+
+def _text(value) -> str:
+    value = value if isinstance(value, (bytes, str)) else np.ravel(value)[0]
+    return (value.decode() if isinstance(value, bytes) else str(value)).rstrip('\0')

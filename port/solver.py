@@ -1,0 +1,374 @@
+"""Solver: train a net as Caffe does (src/caffe/solver.cpp and src/caffe/solvers/).
+
+One step: clear the diffs, iter_size times forward and backward, clip, divide by iter_size, add
+the weight decay, turn the gradients into updates, subtract. The log lines are Caffe's own.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from netspec.schema import complete_snapshot_prefix, read_solver, upgrade_solver
+from netspec.schema.messages import TEST, TRAIN, NetParameter, NetState, SolverParameter
+from port import debug, updates
+from port.lr_policy import learning_rate, next_step
+from port.net import Net, load_net
+from port.snapshot import State, extras, read_state, restore_extras, write_state
+
+log = logging.getLogger('port.solver')
+SNAPSHOT, STOP = 'snapshot', 'stop'
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss left the numbers: training stopped; the last snapshot stays."""
+
+
+class Solver:
+    """A solver and its nets.
+
+    source: solver prototxt path or SolverParameter. Net files are looked for in the current
+    folder first, as Caffe does, then beside the solver file. device: torch device. finite: stop
+    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name: a solver type in
+    place of the file's.
+
+    net: the training net. test_nets. iteration: updates made so far. history: one tensor (two
+    for AdaDelta and Adam, the second half after the first) a learnable parameter.
+    """
+
+    def __init__(self, source: SolverParameter | str | PathLike,
+                 device: torch.device | str = 'cpu', finite: bool = False,
+                 type_name: str = '') -> None:
+        if isinstance(source, SolverParameter):
+            self.param, self.folder = SolverParameter(), Path()
+            self.param.CopyFrom(source)
+            upgrade_solver(self.param)
+        else:
+            self.param, self.folder = read_solver(source), Path(source).parent
+            complete_snapshot_prefix(self.param, source)
+        self.param.type = type_name or self.param.type
+        self.device, self.finite = torch.device(device), finite
+        self.iteration = self.current_step = 0
+        self.update, self.per_param = self._checked()
+        if self.param.random_seed >= 0:
+            torch.manual_seed(self.param.random_seed)
+        self.net = self._train_net()
+        self.test_nets = self._test_nets()
+        self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
+                        for row in self.net.learnable]
+        self.action: Callable[[], str | None] = lambda: None
+        self.on_start: list[Callable[[], None]] = []
+        self.on_gradients: list[Callable[[], None]] = []
+        self.on_iteration: list[Callable[[Solver, float], None]] = []
+        self.stopped = False
+        self.losses: list[float] = []
+        self.smoothed_loss = 0.0
+        self._clock, self._shown = time.monotonic(), 0
+
+    # -- setting up --------------------------------------------------------------------------------
+
+    def _checked(self):
+        p = self.param
+        updates.check(p)
+        if p.average_loss < 1:
+            raise ValueError(f'average_loss must be 1 or more, got {p.average_loss}')
+        if p.iter_size < 1:
+            raise ValueError(f'iter_size must be 1 or more, got {p.iter_size}')
+        learning_rate(p, 0)
+        if p.snapshot:
+            if not p.snapshot_prefix:
+                raise ValueError('snapshot is set but snapshot_prefix is not')
+            _writable(Path(p.snapshot_prefix).parent)
+        return updates.UPDATES[p.type]
+
+    def find(self, path: str) -> str:
+        """Return where a file named in the solver lies: as given, or beside the solver file."""
+        beside = self.folder / path
+        return str(beside) if not Path(path).exists() and beside.exists() else path
+
+    def _build(self, source: NetParameter | str, phase: int, extra: Iterable[NetState]) -> Net:
+        param, entries = load_net(self.find(source) if isinstance(source, str) else source)
+        state = NetState(phase=phase)
+        state.MergeFrom(param.state)
+        for more in extra:
+            state.MergeFrom(more)
+        param.state.CopyFrom(state)
+        weights = [self.find(name.strip()) for names in self.param.weights
+                   for name in names.split(',')]
+        return Net((param, entries), weights=weights or None, device=self.device)
+
+    def _train_net(self) -> Net:
+        p = self.param
+        given = [name for name in ('train_net_param', 'train_net', 'net_param', 'net')
+                 if p.HasField(name)]
+        if len(given) != 1:
+            raise ValueError('a solver names its train net by exactly one of net, net_param, '
+                             f'train_net, train_net_param; got {", ".join(given) or "none"}')
+        extra = [p.train_state] if p.HasField('train_state') else []
+        return self._build(getattr(p, given[0]), TRAIN, extra)
+
+    def _test_nets(self) -> list[Net]:
+        p = self.param
+        sources = [*p.test_net_param, *p.test_net]
+        generic = p.net if p.HasField('net') else p.net_param if p.HasField('net_param') else None
+        if generic is not None:
+            sources += [generic] * (len(p.test_iter) - len(sources))
+        if len(p.test_iter) != len(sources):
+            raise ValueError('test_iter must be specified for each test net: got '
+                             f'{len(p.test_iter)} for {len(sources)} test net(s)')
+        if p.test_state and len(p.test_state) != len(sources):
+            raise ValueError('test_state must be unspecified or specified once per test net: got '
+                             f'{len(p.test_state)} for {len(sources)} test net(s)')
+        if sources and p.test_interval <= 0:
+            raise ValueError(f'test_interval must be above 0, got {p.test_interval}')
+        return [self._build(source, TEST, p.test_state[i:i + 1])
+                for i, source in enumerate(sources)]
+
+    # -- training ----------------------------------------------------------------------------------
+
+    def step(self, iterations: int) -> None:
+        """Take `iterations` steps from here, testing, displaying and snapshotting on the way."""
+        start, stop = self.iteration, self.iteration + iterations
+        self.losses, self.smoothed_loss = [], 0.0
+        self._clock, self.stopped = time.monotonic(), False
+        while self.iteration < stop and not self.stopped:
+            self._one(start)
+
+    def _one(self, start: int) -> None:
+        p, net = self.param, self.net
+        net.clear_param_diffs()
+        if (p.test_interval and self.iteration % p.test_interval == 0
+                and (self.iteration > 0 or p.test_initialization)):
+            self.test_all()
+            if self.stopped:
+                return
+        for hook in self.on_start:
+            hook()
+        display = bool(p.display) and self.iteration % p.display == 0
+        net.debug_info = display and p.debug_info
+        loss = self._gradients()
+        self._smooth(loss, start)
+        if display:
+            self._display()
+        for hook in self.on_gradients:
+            hook()
+        self.apply_update()
+        for hook in self.on_iteration:
+            hook(self, loss)
+        request = self.action()
+        if (p.snapshot and self.iteration % p.snapshot == 0) or request == SNAPSHOT:
+            self.snapshot()
+        self.stopped = request == STOP
+
+    def _gradients(self) -> float:
+        """Sum the gradients of iter_size passes; return their mean loss."""
+        total: torch.Tensor | float = 0.0
+        for _ in range(self.param.iter_size):
+            total = total + self.net.run_forward()
+            self.net.backward()
+        loss = float(total) / self.param.iter_size
+        if self.finite and not math.isfinite(loss):
+            raise NonFiniteLoss(
+                f'iteration {self.iteration}: the loss is {loss}. Likely causes: a learning rate '
+                f'too high (base_lr {self.param.base_lr:g}) for the way the loss is normalised, '
+                'labels outside the classes, or weights that were not transplanted. Training '
+                'stopped; the last snapshot stays')
+        return loss
+
+    def _smooth(self, loss: float, start: int) -> None:
+        """Average over the last average_loss iterations, in Caffe's running form."""
+        window = self.param.average_loss
+        if len(self.losses) < window:
+            self.losses.append(loss)
+            size = len(self.losses)
+            self.smoothed_loss = (self.smoothed_loss * (size - 1) + loss) / size
+        else:
+            i = (self.iteration - start) % window
+            self.smoothed_loss += (loss - self.losses[i]) / window
+            self.losses[i] = loss
+
+    def _display(self) -> None:
+        lapse = time.monotonic() - self._clock
+        rate = (self.iteration - self._shown) / (lapse or 1)
+        log.info('Iteration %d (%g iter/s, %gs/%d iters), loss = %g', self.iteration, rate, lapse,
+                 self.param.display, self.smoothed_loss)
+        self._clock, self._shown = time.monotonic(), self.iteration
+        net = self.net
+        log_outputs('Train', net, [net.blobs[name].data for name in net.outputs])
+
+    # -- updating ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def apply_update(self) -> None:
+        """Turn the gradients into updates and apply them; the diffs then read as the updates."""
+        p = self.param
+        self.current_step = next_step(p, self.iteration, self.current_step)
+        rate = learning_rate(p, self.iteration, self.current_step)
+        if p.display and self.iteration % p.display == 0:
+            log.info('Iteration %d, lr = %g', self.iteration, rate)
+        self._clip()
+        count = len(self.net.learnable)
+        for i, row in enumerate(self.net.learnable):
+            history = self.history[i::count]
+            gradient = self._regularised(row)
+            update = self.update(p, self.iteration, rate * row.lr_mult, gradient, history)
+            row.blob.data.sub_(update)
+            row.blob.diff_from(update)
+            if self.net.debug_info:
+                debug.update(self.net, row)
+        self.iteration += 1
+
+    def _clip(self) -> None:
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return
+        squares = sum(row.blob.diff.double().square().sum() for row in self.net.learnable)
+        norm = math.sqrt(float(squares))
+        if norm > limit:
+            scale = limit / norm
+            log.info('Gradient clipping: scaling down gradients (L2 norm %g > %g) '
+                     'by scale factor %g', norm, limit, scale)
+            for row in self.net.learnable:
+                row.blob.diff.mul_(scale)
+
+    def _regularised(self, row) -> torch.Tensor:
+        """Return the gradient, divided by iter_size, with the weight decay added."""
+        gradient = row.blob.diff
+        if self.param.iter_size > 1:
+            gradient.mul_(1 / self.param.iter_size)
+        decay = self.param.weight_decay * row.decay_mult
+        if decay:
+            data = row.blob.data
+            gradient.add_(data.sign() if self.param.regularization_type == 'L1' else data,
+                          alpha=decay)
+        return gradient
+
+    # -- solving and testing -----------------------------------------------------------------------
+
+    def solve(self, resume: str | PathLike | None = None) -> None:
+        """Train to max_iter, from a solver state if one is given (Solver::Solve)."""
+        p = self.param
+        log.info('Solving %s', self.net.param_name)
+        log.info('Learning Rate Policy: %s', p.lr_policy)
+        if resume is not None:
+            log.info('Restoring previous solver status from %s', resume)
+            self.restore(resume)
+        start = self.iteration
+        self.step(p.max_iter - self.iteration)
+        if p.snapshot_after_train and (not p.snapshot or self.iteration % p.snapshot):
+            self.snapshot()
+        if self.stopped:
+            log.info('Optimization stopped early.')
+            return
+        if p.display and self.iteration % p.display == 0:
+            self._smooth(float(self.net.run_forward()), start)
+            log.info('Iteration %d, loss = %g', self.iteration, self.smoothed_loss)
+        if p.test_interval and self.iteration % p.test_interval == 0:
+            self.test_all()
+        log.info('Optimization Done.')
+
+    def test_all(self) -> None:
+        """Test every test net, unless a stop is requested meanwhile."""
+        for i in range(len(self.test_nets)):
+            if not self.stopped:
+                self.test(i)
+
+    def test(self, index: int = 0) -> dict[str, torch.Tensor]:
+        """Run test net `index` test_iter times with the trained weights; return mean outputs."""
+        log.info('Iteration %d, Testing net (#%d)', self.iteration, index)
+        net, count = self.test_nets[index], self.param.test_iter[index]
+        net.share_from(self.net)
+        sums, loss = [], 0.0
+        for i in range(count):
+            if self._asked():
+                log.info('Test interrupted.')
+                return {}
+            total = net.run_forward()
+            loss = loss + total if self.param.test_compute_loss else loss
+            values = [net.blobs[name].data for name in net.outputs]
+            sums = [v.clone() for v in values] if i == 0 else [
+                s + v for s, v in zip(sums, values, strict=True)]
+        if self.param.test_compute_loss:
+            log.info('Test loss: %g', float(loss) / count)
+        means = [s / count for s in sums]
+        log_outputs('Test', net, means)
+        return dict(zip(net.outputs, means, strict=True))
+
+    def _asked(self) -> bool:
+        """Serve the requests that arrived; return whether one was to stop."""
+        while (request := self.action()) is not None:
+            if request == SNAPSHOT:
+                self.snapshot()
+            else:
+                self.stopped = True
+        return self.stopped
+
+    # -- snapshots ---------------------------------------------------------------------------------
+
+    def snapshot_name(self, ending: str) -> str:
+        """Return '<snapshot_prefix>_iter_<iteration><ending>'."""
+        return f'{self.param.snapshot_prefix}_iter_{self.iteration}{ending}'
+
+    def snapshot(self) -> str:
+        """Write weights and solver state; return the weights' path. Whole files or none."""
+        h5 = '.h5' if self.param.snapshot_format == SolverParameter.HDF5 else ''
+        weights = self.snapshot_name(f'.caffemodel{h5}')
+        Path(weights).parent.mkdir(parents=True, exist_ok=True)
+        log.info('Snapshotting to %s file %s', 'HDF5' if h5 else 'binary proto', weights)
+        self.net.save(weights, diff=self.param.snapshot_diff)
+        state = self.snapshot_name(f'.solverstate{h5}')
+        log.info('Snapshotting solver state to %s file %s', 'HDF5' if h5 else 'binary proto', state)
+        write_state(state, State(self.iteration, weights, self.current_step,
+                                 [h.cpu().numpy() for h in self.history], extras(self.net)))
+        return weights
+
+    def restore(self, path: str | PathLike) -> None:
+        """Go on from a .solverstate of Caffe or ours: weights, history, iteration.
+
+        The weights are looked for as named in the state, then beside the state. Raises
+        FileNotFoundError, ValueError where the state does not fit the net.
+        """
+        state = read_state(path)
+        if len(state.history) != len(self.history):
+            raise ValueError(f'{path}: holds {len(state.history)} history blobs; this solver '
+                             f'({self.param.type}) and net need {len(self.history)}')
+        for i, (mine, theirs) in enumerate(zip(self.history, state.history, strict=True)):
+            if mine.numel() != theirs.size:
+                raise ValueError(f'{path}: history blob {i} has shape {list(theirs.shape)}; '
+                                 f'the net needs {list(mine.shape)}')
+        if state.learned_net:
+            beside = Path(path).parent / Path(state.learned_net).name
+            named = Path(state.learned_net)
+            self.net.copy_from(beside if not named.exists() and beside.exists() else named)
+        for mine, theirs in zip(self.history, state.history, strict=True):
+            mine.copy_(torch.tensor(theirs).view(mine.shape))
+        self.iteration, self.current_step = state.iteration, state.current_step
+        restore_extras(self.net, state.extra)
+
+
+def _writable(folder: Path) -> None:
+    """Raise ValueError where snapshots cannot be written, before any training is done."""
+    import os
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not os.access(there, os.W_OK) or not there.is_dir():
+        raise ValueError(f'cannot write snapshots to the folder {folder}; make it, or change '
+                         'snapshot_prefix')
+
+
+def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
+    """Log 'Train|Test net output #k: name = value (* weight = … loss)' for every output value."""
+    weights = {blob.name: weight for node in net.nodes
+               for blob, weight in zip(node.top, node.layer.loss_weights, strict=True)}
+    k = 0
+    for name, value in zip(net.outputs, values, strict=True):
+        weight = weights.get(name, 0.0)
+        for number in value.reshape(-1).tolist():
+            loss = f' (* {weight:g} = {weight * number:g} loss)' if weight else ''
+            log.info('    %s net output #%d: %s = %g%s', kind, k, name, number, loss)
+            k += 1

@@ -1,0 +1,93 @@
+"""Weights in and out of a net by layer name (Net::CopyTrainedLayersFrom, Net::ToProto)."""
+
+from collections.abc import Mapping
+from math import prod
+from os import PathLike
+
+import numpy as np
+import torch
+
+from surgery.caffemodel import write_caffemodel
+from surgery.hdf5 import write_hdf5
+from surgery.weights import read_weights
+
+
+def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
+    """Equal shapes, or a legacy 4-D shape that is the same but for leading ones."""
+    if len(theirs) == 4 and len(mine) < 4:
+        return (1,) * (4 - len(mine)) + mine == theirs
+    return mine == theirs
+
+
+def copy_from(net, weights) -> None:
+    """Copy weights into a net: a path, several (a list, or a comma-separated string), or
+    {layer: [arrays]}. Raises ValueError naming layer, param and both shapes.
+    """
+    if isinstance(weights, Mapping):
+        return _copy(net, weights, '')
+    if isinstance(weights, str):
+        weights = weights.split(',')
+    for path in [weights] if isinstance(weights, PathLike) else weights:
+        _copy(net, read_weights(path), f'{path}: ')
+
+
+def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
+    for layer, arrays in weights.items():
+        blobs = net.params.get(layer)
+        if blobs is None:
+            continue
+        if len(arrays) != len(blobs):
+            raise ValueError(f'{where}layer {layer!r}: has {len(arrays)} blob(s), the net expects '
+                             f'{len(blobs)}; rename the layer to learn it from scratch')
+        for i, (blob, array) in enumerate(zip(blobs, arrays, strict=True)):
+            if array is None:
+                continue
+            if not _equal(blob.shape, array.shape):
+                raise ValueError(
+                    f'{where}layer {layer!r}, param {i}: shape {list(array.shape)}, the net '
+                    f'expects {list(blob.shape)}; rename the layer to learn it from scratch, '
+                    'or transplant with `fcn surgery`')
+            _put(blob, array)
+
+
+def _put(blob, array: np.ndarray) -> None:
+    """Copy an array into a parameter without an intermediate copy."""
+    if not array.flags.aligned or not array.flags.writeable:
+        if blob.device.type == 'cpu' and blob.dtype == torch.float32:
+            np.copyto(blob.arrays('data'), array.reshape(blob.shape), casting='same_kind')
+            return
+        array = np.array(array)
+    with torch.no_grad():
+        blob.data.copy_(torch.from_numpy(array).view(blob.shape))
+
+
+def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:
+    """Return {layer: [arrays]} of a net's parameters, or of their diffs."""
+    return {layer: [getattr(b, which).detach().cpu().contiguous().numpy() for b in blobs]
+            for layer, blobs in net.params.items()}
+
+
+def save(net, path: str | PathLike, diff: bool = False) -> None:
+    """Write the net's parameters: HDF5 where the name ends in .h5, else a caffemodel.
+
+    diff: write the gradients beside the data. HDF5 holds shared parameters once, as Caffe's does.
+    """
+    diffs = arrays(net, 'diff') if diff else None
+    if str(path).endswith('.h5'):
+        owned = {layer: [a if _owns(net, layer, i) else None for i, a in enumerate(blobs)]
+                 for layer, blobs in arrays(net).items()}
+        everything = {node.name: owned.get(node.name, []) for node in net.nodes}
+        write_hdf5(path, everything, diffs=diffs)
+    else:
+        types = {node.name: node.layer.type for node in net.nodes}
+        write_caffemodel(path, arrays(net), types, net.param_name, diffs)
+
+
+def _owns(net, layer: str, index: int) -> bool:
+    row = net.param_owner[layer, index]
+    return row.layer == layer and row.index == index
+
+
+def parameter_count(net) -> int:
+    """Return the number of learnable values, shared ones once."""
+    return sum(prod(row.blob.shape) for row in net.learnable)
