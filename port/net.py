@@ -51,7 +51,8 @@ class Net(torch.nn.Module):
     """A Caffe net.
 
     source: prototxt path, NetParameter, or what load_net returned. phase: TRAIN or TEST; it, level
-    and stages are the state that include and exclude rules ask for. weights: path of a caffemodel (or several), or {layer: [arrays]}, copied in by name.
+    and stages are the state that include and exclude rules ask for. weights: path of a caffemodel
+    (or several), or {layer: [arrays]}, copied in by layer name.
 
     blobs: name -> Blob, in the order they are made. params: layer -> [Blob]. inputs, outputs:
     blob names. learnable: parameters for a solver, shared ones once. nodes: the layers in place.

@@ -9,11 +9,11 @@ from os import PathLike
 
 import numpy as np
 
-from port.blob import ArrayBlob as Blob
+from port.blob import ArrayBlob
 from port.net import Net as Executor
 from port.pycaffe import mode
 
-Arrays = OrderedDict
+Blob = ArrayBlob
 
 
 class Net:
