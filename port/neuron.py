@@ -44,10 +44,6 @@ class Neuron(Layer):
         self.gradient(bottom[0], top[0], diff, out)
         bottom[0].diff = out
 
-    def refuse_in_place(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """Raise ValueError when the top is the bottom."""
-        refuse_in_place(self, bottom, top)
-
 
 def refuse_in_place(layer: Layer, bottom: list[Blob], top: list[Blob]) -> None:
     """Raise ValueError when a top of `layer` is its first bottom."""

@@ -1,0 +1,61 @@
+"""ArgMax: the top_k largest values of an axis, or of everything but the first axis, as indices
+or values (Caffe's ArgMaxLayer). It has no gradient.
+"""
+
+import torch
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('ArgMax')
+class ArgMax(Layer):
+    """Of equal values the one with the larger index comes first, as Caffe sorts them.
+
+    Shape with axis: the bottom's, top_k on that axis; without: N x 1 x top_k, or N x 2 x top_k
+    (indices, then values) with out_max_val, and further 1s up to the bottom's number of axes.
+    """
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param, shape = self.param.argmax_param, bottom[0].shape
+        self.k, self.values = param.top_k, param.out_max_val
+        self.at = self.axis(param.axis, len(shape)) if param.HasField('axis') else None
+        first = shape[self.axis(0, len(shape))]
+        most = bottom[0].count // max(first, 1) if self.at is None else shape[self.at]
+        if not 1 <= self.k <= most:
+            raise ValueError(f'top_k is {self.k}; expected 1 to {most}, the number of values '
+                             f'compared in bottom {bottom[0].name!r} {list(shape)}')
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape = list(bottom[0].shape)
+        if self.at is not None:
+            shape[self.at] = self.k
+        else:
+            pairs = 2 if self.values else 1
+            shape = [shape[0], pairs, self.k] + [1] * (len(shape) - 3)
+        top[0].reshape(*shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x, shape = bottom[0].data, top[0].shape
+        if self.at is not None:
+            values, indices = largest(x, self.k, self.at)
+            top[0].data = values if self.values else indices.to(x.dtype)
+            return
+        values, indices = largest(x.reshape(shape[0], -1), self.k, 1)
+        indices = indices.to(x.dtype)
+        both = torch.stack((indices, values), 1) if self.values else indices
+        top[0].data = both.reshape(shape)
+
+
+def largest(x: torch.Tensor, k: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the k largest along an axis, falling, and their indices; the last of equals first."""
+    last, x = x.shape[axis] - 1, x.flip(axis)
+    if k == 1:
+        indices = x.argmax(axis, keepdim=True)
+        return x.gather(axis, indices), last - indices
+    values, indices = x.sort(dim=axis, descending=True, stable=True)
+    return values.narrow(axis, 0, k), last - indices.narrow(axis, 0, k)

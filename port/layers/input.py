@@ -1,0 +1,27 @@
+"""Input: tops that the user fills (Caffe's InputLayer)."""
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Input')
+class Input(Layer):
+    """Give the tops their first shape; later shapes are the user's (Blob.reshape)."""
+
+    bottoms = (0, 0)
+    tops = (0, None)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shapes = self.param.input_param.shape
+        if len(shapes) not in (0, 1, len(top)):
+            raise ValueError(f'input_param has {len(shapes)} shapes for {len(top)} top(s); '
+                             'expected none, one for all, or one for each top')
+        for i, blob in enumerate(top if shapes else []):
+            blob.reshape(*shapes[i if len(shapes) > 1 else 0].dim)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Leave the tops as the user filled them."""
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """There is nothing below."""

@@ -1,0 +1,30 @@
+"""ReLU: y = max(x, 0) + negative_slope min(x, 0) (Caffe's ReLULayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+ATEN = torch.ops.aten
+
+
+@layer('ReLU')
+class ReLU(Neuron):
+    """The backward pass asks for the sign of the bottom: of y, in place, as Caffe's does."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.slope = self.param.relu_param.negative_slope
+
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        if self.slope == 0:
+            torch.clamp_min(x, 0, out=out)
+        else:
+            ATEN.leaky_relu.out(x, self.slope, out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        if self.slope == 0:
+            ATEN.threshold_backward.grad_input(diff, bottom.data, 0, grad_input=out)
+        else:
+            ATEN.leaky_relu_backward.grad_input(diff, bottom.data, self.slope, False,
+                                                grad_input=out)

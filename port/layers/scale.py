@@ -1,0 +1,59 @@
+"""Scale: multiply by a parameter, or by the second bottom, along some axes, and optionally add
+a bias of the same shape (Caffe's ScaleLayer).
+"""
+
+import torch
+
+from netspec.schema.messages import FillerParameter
+from port.blob import Blob
+from port.broadcast import Broadcast
+from port.registry import layer
+
+
+@layer('Scale')
+class Scale(Broadcast):
+    """blobs: [scale, bias] as far as they are parameters. kept: the bottom, when the top
+    overwrites it and the scale's gradient needs it.
+    """
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.scale_param
+        if len(bottom) == 1:
+            ones = FillerParameter(type='constant', value=1)
+            filler = param.filler if param.HasField('filler') else ones
+            self.add_operand(bottom[0], param.axis, param.num_axes, filler)
+        if param.bias_term:
+            num_axes = len(bottom[1].shape) if len(bottom) == 2 else param.num_axes
+            self.add_operand(bottom[0], param.axis, num_axes, param.bias_filler)
+        self.kept: torch.Tensor | None = None
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.fit(bottom[0], (bottom[1:] or self.blobs)[0], self.param.scale_param.axis)
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x, scale = bottom[0].data, self.spread((bottom[1:] or self.blobs)[0])
+        in_place = top[0] is bottom[0]
+        if in_place and (len(bottom) == 2 or self.param_propagate_down[0]):
+            self.kept = x.clone()
+        out = x if in_place else torch.empty_like(x)
+        if self.param.scale_param.bias_term:
+            torch.addcmul(self.spread(self.blobs[-1]), x, scale, out=out)
+        else:
+            torch.mul(x, scale, out=out)
+        top[0].data = out
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        diff, in_place = top[0].diff, top[0] is bottom[0]
+        if self.param.scale_param.bias_term and self.param_propagate_down[-1]:
+            self.blobs[-1].add_diff(self.gathered(diff, self.blobs[-1]))
+        scale = (bottom[1:] or self.blobs)[0]
+        if (propagate_down[1:] or self.param_propagate_down)[0]:
+            gradient = self.gathered(diff * (self.kept if in_place else bottom[0].data), scale)
+            if len(bottom) == 2 or scale.count == bottom[0].count:
+                scale.diff = gradient  # Caffe overwrites a scale as large as the bottom as well
+            else:
+                scale.add_diff(gradient)
+        if propagate_down[0]:
+            out = diff if in_place else torch.empty_like(diff)
+            bottom[0].diff = torch.mul(diff, self.spread(scale), out=out)

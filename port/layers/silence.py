@@ -1,0 +1,21 @@
+"""Silence: takes blobs that nobody reads, so that the net has no such outputs
+(Caffe's SilenceLayer).
+"""
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Silence')
+class Silence(Layer):
+    bottoms = (1, None)
+    tops = (0, 0)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Compute nothing."""
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        for blob, wanted in zip(bottom, propagate_down, strict=True):
+            if wanted:
+                blob.drop_diff()

@@ -1,0 +1,25 @@
+"""Softmax: exp(x) / sum exp(x) along an axis (Caffe's SoftmaxLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Softmax')
+class Softmax(Layer):
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.at = self.axis(self.param.softmax_param.axis, len(bottom[0].shape))
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = torch.softmax(bottom[0].data, self.at)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """dx = (dy - sum(dy y)) y."""
+        diff, y = top[0].diff, top[0].data
+        bottom[0].diff = torch.ops.aten._softmax_backward_data(diff, y, self.at, y.dtype)

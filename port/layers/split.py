@@ -1,0 +1,37 @@
+"""Split: one blob for several readers (Caffe's SplitLayer).
+
+The tops are the bottom's memory; their diffs are their own and add up to the bottom's.
+"""
+
+import torch
+
+from port.blob import Blob
+from port.layer import Layer
+from port.neuron import refuse_in_place
+from port.registry import layer
+
+
+@layer('Split')
+class Split(Layer):
+    bottoms = (1, 1)
+    tops = (1, None)
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        refuse_in_place(self, bottom, top)
+        for blob in top:
+            blob.reshape(*bottom[0].shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for blob in top:
+            blob.data = bottom[0].data
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        if len(top) == 1:
+            bottom[0].diff = top[0].diff.clone()
+            return
+        total = torch.add(top[0].diff, top[1].diff)
+        for blob in top[2:]:
+            total.add_(blob.diff)
+        bottom[0].diff = total
