@@ -8,8 +8,9 @@ from .bilinear import interp, upsample_filt
 from .caffemodel import Weights, read_caffemodel, write_caffemodel
 from .expand_score import expand_score
 from .hdf5 import read_hdf5, write_hdf5
+from .report import Report
 from .shapes import blank, param_shapes
-from .transplant import Report, transplant
+from .transplant import transplant
 from .weights import read_weights, write_weights
 
 __all__ = ['Report', 'Weights', 'blank', 'expand_score', 'interp', 'param_shapes',

@@ -1,10 +1,11 @@
 """Two kinds of nets, one way to their arrays: a dict of lists, or an object with `.params`."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from netspec.schema.lexer import closest
 
 Net = Mapping[str, Sequence[Any]] | Any            # {layer: [array, …]}, or .params[layer][i].data
 
@@ -23,8 +24,8 @@ def arrays(net: Net, layer: str) -> list[np.ndarray | None]:
     """
     params = getattr(net, 'params', net)
     if layer not in params:
-        near = difflib.get_close_matches(layer, list(params), 1)
-        hint = f'; did you mean {near[0]!r}?' if near else ''
+        near = closest(layer, list(params))
+        hint = f'; did you mean {near!r}?' if near else ''
         raise KeyError(f'the net has no parameters for a layer {layer!r}{hint}')
     return [None if blob is None else _array(blob, params is net) for blob in params[layer]]
 
@@ -32,3 +33,8 @@ def arrays(net: Net, layer: str) -> list[np.ndarray | None]:
 def _array(blob: Any, plain: bool) -> np.ndarray:
     """Return one blob's values; a torch tensor on the CPU is seen through, not copied."""
     return np.asarray(blob if plain else blob.data)
+
+
+def has_layer(net: Net, layer: str) -> bool:
+    """Tell whether the net has parameters for a layer of that name."""
+    return layer in getattr(net, 'params', net)

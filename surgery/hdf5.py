@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _write_layer(group: 'h5py.Group', blobs: Sequence[np.ndarray]) -> None:
+def _write_layer(group: Any, blobs: Sequence[np.ndarray]) -> None:
     """Write one layer's blobs under their indices."""
     for i, blob in enumerate(blobs):
         if blob is not None:

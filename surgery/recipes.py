@@ -1,0 +1,67 @@
+"""The surgery that each published net starts from: what its solve.py did before training.
+
+The recipe itself is data: Variant.init in netspec.variants names the donors; here they are
+followed.
+"""
+
+from collections.abc import Collection
+
+from netspec.variants import Init, Variant, find_variant
+
+from .bilinear import interp
+from .blobs import Net, arrays, has_layer, layer_names
+from .report import UPSAMPLING, Report
+from .transplant import move
+
+
+def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str] = ()) -> Report:
+    """Fill the new net of a row from its donors' weights, one source for each in `init`'s order.
+
+    Each donor is transplanted (with its suffix), a first layer with an added input channel gets
+    the mean of the others there, and every layer whose name contains 'up' gets bilinear kernels.
+    Layers in `skip` are not taken from the donors. Raises KeyError for an unknown row, ValueError
+    for another number of sources or for weights that do not fit; the report tells the rest.
+    """
+    row = find_variant(variant)
+    if len(sources) != len(row.init):
+        donors = ', '.join(init.donor for init in row.init)
+        raise ValueError(f'{row.name} takes the weights of {len(row.init)} nets ({donors}), '
+                         f'got {len(sources)}')
+    report = None
+    for init, source in zip(row.init, sources, strict=True):
+        step = move(new, source, init.suffix, skip)
+        if report is None:
+            report = step
+        else:
+            report.merge(step)
+        _add_mean_channel(report, new, source, init)
+    interp_all(report, new)
+    report.warn(new, upsampling=True)
+    return report
+
+
+def interp_all(report: Report, new: Net) -> None:
+    """Set every layer whose name contains 'up' to bilinear kernels."""
+    layers = [layer for layer in layer_names(new) if UPSAMPLING in layer]
+    interp(new, layers)
+    for layer in layers:
+        report.fill(layer, 'bilinear')
+
+
+def _add_mean_channel(report: Report, new: Net, source: Net, init: Init) -> None:
+    """Fill a first layer with one input channel more: that one starts at the others' mean."""
+    if init.mean_channel is None:
+        return
+    theirs, ours = init.mean_channel
+    if has_layer(source, ours):                    # a source that has been through this before
+        return
+    weights, targets = arrays(source, theirs), arrays(new, ours)
+    channels = weights[0].shape[1]
+    if targets[0].shape != (weights[0].shape[0], channels + 1, *weights[0].shape[2:]):
+        raise ValueError(f'layer {ours!r} blob 0: {targets[0].shape} is not {theirs!r} '
+                         f'{weights[0].shape} with one input channel more')
+    targets[0][:, :channels] = weights[0]
+    targets[0][:, channels] = weights[0].mean(axis=1)
+    targets[1][...] = weights[1].reshape(targets[1].shape)
+    report.dropped.pop(theirs, None)
+    report.fill(ours, f'{theirs}, and its mean as channel {channels}')

@@ -1,0 +1,100 @@
+"""What a transplant did to a net, and whether what is left of it can work."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netspec.schema.lexer import closest
+
+from .blobs import Net, arrays, layer_names
+
+Shape = tuple[int, ...]
+ZERO_START = 'score'         # layers that the paper starts at zero: their names begin so
+UPSAMPLING = 'up'            # layers that get bilinear kernels: their names contain it
+
+
+@dataclass
+class Report:
+    """What was done to which layer; str() is the text for a person.
+
+    copied: layer of the new net -> blobs of equal shape. coerced: layer of the new net -> (blob,
+    old shape, new shape). dropped: layer of the old net -> blobs that found no place. missing:
+    layer of the new net -> blobs that got nothing. filled: layer -> what was computed for it.
+    loud: what makes the net useless or is likely a mistake, a line each.
+    """
+
+    copied: dict[str, list[int]] = field(default_factory=dict)
+    coerced: dict[str, list[tuple[int, Shape, Shape]]] = field(default_factory=dict)
+    dropped: dict[str, list[int]] = field(default_factory=dict)
+    missing: dict[str, list[int]] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
+    loud: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        coerced = [f'{layer}[{i}] {old} -> {new}'
+                   for layer, moves in self.coerced.items() for i, old, new in moves]
+        filled = [f'{layer} ({how})' for layer, how in self.filled.items()]
+        lines = (('copied', _names(self.copied)), ('coerced', coerced), ('filled', filled),
+                 ('dropped', _names(self.dropped)), ('without weights', _names(self.missing)))
+        text = [f'{what} ({len(names)}): {", ".join(names)}' for what, names in lines if names]
+        return '\n'.join([*text, *(f'WARNING: {line}' for line in self.loud)])
+
+    def merge(self, other: 'Report') -> None:
+        """Add another transplant into the same net; a blob is missing if neither brought it."""
+        for name in ('copied', 'coerced', 'dropped'):
+            for layer, moves in getattr(other, name).items():
+                getattr(self, name).setdefault(layer, []).extend(moves)
+        both = {layer: [i for i in blobs if i in other.missing.get(layer, ())]
+                for layer, blobs in self.missing.items()}
+        self.missing = {layer: blobs for layer, blobs in both.items() if blobs}
+        self.loud += other.loud
+
+    def fill(self, layer: str, how: str) -> None:
+        """Enter a layer whose weights were computed."""
+        self.filled[layer] = how
+        self.missing.pop(layer, None)
+
+    def warn(self, new: Net, upsampling: bool) -> None:
+        """Say loudly which layers got no weights though the net cannot do without.
+
+        Score layers may start at zero, as in the paper, and a constant (a Scale's) at its own; any
+        other layer of zeros makes every output zero, the commonest mistake with these nets.
+        `upsampling`: whether layers named so must have their kernels by now.
+        """
+        weights = {layer: arrays(new, layer)[0] for layer in layer_names(new)
+                   if not layer.startswith(ZERO_START) and (upsampling or UPSAMPLING not in layer)}
+        missing = [layer for layer in weights if 0 in self.missing.get(layer, ())]
+        zero = [layer for layer in missing if not weights[layer].any()]
+        random = [layer for layer in missing if np.ptp(weights[layer]) > 0]
+        dead = [layer for layer, weight in weights.items()
+                if layer not in missing and weight.ndim > 1 and not weight.any()]
+        if zero:
+            self.loud.append(
+                f'{", ".join(zero)}: no weights, only zeros, so ALL OUTPUTS WILL BE ZERO or one '
+                f'class everywhere{self._hints(zero)}; are these the weights for this net, with '
+                'the same layer names?')
+        if dead:
+            self.loud.append(f'{", ".join(dead)}: the weights that came are all zero, so ALL '
+                             'OUTPUTS WILL BE ZERO; the source was never trained')
+        if random:
+            self.loud.append(f'{", ".join(random)}: no weights came, training starts from the '
+                             f'filler{self._hints(random)}')
+
+    def warn_of_strangers(self, old: Net) -> None:
+        """Say loudly that no layer of the source found its place."""
+        if not self.copied and not self.coerced:
+            names = ', '.join(layer_names(old)[:4]) or 'it holds no weights'
+            self.loud.append(f'nothing was transplanted: no layer of the source ({names}, …) '
+                             'is in the net')
+
+    def _hints(self, layers: Iterable[str]) -> str:
+        """Name the dropped layers that are spelled most like the missing ones."""
+        pairs = [(layer, closest(layer, list(self.dropped))) for layer in layers]
+        return ''.join(f'; is {near}, which was dropped, meant for {layer}?'
+                       for layer, near in pairs if near)
+
+
+def _names(blobs: dict[str, list[int]]) -> list[str]:
+    """Write layers as their names, with the blobs where the first is not among them."""
+    return [layer if 0 in indices else f'{layer}{indices}' for layer, indices in blobs.items()]

@@ -1,0 +1,149 @@
+"""The shapes of tops without running a net: one rule a layer type (Caffe: Layer::Reshape).
+
+A dimension that the prototxt leaves open (a data layer's height) is None, and so is a whole shape
+that no rule gives. Enough for the sizes of parameters; port.Net knows every shape.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+from google.protobuf.message import Message
+
+from netspec.schema.messages import LayerParameter, PoolingParameter
+
+Dim = int | None
+Shape = tuple[Dim, ...] | None
+Rule = Callable[[LayerParameter, list[Shape]], list[Shape]]
+
+# What the published data layers call their tops; all else that is read is an image of 3 channels.
+CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1}
+SAME = ('AbsVal', 'BatchNorm', 'Bias', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp', 'Log',
+        'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split', 'Swish',
+        'TanH', 'Threshold')
+
+
+def top_shapes(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """Return a shape for each top of a layer, given those of its bottoms."""
+    if layer.type in RULES and (bottoms or layer.type in ('Input', 'DummyData')):
+        if None in bottoms:
+            return [None] * len(layer.top)
+        return RULES[layer.type](layer, bottoms)
+    if not bottoms:
+        return [(None, CHANNELS.get(top, 3), None, None) for top in layer.top]
+    return [None] * len(layer.top)
+
+
+def spatial(param: Message, name: str, axes: int, default: int) -> list[int]:
+    """Return a kernel_size, stride, pad or dilation for each spatial axis, whichever way given."""
+    short = {'kernel_size': 'kernel'}.get(name, name)
+    if f'{short}_h' in param.DESCRIPTOR.fields_by_name and param.HasField(f'{short}_h'):
+        return [getattr(param, f'{short}_h'), getattr(param, f'{short}_w')]
+    value = getattr(param, name)
+    values = [value] if isinstance(value, int) else list(value)
+    values = values or [default]
+    return values * axes if len(values) == 1 else values
+
+
+def _convolution(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """Convolution: (n + 2p - (d (k - 1) + 1)) // s + 1; Deconvolution: its inverse."""
+    param = layer.convolution_param
+    axis = param.axis % len(bottoms[0])
+    size = bottoms[0][axis + 1:]
+    window = [spatial(param, name, len(size), default) for name, default in
+              (('kernel_size', 1), ('stride', 1), ('pad', 0), ('dilation', 1))]
+    forward = layer.type == 'Convolution'
+    out = [n if n is None else
+           (n + 2 * p - d * (k - 1) - 1) // s + 1 if forward else
+           s * (n - 1) + d * (k - 1) + 1 - 2 * p
+           for n, k, s, p, d in zip(size, *window, strict=True)]
+    return [(*shape[:axis], param.num_output, *out) for shape in bottoms]
+
+
+def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """Pooling: rounded up, and the last window must begin inside the image or its left padding."""
+    param = layer.pooling_param
+    size = bottoms[0][2:]
+    if param.global_pooling:
+        return [(*bottoms[0][:2], *(1 for _ in size))] * len(layer.top)
+    window = [spatial(param, name, len(size), default) for name, default in
+              (('kernel_size', 1), ('stride', 1), ('pad', 0))]
+    up = param.round_mode == PoolingParameter.CEIL
+    out = []
+    for n, k, s, p in zip(size, *window, strict=True):
+        if n is not None:
+            windows = (n + 2 * p - k + (s - 1 if up else 0)) // s + 1
+            n = windows - 1 if p and (windows - 1) * s >= n + p else windows
+        out.append(n)
+    return [(*bottoms[0][:2], *out)] * len(layer.top)
+
+
+def _concat(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param = layer.concat_param
+    axis = param.concat_dim if param.HasField('concat_dim') else param.axis % len(bottoms[0])
+    sizes = [shape[axis] for shape in bottoms]
+    return [_with(bottoms[0], axis, None if None in sizes else sum(sizes))]
+
+
+def _slice(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param, shape = layer.slice_param, bottoms[0]
+    axis = param.slice_dim if param.HasField('slice_dim') else param.axis % len(shape)
+    count = len(layer.top)
+    if param.slice_point:
+        ends = [*param.slice_point, shape[axis]]
+        sizes = [None if b is None else b - a
+                 for a, b in zip([0, *param.slice_point], ends, strict=True)]
+    else:
+        sizes = [None if shape[axis] is None else shape[axis] // count] * count
+    return [_with(shape, axis, size) for size in sizes]
+
+
+def _crop(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    axis = layer.crop_param.axis % len(bottoms[0])
+    return [(*bottoms[0][:axis], *bottoms[1][axis:])]
+
+
+def _inner_product(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param = layer.inner_product_param
+    return [(*bottoms[0][:param.axis % len(bottoms[0])], param.num_output)]
+
+
+def _flatten(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param, shape = layer.flatten_param, bottoms[0]
+    first, last = param.axis % len(shape), param.end_axis % len(shape)
+    return [(*shape[:first], known_prod(shape[first:last + 1]), *shape[last + 1:])]
+
+
+def _reshape(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param, shape = layer.reshape_param, bottoms[0]
+    first = param.axis % (len(shape) + 1)
+    last = len(shape) if param.num_axes == -1 else first + param.num_axes
+    dims = [shape[first + i] if dim == 0 else dim for i, dim in enumerate(param.shape.dim)]
+    if -1 in dims:
+        rest = known_prod([dim for dim in dims if dim != -1])
+        whole = known_prod(shape[first:last])
+        dims[dims.index(-1)] = None if None in (rest, whole) else whole // rest
+    return [(*shape[:first], *dims, *shape[last:])]
+
+
+def known_prod(dims: Sequence[Dim]) -> Dim:
+    """Multiply dimensions; None where one is open."""
+    return None if None in dims else prod(dims)
+
+
+def _with(shape: Shape, axis: int, size: Dim) -> Shape:
+    return (*shape[:axis], size, *shape[axis:][1:])
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(SAME, lambda layer, bottoms: [bottoms[0]] * len(layer.top)),
+    'Input': lambda layer, _: _declared(layer, layer.input_param.shape),
+    'DummyData': lambda layer, _: _declared(layer, layer.dummy_data_param.shape),
+    'Convolution': _convolution, 'Deconvolution': _convolution, 'Pooling': _pooling,
+    'Concat': _concat, 'Slice': _slice, 'Crop': _crop, 'InnerProduct': _inner_product,
+    'Flatten': _flatten, 'Reshape': _reshape}
+
+
+def _declared(layer: LayerParameter, shapes: Sequence[Message]) -> list[Shape]:
+    """Return the shapes of an Input or DummyData layer: one for all tops, or one each."""
+    dims = [tuple(shape.dim) for shape in shapes]
+    return dims * len(layer.top) if len(dims) == 1 else dims or [None] * len(layer.top)
