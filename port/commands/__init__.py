@@ -1,0 +1,1 @@
+"""The sub-commands of `fcn`: each module holds one click command called `command`."""

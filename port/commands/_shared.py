@@ -1,0 +1,91 @@
+"""What several commands ask for in the same way: net fitting, the device, the weights."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import torch
+
+from netspec.fcn import fcn
+from netspec.variants import Variant, find_variant
+
+
+class VariantName(click.ParamType):
+    """The name of a row of the table of nets."""
+
+    name = 'net'
+
+    def convert(self, value, param, ctx) -> Variant:
+        if isinstance(value, Variant):
+            return value
+        try:
+            return find_variant(value)
+        except KeyError as error:
+            self.fail(str(error.args[0]), param, ctx)
+
+
+class Sizes(click.ParamType):
+    """Image sizes: HxW, several with commas."""
+
+    name = 'HxW[,HxW…]'
+
+    def convert(self, value, param, ctx) -> list[tuple[int, int]]:
+        if isinstance(value, list):
+            return value
+        sizes = []
+        for part in value.split(','):
+            match = re.fullmatch(r'\s*(\d+)x(\d+)\s*', part)
+            if not match or 0 in (int(match[1]), int(match[2])):
+                self.fail(f'{part!r} is not a size; expected HEIGHTxWIDTH, such as 375x500',
+                          param, ctx)
+            sizes.append((int(match[1]), int(match[2])))
+        return sizes
+
+
+class Classes(click.ParamType):
+    """A number of classes, or one for each head with commas."""
+
+    name = 'N[,N]'
+
+    def convert(self, value, param, ctx) -> int | tuple[int, ...]:
+        if not isinstance(value, str):
+            return value
+        try:
+            counts = tuple(int(v) for v in value.split(','))
+        except ValueError:
+            self.fail(f'{value!r} is not a number of classes', param, ctx)
+        return counts[0] if len(counts) == 1 else counts
+
+
+def fitting(function: Callable) -> Callable:
+    """Add --width and --classes, which fit a net to a machine and to a dataset."""
+    for option in (
+            click.option('--classes', type=Classes(), help='Number of classes of your dataset.'),
+            click.option('--width', type=float, default=1.0, show_default=True,
+                         help="Scale the trunk's channels; 0.25 trains on a small machine.")):
+        function = option(function)
+    return function
+
+
+gpu_option = click.option('--gpu', type=int, metavar='ID', help='Compute on this GPU.')
+
+
+def device(gpu: int | None) -> torch.device:
+    """Return the device asked for; RuntimeError for a GPU that is not there."""
+    if gpu is None:
+        return torch.device('cpu')
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not 0 <= gpu < count:
+        there = f'GPUs 0 to {count - 1} are' if count else 'no CUDA device is'
+        raise RuntimeError(f'--gpu {gpu}: {there} here; leave --gpu out to compute on the CPU')
+    return torch.device('cuda', gpu)
+
+
+def deploy_net(variant: Variant, model: Path | None, width: float,
+               classes: int | tuple[int, ...] | None):
+    """Return the deploy net: from a file where one is given, else generated."""
+    from port.net import load_net
+    if model is not None:
+        return load_net(model)
+    return load_net(fcn(variant, 'deploy', width=width, classes=classes))

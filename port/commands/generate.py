@@ -1,0 +1,73 @@
+"""fcn generate: a net's name becomes its prototxt files."""
+
+from pathlib import Path
+
+import click
+
+from netspec import generate
+from netspec.variants import Variant
+from port.commands._shared import VariantName, fitting
+
+
+def setting(ctx, param, values: tuple[str, ...]) -> dict:
+    """Read KEY=VALUE options for the solver; numbers and true/false become what they mean."""
+    result = {}
+    for value in values:
+        key, sep, text = value.partition('=')
+        if not sep or not key:
+            raise click.BadParameter(f'{value!r}; expected KEY=VALUE, such as base_lr=1e-8')
+        result[key.strip()] = _value(text.strip())
+    return result
+
+
+def _value(text: str):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return {'true': True, 'false': False}.get(text.lower(), text)
+
+
+@click.command(epilog='Example:  fcn generate camvid-fcn32s --width 0.25 --data-root data/camvid '
+                      '--out runs/camvid32')
+@click.argument('variant', type=VariantName(), required=False)
+@click.option('--all', 'everything', is_flag=True, help='Every net, into prototxt/ and solvers/.')
+@click.option('--check', is_flag=True, help='Write nothing; fail if a file differs.')
+@click.option('--out', type=click.Path(path_type=Path, file_okay=False),
+              help='One folder for nets and solver.  [default: prototxt/NET and solvers/NET]')
+@click.option('--root', type=click.Path(path_type=Path, file_okay=False), default='.',
+              help='Where prototxt/ and solvers/ stand.')
+@fitting
+@click.option('--data-root', help='Folder of your dataset.')
+@click.option('--filler', type=click.Choice(['msra', 'xavier']),
+              help='Random start of the trunk.  [default: msra where --width is not 1]')
+@click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
+@click.option('--set', 'solver_options', multiple=True, callback=setting, metavar='KEY=VALUE',
+              help='A solver field, such as base_lr=1e-8; may be repeated.')
+def command(variant: Variant | None, everything: bool, check: bool, out: Path | None, root: Path,
+            solver_options: dict, **net_options) -> None:
+    """Write the nets and the solver of VARIANT."""
+    if everything == (variant is not None):
+        raise click.UsageError('name one net, or give --all')
+    if everything:
+        if out or solver_options or any(v not in (None, 1.0) for v in net_options.values()):
+            raise click.UsageError('--all takes --check and --root only')
+        _report(generate.check_all(root) if check else generate.write_all(root), check)
+        return
+    folders = (out,) if out else generate.published_dirs(variant, root)
+    act = generate.check if check else generate.write_variant
+    options = {key: value for key, value in net_options.items() if value is not None}
+    _report(act(variant, *folders, solver_options=solver_options, **options), check)
+
+
+def _report(paths: list[Path], check: bool) -> None:
+    if not check:
+        for path in paths:
+            click.echo(path)
+    elif paths:
+        raise click.ClickException('these files differ from what is generated: '
+                                   + ', '.join(map(str, paths))
+                                   + '; run the same without --check')
+    else:
+        click.echo('all files are as generated')

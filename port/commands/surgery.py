@@ -1,0 +1,35 @@
+"""fcn surgery: the weights that a net starts from, out of those that it inherits."""
+
+from pathlib import Path
+
+import click
+
+import surgery
+from netspec.fcn import fcn
+from netspec.schema import read_net
+from netspec.variants import Variant
+from port.commands._shared import VariantName, fitting
+from surgery import recipes, shapes
+
+
+@click.command(epilog='Example:  fcn surgery voc-fcn32s --from VGG16.caffemodel '
+                      '--out voc-fcn32s-init.caffemodel')
+@click.argument('variant', type=VariantName())
+@click.option('--from', 'sources', multiple=True, required=True,
+              type=click.Path(path_type=Path, dir_okay=False),
+              help='Weights to inherit (.caffemodel, .caffemodel.h5); once for each donor.')
+@click.option('--out', required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help='Where the new weights go.')
+@click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
+              help='The net, if it is not the generated one.')
+@fitting
+def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
+            width: float, classes) -> None:
+    """Transplant weights into VARIANT as its published recipe does."""
+    net = (read_net(model) if model else
+           fcn(variant, variant.splits[0].file, width=width, classes=classes))
+    new = shapes.blank(net)
+    report = recipes.apply(variant, new, *[surgery.read_weights(path) for path in sources])
+    click.echo(str(report))
+    surgery.write_weights(out, new)
+    click.echo(f'wrote {out}')
