@@ -13,6 +13,7 @@ from port.blob import Blob
 
 FULL, VALID = LossParameter.FULL, LossParameter.VALID
 BATCH_SIZE, NONE = LossParameter.BATCH_SIZE, LossParameter.NONE
+LOG_THRESHOLD = 1e-20  # the smallest probability whose logarithm is taken (loss_layer.hpp)
 
 
 def mode_of(param: LossParameter, default: int = VALID) -> int:

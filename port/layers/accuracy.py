@@ -17,6 +17,9 @@ class Accuracy(Layer):
     bottoms = (2, 2)
     tops = (1, 2)
 
+    def allow_force_backward(self, index: int) -> bool:
+        return False
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.ignore, self.looked = ignored(self.param.accuracy_param), False
 

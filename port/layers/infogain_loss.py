@@ -1,0 +1,87 @@
+"""InfogainLoss: cross entropy weighted by a matrix H of label and prediction
+(src/caffe/layers/infogain_loss_layer.cpp).
+"""
+
+from math import prod
+
+import torch
+
+from netspec.schema import blob_array, read_blob
+from port.blob import Blob
+from port.layer import LossLayer
+from port.loss_norm import (
+    LOG_THRESHOLD,
+    check_label_count,
+    class_indices,
+    ignored,
+    mode_of,
+    normalizer,
+)
+from port.registry import layer
+
+
+@layer('InfogainLoss')
+class InfogainLoss(LossLayer):
+    """loss = sum over valid labels and classes k of -H[label, k] log max(p[k], 1e-20), over the
+    normalizer, with p the softmax of bottom[0]. H is bottom[2], else the binaryproto `source`.
+
+    top[1], if any, is p. Backward: p * sum_k H[label, k] - H[label], scaled.
+    """
+
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def allow_force_backward(self, index: int) -> bool:
+        return index == 0
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        loss, source = self.param.loss_param, self.param.infogain_loss_param.source
+        if loss.HasField('normalize'):
+            raise ValueError('loss_param { normalize } is not taken by InfogainLoss; expected '
+                             '`normalization`: VALID for normalize: true, BATCH_SIZE for false')
+        self.ignore, self.mode = ignored(loss), mode_of(loss)
+        self.matrix = None
+        if len(bottom) < 3:
+            if not source:
+                raise ValueError('the infogain matrix is missing; expected a third bottom or '
+                                 'infogain_loss_param { source: "matrix.binaryproto" }')
+            self.matrix = torch.tensor(blob_array(read_blob(source)), dtype=self.dtype)
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        super().reshape(bottom, top)
+        shape = bottom[0].shape
+        self.classes = self.axis(self.param.infogain_loss_param.axis, len(shape), 'infogain axis')
+        check_label_count(bottom[0], bottom[1], self.classes)
+        have = self.matrix.numel() if self.matrix is not None else bottom[2].count
+        if have != shape[self.classes] ** 2:
+            raise ValueError(f'the infogain matrix holds {have} values; expected classes x '
+                             f'classes, {shape[self.classes]} x {shape[self.classes]}')
+        if len(top) > 1:
+            top[1].reshape(*shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        axis, scores = self.classes, bottom[0].data
+        self.prob = scores.softmax(axis)
+        index, self.valid = class_indices(bottom[1].data, scores.shape, axis, self.ignore)
+        if self.matrix is not None:
+            self.matrix = self.matrix.to(scores)
+        matrix = bottom[2].data if self.matrix is None else self.matrix
+        matrix = matrix.reshape(scores.shape[axis], -1)
+        self.rows = matrix[index.squeeze(axis)].movedim(-1, axis)
+        losses = self.rows * self.prob.clamp(min=LOG_THRESHOLD).log_()
+        if self.valid is not None:
+            losses.masked_fill_(~self.valid, 0)
+        self.divisor = normalizer(self.mode, prod(index.shape[:axis]), index.numel(), self.valid)
+        top[0].data = -losses.sum() / self.divisor
+        if len(top) > 1:
+            top[1].data = self.prob
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        self.refuse_label_gradient(propagate_down)
+        if len(propagate_down) > 2 and propagate_down[2]:
+            raise ValueError('InfogainLoss cannot backpropagate to the infogain matrix')
+        if propagate_down[0]:
+            diff = self.prob * self.rows.sum(self.classes, keepdim=True) - self.rows
+            if self.valid is not None:
+                diff.masked_fill_(~self.valid, 0)
+            bottom[0].diff = diff.mul_(top[0].diff / self.divisor)
