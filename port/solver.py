@@ -33,8 +33,8 @@ class Solver:
 
     source: solver prototxt path or SolverParameter. Net files are looked for in the current
     folder first, as Caffe does, then beside the solver file. device: torch device. finite: stop
-    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name: a solver type in
-    place of the file's.
+    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name,
+    max_iter: in place of the file's.
 
     net: the training net. test_nets. iteration: updates made so far. history: one tensor (two
     for AdaDelta and Adam, the second half after the first) a learnable parameter.
@@ -42,15 +42,16 @@ class Solver:
 
     def __init__(self, source: SolverParameter | str | PathLike,
                  device: torch.device | str = 'cpu', finite: bool = False,
-                 type_name: str = '') -> None:
+                 type_name: str = '', max_iter: int | None = None) -> None:
         if isinstance(source, SolverParameter):
             self.param, self.folder = SolverParameter(), Path()
             self.param.CopyFrom(source)
             upgrade_solver(self.param)
         else:
             self.param, self.folder = read_solver(source), Path(source).parent
-            complete_snapshot_prefix(self.param, source)
         self.param.type = type_name or self.param.type
+        self.param.max_iter = max_iter or self.param.max_iter
+        self.prefix = self._prefix(source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
         self.update, self.per_param = self._checked()
@@ -71,6 +72,16 @@ class Solver:
 
     # -- setting up --------------------------------------------------------------------------------
 
+    def _prefix(self, source) -> str:
+        """Return the snapshot prefix: below the solver's folder where the net was found there."""
+        p = self.param
+        given = p.HasField('snapshot_prefix')
+        if not isinstance(source, SolverParameter):
+            complete_snapshot_prefix(p, source)
+        nets = [name for name in (p.train_net, p.net) if name]
+        moved = given and bool(nets) and self.find(nets[0]) != nets[0]
+        return str(self.folder / p.snapshot_prefix) if moved else p.snapshot_prefix
+
     def _checked(self):
         p = self.param
         updates.check(p)
@@ -82,7 +93,7 @@ class Solver:
         if p.snapshot:
             if not p.snapshot_prefix:
                 raise ValueError('snapshot is set but snapshot_prefix is not')
-            _writable(Path(p.snapshot_prefix).parent)
+            _writable(Path(self.prefix).parent)
         return updates.UPDATES[p.type]
 
     def find(self, path: str) -> str:
@@ -310,8 +321,8 @@ class Solver:
     # -- snapshots ---------------------------------------------------------------------------------
 
     def snapshot_name(self, ending: str) -> str:
-        """Return '<snapshot_prefix>_iter_<iteration><ending>'."""
-        return f'{self.param.snapshot_prefix}_iter_{self.iteration}{ending}'
+        """Return '<prefix>_iter_<iteration><ending>'."""
+        return f'{self.prefix}_iter_{self.iteration}{ending}'
 
     def snapshot(self) -> str:
         """Write weights and solver state; return the weights' path. Whole files or none."""

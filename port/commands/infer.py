@@ -1,0 +1,63 @@
+"""fcn infer: pictures in, label PNGs and overlays out."""
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from netspec.schema.messages import TEST
+from netspec.variants import Variant
+from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
+from port.infer import Predictor
+from port.net import Net
+from port.startup import prepare
+from port.vis import make_palette, vis_seg, write_beside, write_label
+
+PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
+
+
+def pictures(paths: tuple[Path, ...]) -> list[Path]:
+    """Return the picture files given, those of a folder in order of name."""
+    found = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+            if not inside:
+                raise FileNotFoundError(f'{path}: no pictures in this folder '
+                                        f'({", ".join(sorted(PICTURES))})')
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+@click.command(epilog='Example:  fcn infer voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
+                      'street.jpg --out labels')
+@click.argument('variant', type=VariantName())
+@click.argument('images', nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option('--weights', required=True, help='The weights.')
+@click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
+              help='The deploy prototxt.  [default: VARIANT\'s]')
+@click.option('--out', type=click.Path(path_type=Path, file_okay=False), default='.',
+              show_default=True, help='Folder for NAME.png (labels) and NAME_overlay.png.')
+@fitting
+@gpu_option
+def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
+            out: Path, width: float, classes, gpu: int | None) -> None:
+    """Label IMAGES (files or folders, any size) with VARIANT."""
+    files = pictures(images)
+    net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
+              device=device(gpu))
+    prepare(net)
+    predict = Predictor(net, variant.mean)
+    out.mkdir(parents=True, exist_ok=True)
+    palette = make_palette(256)
+    for path in tqdm(files, desc='infer', disable=not sys.stderr.isatty()):
+        rgb, labels = predict.file(path)
+        write_label(out / f'{path.stem}.png', labels)
+        overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, palette)))
+        write_beside(out / f'{path.stem}_overlay.png', lambda p, im=overlay: im.save(p, 'PNG'))
+    click.echo(f'labelled {len(files)} picture(s) into {out}')

@@ -1,0 +1,93 @@
+"""fcn score: the paper's four metrics of a net on its test split."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from netspec.schema.messages import TEST
+from port import score
+from port.commands._shared import device, gpu_option
+from port.net import Net
+from port.startup import prepare
+from port.vis import write_beside, write_label
+
+
+def data_instance(net: Net):
+    """Return the data layer that feeds a net, as a Python object; None if it has none."""
+    for node in net.nodes:
+        instance = getattr(node.layer, 'instance', None)
+        if instance is not None and hasattr(instance, 'indices'):
+            return instance
+    return None
+
+
+def heads(net: Net) -> list[tuple[str, str]]:
+    """Return (score blob, label blob) of every SoftmaxWithLoss of a net."""
+    return [tuple(e.param.bottom[:2]) for e in net.entries if e.param.type == 'SoftmaxWithLoss']
+
+
+@click.command(epilog='Example:  fcn score --model runs/camvid32/val.prototxt '
+                      '--weights runs/camvid32/snapshot/train_iter_4000.caffemodel')
+@click.option('--model', required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help='The net prototxt with its data layer.')
+@click.option('--weights', required=True, help='The weights.')
+@click.option('--iterations', type=click.IntRange(min=1),
+              help='Number of images.  [default: the whole split]')
+@click.option('--save', type=click.Path(path_type=Path, file_okay=False),
+              help='Folder for the predictions, as index PNGs.')
+@click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
+              help='Write the figures and the histogram to this file.')
+@gpu_option
+def command(model: Path, weights: str, iterations: int | None, save: Path | None,
+            json_path: Path | None, gpu: int | None) -> None:
+    """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""
+    net = Net(model, TEST, weights=weights, device=device(gpu))
+    prepare(net)
+    results = score_net(net, iterations, save)
+    for layer, result in results.items():
+        click.echo((f'{layer}\n' if len(results) > 1 else '') + result.text())
+    if json_path:
+        figures = {layer: result.as_dict() for layer, result in results.items()}
+        write_beside(json_path, lambda path: path.write_text(json.dumps(figures, indent=2)))
+
+
+def score_net(net: Net, iterations: int | None = None,
+              save: Path | None = None) -> dict[str, score.Scores]:
+    """Run a net over its test split once; return the scores of each of its heads."""
+    data, pairs = data_instance(net), heads(net)
+    if not pairs:
+        raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
+                         'score the net with data (train, val, test), not deploy')
+    if data is None and iterations is None:
+        raise ValueError('the data layer does not say how many images it has; give --iterations')
+    names = list(data.indices) if data is not None else []
+    count = iterations or len(names)
+    names = [names[i % len(names)] if names else f'{i:06d}' for i in range(count)]
+    hists: dict[str, np.ndarray] = {}
+    for name in tqdm(names, desc='score', disable=not sys.stderr.isatty()):
+        net.run_forward()
+        for layer, label in pairs:
+            folder = None if save is None else save if len(pairs) == 1 else save / layer
+            hists[layer] = hists.get(layer, 0) + _histogram(net, layer, label, name, folder)
+    return {layer: score.Scores(hist, class_names(data, len(hist)))
+            for layer, hist in hists.items()}
+
+
+def _histogram(net: Net, layer: str, label: str, name: str, folder: Path | None) -> np.ndarray:
+    """Count one image; its prediction goes to `folder` as a picture where one is given."""
+    scores = net.blobs[layer].data
+    predicted = scores[0].argmax(0).cpu().numpy()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_label(folder / f'{name}.png', predicted)
+    return score.fast_hist(net.blobs[label].data[0, 0].cpu().numpy(), predicted, scores.shape[1])
+
+
+def class_names(data, count: int) -> tuple[str, ...]:
+    """Return the dataset's class names where their number fits, else numbers."""
+    names = tuple(getattr(data, 'class_names', ()) or ())
+    return names if len(names) == count else ()

@@ -1,0 +1,92 @@
+"""fcn train: run a solver, with a progress bar, a log file and snapshots."""
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from port import glog
+from port.commands._shared import device, gpu_option
+from port.signals import Requests
+from port.solver import Solver
+from port.startup import prepare
+
+INTERRUPTED = 130
+
+
+class Progress:
+    """A bar with loss, iterations a second and time left; for the solver's on_iteration."""
+
+    def __init__(self, solver: Solver, hidden: bool) -> None:
+        self.bar = tqdm(total=solver.param.max_iter, initial=solver.iteration, unit='it',
+                        disable=hidden, dynamic_ncols=True, desc='train')
+
+    def __call__(self, solver: Solver, loss: float) -> None:
+        self.bar.set_postfix_str(f'loss {solver.smoothed_loss:.5g}', refresh=False)
+        self.bar.update()
+
+    def __enter__(self) -> 'Progress':
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.bar.close()
+
+
+@click.command(epilog='Example:  fcn train --solver runs/camvid32/solver.prototxt '
+                      '--weights init.caffemodel --iterations 4000')
+@click.option('--solver', 'path', required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help='The solver prototxt.')
+@click.option('--weights', help='Weights to start from; several with commas.')
+@click.option('--snapshot', type=click.Path(path_type=Path, dir_okay=False),
+              help='A .solverstate to go on from.')
+@gpu_option
+@click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration '
+              '(the solver\'s max_iter where absent).')
+@click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
+              help='Log file.  [default: <snapshot_prefix>.log]')
+def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,
+            iterations: int | None, log_path: Path | None) -> None:
+    """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU."""
+    if weights and snapshot:
+        raise click.UsageError('give --weights to start, or --snapshot to go on, not both')
+    handlers = [] if sys.stderr.isatty() else [glog.to_stderr()]
+    try:
+        where = device(gpu)
+        solver = Solver(path, where, finite=True, max_iter=iterations)
+        handlers.append(glog.to_file(log_path or Path(f'{solver.prefix}.log')))
+        _start(solver, weights, snapshot)
+        run(solver, hidden=not sys.stderr.isatty())
+    finally:
+        for handler in handlers:
+            glog.stop(handler)
+
+
+def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
+    if snapshot:
+        solver.restore(snapshot)
+        if solver.iteration >= solver.param.max_iter:
+            raise ValueError(f'{snapshot}: is at iteration {solver.iteration} already; '
+                             f'--iterations or max_iter ({solver.param.max_iter}) must be more')
+        return
+    if weights:
+        solver.net.copy_from(weights)
+    prepare(solver.net)
+
+
+def run(solver: Solver, hidden: bool = False) -> None:
+    """Train to the end or to an interruption, which leaves a snapshot and exits with 130."""
+    with Progress(solver, hidden) as progress, Requests(
+            {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}) as requests:
+        solver.on_iteration.append(progress)
+        solver.action = requests
+        solver.solve()
+    state = Path(solver.snapshot_name('.solverstate'))
+    if solver.stopped:
+        if not state.exists():
+            solver.snapshot()
+        click.echo(f'interrupted at iteration {solver.iteration}; go on with: '
+                   f'fcn train … --snapshot {state}', err=True)
+        sys.exit(INTERRUPTED)
+    click.echo(f'trained {solver.iteration} iterations; weights in '
+               f'{solver.snapshot_name(".caffemodel")}')
