@@ -1,7 +1,8 @@
 """CamVid in SegNet's split and layout: CamVidSegDataLayer (module name camvid_layers).
 
-param_str: camvid_dir, split; optional mean (B, G, R), seed, randomize, classes, prefetch.
-SPLIT.txt, SPLIT/NAME.png or .jpg, SPLITannot/NAME.png; the index after the last class is void.
+param_str: camvid_dir, split; optional mean (B, G, R), seed, randomize, prefetch, classes and
+ignore_label. SPLIT.txt, SPLIT/NAME.png or .jpg, SPLITannot/NAME.png; the index after the last
+class is void where ignore_label names no other.
 """
 
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from netspec.variants import CAMVID_MEAN
 from port.data.readers import read_index
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 
 VOID = 11
-MEAN = (110.25683, 108.3623, 104.99074)  # of the 367 training frames
+MEAN = CAMVID_MEAN
 CLASSES = ('Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car',
            'Pedestrian', 'Bicyclist')
 PALETTE = np.array([
@@ -26,15 +28,15 @@ class CamVidSegDataLayer(SegDataLayer):
     """CamVid layout: folders named by the split, index PNGs with void after the last class."""
 
     required = {'camvid_dir': str, 'split': str}
-    optional = {'mean': (tuple, list), 'classes': int}
+    optional = {'mean': (tuple, list), 'classes': int, 'ignore_label': int}
     class_names = CLASSES
 
     def configure(self, params: dict[str, Any]) -> None:
         """Take camvid_dir, mean and the number of classes."""
         self.camvid_dir = params['camvid_dir']
         self.mean = read_mean(params.get('mean', MEAN), self.where())
-        count = params.get('classes', len(CLASSES))
-        self.values = class_values(count, count, self.where())
+        void = params.get('classes', VOID)
+        self.values = class_values(params, CLASSES, void, self.where())
 
     def split_file(self) -> Path:
         """SPLIT.txt beside the folders."""

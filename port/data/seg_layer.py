@@ -198,8 +198,11 @@ def read_mean(mean: Any, where: str) -> np.ndarray:
     return array
 
 
-def class_values(count: int, void: int, where: str) -> LabelValues:
-    """Accept the labels of `count` classes and void."""
+def class_values(params: dict[str, Any], names: tuple[str, ...], void: int,
+                 where: str) -> LabelValues:
+    """Accept the labels 0 .. classes - 1 and the ignored one, as param_str may set them."""
+    count, void = params.get('classes', len(names)), params.get('ignore_label', void)
     if not 0 < count <= 255 or not 0 <= void <= 255:
-        raise ValueError(f'{where}: classes must be 1..255 and void 0..255, got {count} and {void}')
+        raise ValueError(f'{where}: classes must be 1..255 and ignore_label 0..255, '
+                         f'got {count} and {void}')
     return LabelValues.classes(count, void)

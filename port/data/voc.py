@@ -1,7 +1,7 @@
 """PASCAL VOC 2011/2012 and SBDD: VOCSegDataLayer and SBDDSegDataLayer (published: voc_layers).
 
-param_str: voc_dir or sbdd_dir, split, mean (B, G, R); optional seed, randomize, classes,
-prefetch. `classes` (21 where absent) fits the layers to other data in the same layout.
+param_str: voc_dir or sbdd_dir, split, mean (B, G, R); optional seed, randomize, prefetch,
+classes (21 where absent) and ignore_label (255), which fit them to other data in this layout.
 """
 
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from netspec.variants import VOC_MEAN
 from port.data.readers import read_index, read_mat
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 
 VOID = 255
-MEAN = (104.00699, 116.66877, 122.67892)
+MEAN = VOC_MEAN
 CLASSES = (
     'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair',
     'cow', 'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
@@ -24,14 +25,14 @@ class VOCSegDataLayer(SegDataLayer):
     """VOC layout: JPEGImages/ID.jpg, SegmentationClass/ID.png with palette indices."""
 
     required = {'voc_dir': str, 'split': str, 'mean': (tuple, list)}
-    optional = {'classes': int}
+    optional = {'classes': int, 'ignore_label': int}
     class_names = CLASSES
 
     def configure(self, params: dict[str, Any]) -> None:
         """Take voc_dir, mean and the number of classes."""
         self.voc_dir = params['voc_dir']
         self.mean = read_mean(params['mean'], self.where())
-        self.values = class_values(params.get('classes', len(CLASSES)), VOID, self.where())
+        self.values = class_values(params, CLASSES, VOID, self.where())
 
     def split_file(self) -> Path:
         """VOC's ImageSets/Segmentation/SPLIT.txt."""
@@ -52,14 +53,14 @@ class SBDDSegDataLayer(SegDataLayer):
     """SBDD layout: img/ID.jpg, cls/ID.mat with the struct GTcls."""
 
     required = {'sbdd_dir': str, 'split': str, 'mean': (tuple, list)}
-    optional = {'classes': int}
+    optional = {'classes': int, 'ignore_label': int}
     class_names = CLASSES
 
     def configure(self, params: dict[str, Any]) -> None:
         """Take sbdd_dir, mean and the number of classes."""
         self.sbdd_dir = params['sbdd_dir']
         self.mean = read_mean(params['mean'], self.where())
-        self.values = class_values(params.get('classes', len(CLASSES)), VOID, self.where())
+        self.values = class_values(params, CLASSES, VOID, self.where())
 
     def split_file(self) -> Path:
         """SPLIT.txt beside the folders."""

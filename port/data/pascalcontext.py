@@ -1,0 +1,87 @@
+"""PASCAL-Context, 59 classes of 400 and more: PASCALContextSegDataLayer (pascalcontext_layers).
+
+param_str: voc_dir (holding VOC2010), context_dir, split; optional seed, randomize, prefetch.
+The full label ids are mapped by name to 1..59; all others become background, 0.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.variants import CONTEXT_MEAN
+from port.data.readers import LabelValues, missing, read_mat
+from port.data.seg_layer import SegDataLayer
+
+VOID = 255
+MEAN = CONTEXT_MEAN
+CLASSES = (
+    'background', 'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair',
+    'cow', 'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
+    'train', 'tvmonitor', 'bag', 'bed', 'bench', 'book', 'building', 'cabinet', 'ceiling',
+    'clothes', 'computer', 'cup', 'door', 'fence', 'floor', 'flower', 'food', 'grass', 'ground',
+    'keyboard', 'light', 'mountain', 'mouse', 'curtain', 'platform', 'sign', 'plate', 'road',
+    'rock', 'shelves', 'sidewalk', 'sky', 'snow', 'bedcloth', 'track', 'tree', 'truck', 'wall',
+    'water', 'window', 'wood')
+# The full list calls three of the task's classes otherwise.
+FULL_NAMES = {'diningtable': 'table', 'bedcloth': 'bedclothes', 'clothes': 'cloth'}
+IDS = 2 ** 16  # label maps are uint16
+
+
+def read_labels(path: Path) -> dict[str, int]:
+    """Read `id: name` lines; spaces in names are dropped, the first of two equal names counts."""
+    if not path.is_file():
+        raise missing(path, 'label list')
+    labels: dict[str, int] = {}
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        if not line.strip():
+            continue
+        key, colon, name = line.partition(':')
+        if not colon or not key.strip().isdigit():
+            raise ValueError(f"{path}:{number}: expected 'id: name', got {line!r}")
+        labels.setdefault(name.replace(' ', ''), int(key))
+    return labels
+
+
+def task_values(context_dir: str) -> LabelValues:
+    """Map the ids of labels.txt to the places, from 1, of the names in 59_labels.txt."""
+    full_file, task_file = Path(context_dir, 'labels.txt'), Path(context_dir, '59_labels.txt')
+    full = read_labels(full_file)
+    table = np.zeros(IDS, dtype=np.int16)
+    for place, name in enumerate(read_labels(task_file), 1):
+        name = FULL_NAMES.get(name, name)
+        if name not in full:
+            close = difflib.get_close_matches(name, full, 1)
+            raise ValueError(f"{task_file}: class '{name}' does not stand in {full_file}"
+                             + (f"; did you mean '{close[0]}'?" if close else ''))
+        table[full[name]] = place
+    return LabelValues(0, table, f'ids of {full_file}')
+
+
+class PASCALContextSegDataLayer(SegDataLayer):
+    """VOC2010's photographs with full labelings: trainval/ID.mat, LabelMap."""
+
+    required = {'context_dir': str, 'split': str, 'voc_dir': str}
+    class_names = CLASSES
+    mean = np.array(MEAN, np.float32)
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """Take the folders, and map the full list of labels to the task's."""
+        self.voc_dir = f'{params["voc_dir"]}/VOC2010'
+        self.context_dir = params['context_dir']
+        self.values = task_values(self.context_dir)
+
+    def split_file(self) -> Path:
+        """VOC2010's ImageSets/Main/SPLIT.txt."""
+        return Path(self.voc_dir, 'ImageSets', 'Main', f'{self.split}.txt')
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The photograph and its labeling."""
+        return {'data': Path(self.voc_dir, 'JPEGImages', f'{name}.jpg'),
+                'label': Path(self.context_dir, 'trainval', f'{name}.mat')}
+
+    def load_label(self, name: str) -> np.ndarray:
+        """Load the labels, 1 x H x W: 0..59."""
+        path = self.files(name)['label']
+        return self.values.apply(read_mat(path, 'LabelMap'), path)[np.newaxis]
