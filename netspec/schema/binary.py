@@ -4,10 +4,11 @@ A file that is cut off or of another kind is named as what it is. Fields that th
 know stay in the message and are written again.
 """
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from netspec.schema.files import existing, foreign, is_text, write_atomic
 from netspec.schema.messages import BlobProto, Datum, NetParameter, SolverState
@@ -22,11 +23,14 @@ _LARGEST = 2 ** 31 - 1  # bytes of one message, protobuf's limit and Caffe's
 
 def read_binary(path: str | Path, message: M, kind: str) -> M:
     """Fill a fresh message from a file; `kind` names in errors what was expected."""
-    raw = existing(path, kind).read_bytes()
-    check_head(path, raw[:_HEAD], kind)
-    if len(raw) > _LARGEST:
-        raise ValueError(f'{path}: {len(raw)} bytes; protobuf messages end at {_LARGEST}, so this '
-                         f'is no {kind}')
+    with existing(path, kind).open('rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > _LARGEST:
+            raise ValueError(f'{path}: {size} bytes; expected a {kind}, and protobuf messages end '
+                             f'at {_LARGEST}')
+        head = file.read(_HEAD)
+        check_head(path, head, kind)
+        raw = head + file.read()
     try:
         message.ParseFromString(raw)
     except DecodeError:
@@ -90,7 +94,7 @@ def write_binary(path: str | Path, message: Message) -> None:
     """Write a message, whole or not at all; raises OSError, ValueError beyond protobuf's 2 GiB."""
     try:
         raw = message.SerializeToString(deterministic=True)
-    except Exception as error:
+    except EncodeError as error:
         raise ValueError(f'{path}: not written: {error}') from error
     if len(raw) > _LARGEST:
         raise ValueError(f'{path}: not written: {len(raw)} bytes; Caffe reads at most {_LARGEST}, '

@@ -1,8 +1,7 @@
 """Files in and out: what a file is if not what was asked for; writing all or nothing."""
 
-import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,28 +53,20 @@ def existing(path: str | Path, kind: str = 'file') -> Path:
 
 def write_atomic(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file's parts beside it, then put it in place; on any failure nothing is left."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
-    handle, beside = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent)
+    target = Path(os.path.realpath(path))  # a link stays a link
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f'{path}: the folder {target.parent} does not exist; make it first')
+    beside = target.with_name(f'.{target.name}.{secrets.token_hex(4)}')
     try:
-        with os.fdopen(handle, 'wb') as file:
+        with beside.open('xb') as file:
             for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, path)
+        os.replace(beside, target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f'{path}: not written, nothing was left behind: '
-                                       f'{os.strerror(error.errno or 0)}') from error
+        beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, f'{path}: not written, and nothing was left behind: '
+                                       f'{os.strerror(error.errno)}') from error
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

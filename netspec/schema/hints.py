@@ -118,15 +118,15 @@ def wanted(field: FieldDescriptor, name: str = '') -> str:
 
 def mistyped(field: FieldDescriptor, sign: str, token: Token) -> str:
     """Explain a value of the wrong type, or a name that the enum lacks."""
-    got = sign + shown(token)
-    text = f'{field.name!r} is {got}; expected {wanted(field, token.text)}'
     if token.kind == 'end':
-        return text.replace(f'{field.name!r} is {got}', f'{got} after {field.name!r}')
+        return f'the file ends after {field.name!r}; expected {wanted(field)}'
+    if token.text == '[':
+        return f'{field.name!r} is not repeated; expected {wanted(field)}, without brackets'
+    got = shown(token._replace(text=sign + token.text))
+    text = f'{field.name!r} is {got}; expected {wanted(field, token.text)}'
     if field.enum_type:
         names = [value.name for value in field.enum_type.values]
         return text + _meant(closest(token.text.strip('"\''), names))
-    if token.text == '[':
-        return f'{field.name!r} is not repeated; expected {wanted(field)}, without brackets'
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING and token.kind in ('name', 'int', 'float'):
         return f'{text}; did you mean "{sign}{token.text}"?'
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:

@@ -99,7 +99,9 @@ def _escaped(match: re.Match) -> bytes:
         if value < 256:
             return bytes([value])
     elif short or long:
-        return chr(int(short or long, 16)).encode()
+        point = int(short or long, 16)
+        if point < 0x110000 and not 0xd800 <= point < 0xe000:
+            return chr(point).encode()
     shown = match.group().decode('utf-8', 'replace')
     raise ValueError(f'{shown} is no escape; expected \\n, \\t, \\\', \\", \\\\, '
                      f'\\ooo (octal) or \\xhh, or write \\\\ for a backslash')

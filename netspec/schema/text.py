@@ -128,7 +128,7 @@ class _Parser:
                reader: Callable | None, name: Token) -> None:
         """Read one value, or a list of them in brackets, into a field."""
         colon = self.skip(':')
-        if not colon and reader and not (repeated and self.tokens[self.next].text == '['):
+        if not colon and reader:
             self.fail(self.tokens[self.next], hints.no_colon(field, self.tokens[self.next]))
         if not (repeated and self.skip('[')):
             self.value(message, field, repeated, reader, name)
@@ -241,8 +241,9 @@ class _Parser:
 
     def octets(self, field: FieldDescriptor) -> bytes:
         """Read one quoted string, or several in a row, which are one string."""
-        if self.tokens[self.next].kind != 'string':
-            self.fail(self.tokens[self.next], hints.mistyped(field, '', self.tokens[self.next]))
+        at = self.tokens[self.next]
+        if at.kind != 'string':
+            self.fail(at, hints.mistyped(field, *self.signed()))
         parts = []
         while self.tokens[self.next].kind == 'string':
             token = self.take()
