@@ -62,7 +62,7 @@ def _damage(raw: bytes, kind: str) -> str:
 def read_net_binary(path: str | Path, upgrade: bool = True) -> NetParameter:
     """Read a .caffemodel, upgraded from V0 and V1; raises FileNotFoundError, ValueError."""
     net = read_binary(path, NetParameter(), '.caffemodel')
-    if not (net.layer or net.layers or net.input):
+    if not (net.layer or net.layers):
         raise ValueError(f'{path}: no layers in it; expected a .caffemodel (is it a .solverstate '
                          'or a .binaryproto?)')
     return named(str(path), upgrade_net, net) if upgrade else net
