@@ -12,7 +12,7 @@ setup(
     install_requires=['numpy', 'protobuf>=5', 'pillow', 'scipy', 'torch', 'onnx', 'click', 'tqdm',
                       'matplotlib', 'h5py', 'onnxruntime', 'safetensors'],
     extras_require={
-        'test': ['pytest', 'hypothesis', 'opencv-python-headless<5', 'ruff', 'lmdb'],
+        'test': ['pytest', 'pytest-xdist', 'hypothesis', 'opencv-python-headless<5', 'ruff', 'lmdb'],
         'lmdb': ['lmdb'],
         'schema': ['grpcio-tools'],
     },
