@@ -1,0 +1,92 @@
+"""BatchNorm: y = (x - mean) / sqrt(variance + eps), for each channel (Caffe's BatchNormLayer).
+
+The stored statistics are sums: each training pass multiplies them by moving_average_fraction
+and adds its own, and the third blob counts what they have to be divided by.
+"""
+
+import torch
+
+from netspec.schema.messages import TEST
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+ATEN = torch.ops.aten
+
+
+@layer('BatchNorm')
+class BatchNorm(Layer):
+    """blobs: [sum of means, sum of unbiased variances, weight of the sums], never learnt.
+
+    mean, rate: those of the last pass, rate = 1 / sqrt(variance + eps). kept: y of a training
+    pass in place, where later layers may overwrite it; otherwise x is still in the bottom.
+    """
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.batch_norm_param
+        self.stored = self.phase == TEST
+        if param.HasField('use_global_stats'):
+            self.stored = param.use_global_stats
+        self.eps, self.fraction = param.eps, param.moving_average_fraction
+        channels = bottom[0].shape[1] if len(bottom[0].shape) > 1 else 1
+        for shape in ((channels,), (channels,), (1,)):
+            self.add_blob(shape)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Give the three blobs lr_mult 0; ValueError where the net file gives another."""
+        for i in range(len(self.blobs)):
+            if i == len(self.param.param):
+                self.param.param.add(lr_mult=0)
+            elif self.param.param[i].lr_mult != 0:
+                raise ValueError(f'param {i} has lr_mult {self.param.param[i].lr_mult:g}; '
+                                 'expected 0: batch statistics are not learnt')
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape, channels = bottom[0].shape, self.blobs[0].count
+        if len(shape) < 2 or shape[1] != channels:
+            raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected '
+                             f'{channels} channels on its second axis')
+        top[0].reshape(*shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        y = self._by_stored(x) if self.stored else self._by_batch(x)
+        self.kept = y.clone() if top[0] is bottom[0] and not self.stored else None
+        top[0].data = y
+
+    def _by_stored(self, x: torch.Tensor) -> torch.Tensor:
+        total, squares, weight = (blob.data for blob in self.blobs)
+        share = torch.where(weight == 0, 0, 1 / weight)
+        self.mean, variance = total * share, squares * share
+        self.rate = torch.rsqrt(variance + self.eps)
+        return ATEN.native_batch_norm(x, None, None, self.mean, variance, False, 0, self.eps)[0]
+
+    def _by_batch(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch; momentum 1 hands its mean and unbiased variance back."""
+        mean, variance = torch.zeros_like(self.blobs[0].data), torch.zeros_like(self.blobs[1].data)
+        y, self.mean, self.rate = ATEN.native_batch_norm(x, None, None, mean, variance, True, 1,
+                                                         self.eps)
+        if x.numel() == x.shape[1]:
+            variance.zero_()           # one value a channel: torch divides 0 by 0
+        for blob, new in zip(self.blobs, (mean, variance, 1), strict=True):
+            blob.data.mul_(self.fraction).add_(new)
+        return y
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """dx = (dy - mean(dy) - mean(dy y) y) rate; dy rate with stored statistics."""
+        diff = top[0].diff
+        if self.stored:
+            rate = self.rate.view(-1, *[1] * (diff.dim() - 2))
+            bottom[0].diff = torch.mul(diff, rate, out=diff if top[0] is bottom[0] else None)
+            return
+        if self.kept is None:
+            x, weight, mean, rate = bottom[0].data, None, self.mean, self.rate
+        else:
+            x, weight = self.kept, self.rate
+            mean, rate = torch.zeros_like(weight), torch.ones_like(weight)
+        bottom[0].diff = ATEN.native_batch_norm_backward(
+            diff, x, weight, None, None, mean, rate, True, self.eps, [True, False, False])[0]

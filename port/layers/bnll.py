@@ -1,0 +1,17 @@
+"""BNLL: y = log(1 + exp(x)), the binomial normal log likelihood (Caffe's BNLLLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('BNLL')
+class BNLL(Neuron):
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.logaddexp(x, x.new_zeros(()), out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy e^x / (e^x + 1)."""
+        torch.mul(diff, torch.sigmoid(bottom.data), out=out)

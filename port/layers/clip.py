@@ -1,0 +1,22 @@
+"""Clip: y = max(min, min(x, max)) (Caffe's ClipLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('Clip')
+class Clip(Neuron):
+    """Where min > max everything becomes min, as in Caffe (torch.clamp gives max)."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.low, self.high = self.param.clip_param.min, self.param.clip_param.max
+
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.clamp_max(x, self.high, out=out).clamp_min_(self.low)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        x = bottom.data
+        torch.mul(diff, (x >= self.low) & (x <= self.high), out=out)

@@ -1,0 +1,21 @@
+"""ELU: y = x above zero, alpha (e^x - 1) below (Caffe's ELULayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('ELU')
+class ELU(Neuron):
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.alpha = self.param.elu_param.alpha
+
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.ops.aten.elu.out(x, self.alpha, out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy where x > 0, else dy (y + alpha)."""
+        slope = torch.add(top.data, self.alpha).masked_fill_(bottom.data > 0, 1)
+        torch.mul(diff, slope, out=out)

@@ -1,0 +1,32 @@
+"""Log: y = log_base(scale x + shift); base -1 is e (Caffe's LogLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.layers.exp import log_of_base
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('Log')
+class Log(Neuron):
+    """In place, Caffe's derivative takes the place of the top's diff and is squared."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.log_param
+        self.log_base = log_of_base(param.base)
+        if self.log_base == 0:
+            raise ValueError('base is 1, whose logarithm is 0; expected another positive number, '
+                             'or -1 for e')
+        self.scale, self.shift = param.scale, param.shift
+
+    def _inner(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        return torch.mul(x, self.scale, out=out).add_(self.shift)
+
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        self._inner(x, out).log_().mul_(1 / self.log_base)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy scale / (log(base) (scale x + shift))."""
+        self._inner(bottom.data, out).reciprocal_().mul_(self.scale / self.log_base)
+        out.mul_(diff)

@@ -1,0 +1,56 @@
+"""MVN: subtract each plane's mean and divide by its standard deviation + eps (Caffe's MVNLayer).
+
+A plane is a channel of an image, or the whole image with across_channels.
+"""
+
+import torch
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('MVN')
+class MVN(Layer):
+    """The top has 4 axes whatever the bottom has. The backward pass takes Caffe's steps in
+    Caffe's order, so that in place it overwrites the top's diff where Caffe does.
+    """
+
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape = bottom[0].shape
+        if len(shape) > 4:
+            raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected at '
+                             'most 4 axes')
+        self.shape = (*shape, *[1] * (4 - len(shape)))
+        across = self.param.mvn_param.across_channels
+        self.planes = self.shape[0] if across else self.shape[0] * self.shape[1]
+        top[0].reshape(*self.shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data.reshape(self.planes, -1)
+        mean = x.mean(1, keepdim=True)
+        y = torch.sub(x, mean, out=x if top[0] is bottom[0] else None)
+        if self.param.mvn_param.normalize_variance:
+            variance = y.square().mean(1, keepdim=True)
+            self.spread = variance.sqrt_().add_(self.param.mvn_param.eps)
+            y.div_(self.spread)
+        top[0].data = y.view(self.shape)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        diff = top[0].diff.reshape(self.planes, -1)
+        out = diff if top[0] is bottom[0] else torch.empty_like(diff)
+        if self.param.mvn_param.normalize_variance:
+            self._normalized(top[0].data.reshape(self.planes, -1), diff, out)
+        else:
+            torch.sub(diff, diff.mean(1, keepdim=True), out=out)
+        bottom[0].diff = out.view(bottom[0].shape)
+
+    def _normalized(self, y: torch.Tensor, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = (dy - mean(dy) - mean(dy y) y) / (deviation + eps)."""
+        torch.mul(y, diff, out=out)
+        torch.mul(y, out.sum(1, keepdim=True), out=out)
+        out.add_(diff.sum(1, keepdim=True))
+        out.mul_(-1 / y.shape[1]).add_(diff).div_(self.spread)

@@ -1,0 +1,25 @@
+"""Parameter: a learnt blob as a top (Caffe's ParameterLayer)."""
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Parameter')
+class Parameter(Layer):
+    """The top is the parameter's memory, data and diff: its gradient is overwritten by each
+    pass, not summed, as in Caffe.
+    """
+
+    bottoms = (0, 0)
+    tops = (1, 1)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.add_blob(tuple(self.param.parameter_param.shape.dim))
+        top[0].reshape(*self.blobs[0].shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = self.blobs[0].data
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        self.blobs[0].diff = top[0].diff

@@ -1,0 +1,17 @@
+"""Sigmoid: y = 1 / (1 + e^-x) (Caffe's SigmoidLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('Sigmoid')
+class Sigmoid(Neuron):
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.sigmoid(x, out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy y (1 - y)."""
+        torch.ops.aten.sigmoid_backward.grad_input(diff, top.data, grad_input=out)

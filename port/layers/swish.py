@@ -1,0 +1,30 @@
+"""Swish: y = x sigmoid(beta x) (Caffe's SwishLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('Swish')
+class Swish(Neuron):
+    """kept: sigmoid(beta x), when the top overwrites x."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.beta = self.param.swish_param.beta
+        self.kept: torch.Tensor | None = None
+
+    def _gate(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.mul(x, self.beta).sigmoid_()
+
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        gate = self._gate(x)
+        self.kept = gate if out is x else None
+        torch.mul(x, gate, out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy (beta y + gate (1 - beta y))."""
+        gate = self._gate(bottom.data) if self.kept is None else self.kept
+        scaled = top.data * self.beta
+        torch.mul(diff, scaled + gate * (1 - scaled), out=out)

@@ -1,0 +1,17 @@
+"""TanH: y = tanh(x) (Caffe's TanHLayer)."""
+
+import torch
+
+from port.blob import Blob
+from port.neuron import Neuron
+from port.registry import layer
+
+
+@layer('TanH')
+class TanH(Neuron):
+    def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        torch.tanh(x, out=out)
+
+    def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
+        """dx = dy (1 - y^2)."""
+        torch.ops.aten.tanh_backward.grad_input(diff, top.data, grad_input=out)

@@ -1,0 +1,31 @@
+"""Tile: the bottom repeated along an axis (Caffe's TileLayer)."""
+
+from math import prod
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Tile')
+class Tile(Layer):
+    bottoms = (1, 1)
+    tops = (1, 1)
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param, shape = self.param.tile_param, list(bottom[0].shape)
+        self.at, self.tiles = self.axis(param.axis, len(shape)), param.tiles
+        if not param.HasField('tiles') or self.tiles <= 0:
+            raise ValueError(f'tile_param gives tiles {self.tiles}; expected 1 or more')
+        shape[self.at] *= self.tiles
+        top[0].reshape(*shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        top[0].data = x.repeat(*[self.tiles if a == self.at else 1 for a in range(x.dim())])
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            shape = bottom[0].shape
+            tiles = top[0].diff.reshape(prod(shape[:self.at]), self.tiles, prod(shape[self.at:]))
+            bottom[0].diff = tiles.sum(1).view(shape)
