@@ -146,7 +146,7 @@ RULES: dict[str, Callable[[Function], CoordMap]] = {
 def coord_map(fn: Function) -> CoordMap:
     """Return the map of one layer; raise UndefinedMapException where it has none."""
     if fn.type_name not in RULES:
-        raise UndefinedMapException('the type has no coordinate map')
+        raise UndefinedMapException(f'{fn.type_name} has no coordinate map')
     try:
         return RULES[fn.type_name](fn)
     except UndefinedMapException as error:
@@ -186,16 +186,8 @@ def _relate(top_from: Top, top_to: Top) -> CoordMap:
         if blob in from_maps:
             return compose(way, inverse(from_maps[blob]))
     raise AlignmentError(
-        f'{_pair(top_from, top_to)} share no ancestor whose coordinates reach both: the way back '
+        f'{top_from} and {top_to} share no ancestor whose coordinates reach both: the way back '
         f'from the first ends at {", ".join(from_ends)}, from the second at {", ".join(to_ends)}')
-
-
-def _pair(top_from: Top, top_to: Top) -> str:
-    return f'{_describe(top_from)} and {_describe(top_to)}'
-
-
-def _describe(top: Top) -> str:
-    return f'{top.fn.type_name} ({", ".join(f"{k}={v}" for k, v in top.fn.params.items())})'
 
 
 def coord_map_from_to(top_from: Top, top_to: Top) -> CoordMap:
@@ -215,16 +207,16 @@ def crop(top_from: Top, top_to: Top) -> Top:
     """
     axis, scale, shift = _relate(top_from, top_to)
     scales, offsets = np.atleast_1d(scale).tolist(), (-np.atleast_1d(shift)).tolist()
-    pair = _pair(top_from, top_to)
+    pair = f'on crop of {top_from} to {top_to}'
     if any(s != 1 for s in scales):
-        raise AlignmentError(f'scale mismatch on crop: a step of the first is {_numbers(scales)} '
-                             f'steps of the second, not 1: {pair}')
+        raise AlignmentError(f'scale mismatch {pair}: one step of the first is '
+                             f'{_numbers(scales)} steps of the second; expected 1')
     if any(offset < 0 for offset in offsets):
-        raise AlignmentError(f'cannot crop at the negative offset {_numbers(offsets)}: the first '
-                             f'begins inside the second; pad the input more: {pair}')
+        raise AlignmentError(f'negative offset {_numbers(offsets)} {pair}: the first begins '
+                             'inside the second; pad its input more')
     if any(offset.denominator != 1 for offset in offsets):
-        raise AlignmentError(f'cannot crop at the noninteger offset {_numbers(offsets)}; make '
-                             f'kernel_size - stride of the upsampling one more or less: {pair}')
+        raise AlignmentError(f'noninteger offset {_numbers(offsets)} {pair}: change the '
+                             'kernel_size of the upsampling by 1')
     return L.Crop(top_from, top_to, crop_param=dict(
         axis=2 if axis is None else axis + 1, offset=[int(offset) for offset in offsets]))
 

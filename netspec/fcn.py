@@ -40,12 +40,15 @@ def fcn(variant: str | Variant, split: str, width: float = 1.0,
     classes, ignore_label, data_root and data_params (entries of param_str) fit it to other data:
     a data_root is one folder for the whole dataset, or a folder for each key of param_str.
     """
-    row = fitted(find_variant(variant), classes, ignore_label)
+    published = find_variant(variant)
+    row = fitted(published, classes, ignore_label)
     n = NetSpec()
     if split == 'deploy':
         _inputs(n, row)
     else:
-        _data(n, row, find_split(row, split, data_root), data_root, data_params or {})
+        chosen = find_split(row, split, data_root)
+        changed = _changed(published, row, chosen) | dict(data_params or {})
+        _data(n, row, chosen, param_str(row, chosen, data_root, changed))
     style = Style(_checked_width(width), _filler(filler, width), dropout=split != 'deploy')
     ends = _trunks(n, row, style)
     for head in row.heads:
@@ -67,8 +70,8 @@ def fitted(row: Variant, classes: int | tuple[int, ...] | None = None,
         return row if ignore_label is None else replace(row, ignore_label=ignore_label)
     counts = (classes,) if isinstance(classes, int) else tuple(classes)
     if len(counts) > len(row.heads) or min(counts, default=0) < 1:
-        raise ValueError(f'classes {classes}: {row.name} takes 1 to {len(row.heads)} positive '
-                         f'counts, one for each of {", ".join(h.labels for h in row.heads)}')
+        raise ValueError(f'classes {classes}: expected positive counts for {row.name}, at most '
+                         f'one for each of {", ".join(h.labels for h in row.heads)}')
     counts += tuple(head.classes for head in row.heads[len(counts):])
     if ignore_label is None:
         ignore_label = counts[0] if row.ignore_label == row.classes else row.ignore_label
@@ -117,12 +120,11 @@ def _inputs(n: NetSpec, row: Variant) -> None:
         n[image.top] = L.Input(name=name, shape=dict(dim=[1, image.channels, *DEPLOY_SIZE]))
 
 
-def _data(n: NetSpec, row: Variant, split: Split, data_root: DataRoot | None,
-          data_params: Mapping[str, Any]) -> None:
+def _data(n: NetSpec, row: Variant, split: Split, params: str) -> None:
     """Add the Python data layer: images first, then a label top for each head."""
     names = [image.top for image in row.inputs] + [head.label for head in row.heads]
     tops = L.Python(module=split.layer.module, layer=split.layer.type, ntop=len(names),
-                    param_str=param_str(row, split, data_root, data_params))
+                    param_str=params)
     for name, top in zip(names, tops, strict=True):
         n[name] = top
 
@@ -134,6 +136,12 @@ def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
               'tops': [image.kind for image in row.inputs] + [h.label for h in row.heads],
               **_dirs(row, split, data_root)}
     return repr({key: values[key] for key in split.layer.keys} | dict(data_params or {}))
+
+
+def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
+    """Return what a fitted row's data layer must be told: entries of param_str."""
+    return {key: getattr(row, key) for key in split.layer.options
+            if getattr(row, key) != getattr(published, key)}
 
 
 def _dirs(row: Variant, split: Split, data_root: DataRoot | None) -> dict[str, str]:

@@ -55,27 +55,31 @@ def assign_proto(proto: Message, name: str, val: Any) -> None:
     fields = proto.DESCRIPTOR.fields_by_name
     if name not in fields:
         raise unknown(f'{proto.DESCRIPTOR.name} has no field', name, fields)
-    if hasattr(getattr(proto, name), 'extend'):
-        _assign_repeated(getattr(proto, name), val)
-    elif isinstance(val, dict):
-        _assign_dict(getattr(proto, name), val)
-    elif isinstance(val, Message):
-        getattr(proto, name).CopyFrom(val)
-    else:
-        setattr(proto, name, val)
+    repeated = hasattr(getattr(proto, name), 'extend')
+    values = val if repeated and isinstance(val, (list, tuple)) else [val]
+    for value in values:
+        try:
+            _assign_one(proto, fields[name], value, repeated)
+        except (TypeError, ValueError) as error:
+            what = f'{proto.DESCRIPTOR.name}.{name} is given {value!r}'
+            raise type(error)(f'{what}: {error}') from None
 
 
-def _assign_repeated(field: Any, val: Any) -> None:
-    for item in val if isinstance(val, (list, tuple)) else [val]:
-        if isinstance(item, dict):
-            _assign_dict(field.add(), item)
+def _assign_one(proto: Message, field: Any, value: Any, repeated: bool) -> None:
+    if field.message_type is None:
+        if repeated:
+            getattr(proto, field.name).append(value)
         else:
-            field.append(item)
-
-
-def _assign_dict(message: Message, values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        assign_proto(message, key, value)
+            setattr(proto, field.name, value)
+        return
+    if not isinstance(value, (dict, Message)):
+        raise TypeError(f'expected a dict of the fields of {field.message_type.name}')
+    message = getattr(proto, field.name).add() if repeated else getattr(proto, field.name)
+    if isinstance(value, Message):
+        message.CopyFrom(value)
+    else:
+        for key, inner in value.items():
+            assign_proto(message, key, inner)
 
 
 class Top:
@@ -84,6 +88,10 @@ class Top:
     def __init__(self, fn: 'Function', n: int) -> None:
         self.fn = fn
         self.n = n
+        self.name = ''  # the last that a NetSpec gave it, for messages only
+
+    def __repr__(self) -> str:
+        return f'{self.name!r} ({self.fn.type_name})' if self.name else self.fn.type_name
 
     def to_proto(self) -> Message:
         """Return the NetParameter of every layer that this top needs."""
@@ -103,6 +111,7 @@ class Function:
         self.ntop = self.params.pop('ntop', 1)
         self.in_place = self.params.pop('in_place', False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
+        self.name = ''
 
     @property
     def fn(self) -> 'Function':
@@ -120,7 +129,7 @@ class Function:
             try:
                 assign_proto(self._owner(layer, key), key, val)
             except (TypeError, ValueError, UnknownNameError) as error:
-                raise type(error)(f'{self.type_name} layer {name!r}, {key}: {error}') from None
+                raise type(error)(f'{self.type_name} layer {name!r}: {error}') from None
         return layer
 
     def _owner(self, layer: Message, key: str) -> Message:
@@ -132,7 +141,7 @@ class Function:
                 return own
             known |= set(own.DESCRIPTOR.fields_by_name)
         if key not in known:
-            raise unknown('neither the layer nor its type has a parameter', key, known)
+            raise unknown('there is no parameter', key, known)
         return layer
 
 
@@ -198,6 +207,7 @@ class NetSpec:
             raise TypeError(f'{name} is set to {type(value)}, not to a Top; '
                             'a layer of several tops is unpacked: n.data, n.label = L.Data(ntop=2)')
         self.tops[name] = value
+        value.name = name
 
     def __getattr__(self, name: str) -> Top | Function:
         tops = self.__dict__.get('tops', {})

@@ -29,6 +29,7 @@ class DataLayer:
     type: str
     keys: tuple[str, ...]
     dirs: tuple[tuple[str, str], ...]  # key of param_str, folder below Variant.data
+    options: tuple[str, ...] = ()  # what else of a fitted row it must be told
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ class Variant:
     data: str = '../data'
     # AlexNet's training divides the loss by the pixels, with standard momentum; the others sum.
     normalize: bool = False
-    # AlexNet's upscore has an odd kernel: with conv1's stride 4 an even one would need half a
-    # pixel of offset. None: twice the stride.
+    # AlexNet's upscore has an odd kernel: all windows below it are odd, so that an even one would
+    # lie half a pixel off and have no offset. None: twice the stride.
     upscore_kernel: int | None = None
     # Training all strides at once needs the skips scaled to the range of fc7 (paper section 4.3).
     skip_scales: tuple[tuple[int, float], ...] = ()  # pool, factor
@@ -141,10 +142,11 @@ IMAGE = (Input('data', 3, VOC_MEAN),)
 VGG16, CAFFENET = (Init('VGG16'),), (Init('CaffeNet'),)
 
 _VOC_KEYS = ('seed', 'split', 'mean')
+_FITS = ('classes', 'ignore_label')
 SBDD_LAYER = DataLayer('voc_layers', 'SBDDSegDataLayer', ('sbdd_dir', *_VOC_KEYS),
-                       (('sbdd_dir', 'sbdd/dataset'),))
+                       (('sbdd_dir', 'sbdd/dataset'),), _FITS)
 VOC_LAYER = DataLayer('voc_layers', 'VOCSegDataLayer', ('voc_dir', *_VOC_KEYS),
-                      (('voc_dir', 'pascal/VOC2011'),))
+                      (('voc_dir', 'pascal/VOC2011'),), _FITS)
 CONTEXT_LAYER = DataLayer(
     'pascalcontext_layers', 'PASCALContextSegDataLayer',
     ('context_dir', 'seed', 'split', 'voc_dir'),
@@ -154,7 +156,7 @@ SIFTFLOW_LAYER = DataLayer('siftflow_layers', 'SIFTFlowSegDataLayer',
 NYUD_LAYER = DataLayer('nyud_layers', 'NYUDSegDataLayer', ('tops', 'seed', 'nyud_dir', 'split'),
                        (('nyud_dir', 'nyud'),))
 CAMVID_LAYER = DataLayer('camvid_layers', 'CamVidSegDataLayer', ('camvid_dir', *_VOC_KEYS),
-                         (('camvid_dir', 'camvid'),))
+                         (('camvid_dir', 'camvid'),), _FITS)
 
 VOC_VAL = Split('val', 'seg11valid', VOC_LAYER)
 VOC_SPLITS = (Split('train', 'train', SBDD_LAYER), VOC_VAL)

@@ -1,0 +1,56 @@
+"""The files of a row: the committed ones have not drifted, and writing is all or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from netspec.fcn import fcn
+from netspec.generate import check, check_all, published_dirs, write_all, write_variant
+from netspec.schema import read_net, read_solver
+from netspec.solver import solver
+from netspec.variants import VARIANTS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_committed_files_are_what_the_rows_write():
+    assert check_all(ROOT) == []
+
+
+def test_every_row_has_three_nets_and_a_solver(tmp_path):
+    assert len(write_all(tmp_path)) == len(list(tmp_path.rglob('*.prototxt'))) == 4 * len(VARIANTS)
+
+
+def test_a_fitted_row_in_one_folder(tmp_path):
+    options = dict(width=0.25, classes=5, data_root='/d')
+    paths = write_variant('voc-fcn16s', tmp_path / 'a/b', solver_options=dict(max_iter=9),
+                          **options)
+    assert [path.relative_to(tmp_path / 'a/b').name for path in paths] == [
+        'train.prototxt', 'val.prototxt', 'deploy.prototxt', 'solver.prototxt']
+    assert read_net(paths[0]) == fcn('voc-fcn16s', 'train', **options)
+    assert read_net(paths[2]) == fcn('voc-fcn16s', 'deploy', **options)
+    assert read_solver(paths[3]).train_net == 'train.prototxt'
+    assert read_solver(paths[3]) == solver('voc-fcn16s', max_iter=9)
+    assert check('voc-fcn16s', tmp_path / 'a/b', solver_options=dict(max_iter=9), **options) == []
+
+
+def test_drift_is_named(tmp_path):
+    net_dir, solver_dir = published_dirs('siftflow-fcn8s', tmp_path)
+    write_variant('siftflow-fcn8s', net_dir, solver_dir)
+    (net_dir / 'test.prototxt').unlink()
+    solver_file = solver_dir / 'solver.prototxt'
+    solver_file.write_text(solver_file.read_text().replace('0.99', '0.9'))
+    assert check('siftflow-fcn8s', net_dir, solver_dir) == [net_dir / 'test.prototxt', solver_file]
+
+
+def test_a_file_that_no_row_writes_is_drift(tmp_path):
+    write_all(tmp_path)
+    stray = tmp_path / 'prototxt/voc-fcn8s/trainval.prototxt'
+    stray.write_text('')
+    assert check_all(tmp_path) == [stray]
+
+
+def test_nothing_is_written_on_an_error(tmp_path):
+    with pytest.raises(ValueError):
+        write_variant('voc-fcn8s', tmp_path / 'new', classes=-1)
+    assert list(tmp_path.iterdir()) == []
