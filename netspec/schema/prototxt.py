@@ -1,6 +1,6 @@
 """Net and solver files in and out of prototxt; on reading upgraded as Caffe upgrades them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -10,12 +10,12 @@ from netspec.schema.messages import NetParameter, SolverParameter
 from netspec.schema.printer import print_message
 from netspec.schema.text import parse, parse_marked, read_text
 from netspec.schema.upgrade import upgrade_net, upgrade_solver
+from netspec.schema.upgrade_v0 import LayerRefused
 
 
 def parse_net(text: str, source: str = '<string>', upgrade: bool = True) -> NetParameter:
     """Return the net that a prototxt text holds; raises PrototxtError, ValueError on a conflict."""
-    net = parse(text, NetParameter(), source)
-    return named(source, upgrade_net, net) if upgrade else net
+    return parse_net_with_lines(text, source, upgrade)[0]
 
 
 def parse_solver(text: str, source: str = '<string>', upgrade: bool = True) -> SolverParameter:
@@ -47,7 +47,7 @@ def parse_net_with_lines(text: str, source: str = '<string>',
     marks = parse_marked(text, net, source, ('layer', 'layers', 'input'))
     lines = [line for name, line in marks if name != 'input']
     if upgrade:
-        named(source, lambda net: upgrade_net(net, lines), net)
+        named(source, lambda net: upgrade_net(net, lines), net, lines)
     inputs = [line for name, line in marks if name == 'input']
     return net, {i: line or inputs[0] for i, line in enumerate(lines)}
 
@@ -63,9 +63,13 @@ def write_text(path: str | Path, message: Message) -> None:
     write_atomic(path, [print_message(message).encode()])
 
 
-def named(source: str, upgrade: Callable[[Message], Message], message: Message) -> Message:
-    """Upgrade a message; an error names the source."""
+def named(source: str, upgrade: Callable[[Message], Message], message: Message,
+          lines: Sequence[int] = ()) -> Message:
+    """Upgrade a message; an error names the source, and the line of the layer if it is known."""
     try:
         return upgrade(message)
+    except LayerRefused as error:
+        where = f'{source}:{lines[error.index]}' if lines else source
+        raise ValueError(f'{where}: {error}') from error
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error

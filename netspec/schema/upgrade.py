@@ -151,8 +151,9 @@ def _input_shapes(net: NetParameter) -> list[BlobShape]:
 
 
 def needs_batch_norm(net: NetParameter) -> bool:
-    """Tell whether a BatchNorm layer declares its three parameters, as was once required."""
-    return any(_declares_statistics(layer) for layer in net.layer)
+    """Tell whether a BatchNorm layer declares its three statistics without multipliers of 0."""
+    return any(param.lr_mult or param.decay_mult
+               for layer in filter(_declares_statistics, net.layer) for param in layer.param)
 
 
 def upgrade_batch_norm(net: NetParameter, lines: list[int] | None = None) -> None:

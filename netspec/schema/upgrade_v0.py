@@ -7,6 +7,7 @@ import logging
 
 from google.protobuf.message import Message
 
+from netspec.schema.lexer import closest
 from netspec.schema.messages import NetParameter, V0LayerParameter, V1LayerParameter
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,14 @@ MOVES: dict[str, tuple[str, dict[str, str]]] = {
 _KEPT_OF_NET = ('name', 'layers', 'input', 'input_dim', 'force_backward')
 
 
+class LayerRefused(ValueError):
+    """A layer that cannot be upgraded; `index` is its place in the net."""
+
+    def __init__(self, index: int, what: str) -> None:
+        super().__init__(what)
+        self.index = index
+
+
 def needs_v0(net: NetParameter) -> bool:
     """Tell whether any layer of the net is in the V0 form."""
     return any(layer.HasField('layer') for layer in net.layers)
@@ -71,7 +80,7 @@ def needs_v0(net: NetParameter) -> bool:
 def upgrade_v0(net: NetParameter, lines: list[int] | None = None) -> None:
     """Rewrite the V0 layers as V1 layers, in place; `lines` loses the entries of padding layers."""
     kept = _merge_padding(net)
-    upgraded = [_v1_layer(net.layers[index]) for index in kept]
+    upgraded = [_v1_layer(net.layers[index], index) for index in kept]
     del net.layers[:]
     net.layers.extend(upgraded)
     if lines:
@@ -85,42 +94,42 @@ def upgrade_v0(net: NetParameter, lines: list[int] | None = None) -> None:
 def _merge_padding(net: NetParameter) -> list[int]:
     """Move each padding layer's pad into the layers that read it; return who is left, by index."""
     producer = dict.fromkeys(net.input)  # blob: the layer that makes it last, None for an input
-    for layer in net.layers:
+    for i, layer in enumerate(net.layers):
         for j, blob in enumerate(layer.bottom):
             if blob not in producer:
-                raise ValueError(f'layer {layer.layer.name!r}: bottom {blob!r} is made by no layer '
-                                 'before it and is no input of the net; rename or add it')
+                raise LayerRefused(i, f'layer {layer.layer.name!r}: bottom {blob!r} is made by no '
+                                   'layer before it and is no input of the net; rename or add it')
             source = producer[blob]
             if source is not None and source.layer.type == 'padding':
-                _check_padding(layer, source)
+                _check_padding(i, layer, source)
                 layer.layer.pad = source.layer.pad
                 layer.bottom[j] = source.bottom[0]
         producer.update(dict.fromkeys(layer.top, layer))
     return [i for i, layer in enumerate(net.layers) if layer.layer.type != 'padding']
 
 
-def _check_padding(layer: V1LayerParameter, source: V1LayerParameter) -> None:
+def _check_padding(index: int, layer: V1LayerParameter, source: V1LayerParameter) -> None:
     name, pad = layer.layer.name, source.layer.name
     if layer.layer.type not in ('conv', 'pool'):
-        raise ValueError(f'layer {name!r} of type {layer.layer.type!r} reads the padding layer '
-                         f'{pad!r}; expected a conv or a pool layer')
+        raise LayerRefused(index, f'layer {name!r} of type {layer.layer.type!r} reads the padding '
+                           f'layer {pad!r}; expected a conv or a pool layer')
     for which, of, blobs in ((name, 'bottom', layer.bottom), (pad, 'bottom', source.bottom),
                              (pad, 'top', source.top)):
         if len(blobs) != 1:
-            raise ValueError(f'layer {which!r} has {len(blobs)} {of}s; expected 1 where a padding '
-                             'layer is merged')
+            raise LayerRefused(index, f'layer {which!r} has {len(blobs)} {of}s; expected 1 where '
+                               'a padding layer is merged')
 
 
-def _v1_layer(old: V1LayerParameter) -> V1LayerParameter:
+def _v1_layer(old: V1LayerParameter, index: int) -> V1LayerParameter:
     """Return the V1 layer of a V0 layer; options that its type lacks are logged and dropped."""
     if not old.HasField('layer'):
-        raise ValueError(f'layer {old.name!r} has no inner `layer {{ }}` though others of its net '
-                         'have; a net is all V0 or all V1: rewrite the one or the others')
+        raise LayerRefused(index, f'layer {old.name!r} has no inner `layer {{ }}` though others of '
+                           'its net have; a net is all V0 or all V1: rewrite the one or the others')
     v0, new = old.layer, V1LayerParameter(bottom=old.bottom, top=old.top)
     if v0.HasField('name'):
         new.name = v0.name
     if v0.HasField('type'):
-        new.type = V1LayerParameter.LayerType.Value(_v1_type(v0))
+        new.type = V1LayerParameter.LayerType.Value(_v1_type(v0, index))
     for name in ('blobs', 'blobs_lr', 'weight_decay'):
         getattr(new, name).extend(getattr(v0, name))
     if v0.HasField('hdf5_output_param'):
@@ -131,10 +140,12 @@ def _v1_layer(old: V1LayerParameter) -> V1LayerParameter:
     return new
 
 
-def _v1_type(v0: V0LayerParameter) -> str:
+def _v1_type(v0: V0LayerParameter, index: int) -> str:
     if v0.type not in V1_TYPES:
-        raise ValueError(f'layer {v0.name!r}: unknown V0 layer type {v0.type!r}; '
-                         f'known: {", ".join(V1_TYPES)}')
+        meant = closest(v0.type, list(V1_TYPES))
+        raise LayerRefused(index, f'layer {v0.name!r}: unknown V0 layer type {v0.type!r}; expected '
+                           f'one of {", ".join(V1_TYPES)}'
+                           + (f'; did you mean {meant!r}?' if meant else ''))
     return V1_TYPES[v0.type]
 
 
