@@ -79,7 +79,7 @@ class Solver:
         if not isinstance(source, SolverParameter):
             complete_snapshot_prefix(p, source)
         nets = [name for name in (p.train_net, p.net) if name]
-        moved = given and bool(nets) and self.find(nets[0]) != nets[0]
+        moved = given and bool(nets) and self.find(nets[0]) == str(self.folder / nets[0])
         return str(self.folder / p.snapshot_prefix) if moved else p.snapshot_prefix
 
     def _checked(self):
@@ -97,9 +97,13 @@ class Solver:
         return updates.UPDATES[p.type]
 
     def find(self, path: str) -> str:
-        """Return where a file named in the solver lies: as given, or beside the solver file."""
-        beside = self.folder / path
-        return str(beside) if not Path(path).exists() and beside.exists() else path
+        """Return where a file named in the solver lies: as given, beside the solver file, or, for
+        a solver in our solvers/NET, in prototxt/NET.
+        """
+        ours = self.folder.resolve().parents[1:2]
+        places = [Path(path), self.folder / path,
+                  *(root / 'prototxt' / self.folder.resolve().name / path for root in ours)]
+        return str(next((place for place in places if place.exists()), path))
 
     def _build(self, source: NetParameter | str, phase: int, extra: Iterable[NetState]) -> Net:
         param, entries = load_net(self.find(source) if isinstance(source, str) else source)
