@@ -19,13 +19,13 @@ def alexnet(n: NetSpec, data: Top, suffix: str = '', first: str | None = None,
     `first` renames conv1. The published base layers carry no `param`: weights and biases learn
     at the same rate.
     """
-    top = data
+    top, filler = data, style.fill_first(3 * 11 * 11)
     for name, (channels, ks, stride, pad, group) in CONVS.items():
         conv, top = conv_relu(top, style.channels(channels, GROUP), ks, stride, pad, group=group,
-                              **style.fill())
+                              **filler)
         i = name[-1]
         n[(first or name) + suffix], n[f'relu{i}{suffix}'] = conv, top
-        first = None
+        first, filler = None, style.fill()
         if i in POOLED:
             top = n[f'pool{i}{suffix}'] = max_pool(top, ks=3)
         if i in NORMALISED:

@@ -11,6 +11,8 @@ from netspec.spec import params as P
 # The bias learns twice as fast as the weights and does not decay.
 WEIGHT_AND_BIAS = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
 FIXED = [dict(lr_mult=0)]
+IMAGE_WIDTH = 64  # standard deviation of mean-free pixels of 0..255, about
+FILLER_GAIN = {'msra': 2, 'xavier': 3}  # squared scale times fan in
 
 
 def conv_relu(bottom: Top, nout: int, ks: int = 3, stride: int = 1, pad: int = 1,
@@ -60,6 +62,19 @@ class Style:
     def fill(self) -> dict[str, Any]:
         """Return the keywords of a convolution that starts from our filler."""
         return {} if self.filler is None else dict(weight_filler=dict(type=self.filler))
+
+    def fill_first(self, fan_in: int) -> dict[str, Any]:
+        """Return the keywords of the convolution that sees the image, whose values are ~64 wide.
+
+        Starting 1/64 smaller, its outputs are as wide as every later layer's; otherwise the
+        gradients of a net from scratch come out 64 times too large and no rate suits all layers.
+        """
+        if self.filler is None:
+            return {}
+        scale = float(f'{(FILLER_GAIN[self.filler] / fan_in) ** 0.5 / IMAGE_WIDTH:.4g}')
+        kind = (dict(type='gaussian', std=scale) if self.filler == 'msra' else
+                dict(type='uniform', min=-scale, max=scale))
+        return dict(weight_filler=kind)
 
     def drop(self, n: NetSpec, name: str, top: Top) -> Top:
         """Add the in-place Dropout of half the values, and return the top to go on from."""

@@ -15,13 +15,14 @@ def vgg16(n: NetSpec, data: Top, suffix: str = '', first: str | None = None,
     `first` renames conv1_1: where the input is not BGR, VGG16's weights are not copied into it.
     """
     params = dict(param=WEIGHT_AND_BIAS, **style.fill())
+    here = params | style.fill_first(3 * 9)
     top, pad = data, 100  # room for the 7 x 7 of fc6 at any image size
     for block, (depth, channels) in BLOCKS.items():
         for i in range(1, depth + 1):
             name = first or f'conv{block}_{i}'
-            conv, top = conv_relu(top, style.channels(channels), pad=pad, **params)
+            conv, top = conv_relu(top, style.channels(channels), pad=pad, **here)
             n[name + suffix], n[f'relu{block}_{i}{suffix}'] = conv, top
-            first, pad = None, 1
+            first, pad, here = None, 1, params
         top = n[f'pool{block}{suffix}'] = max_pool(top)
     for i, ks in HIDDEN.items():
         conv, top = conv_relu(top, style.channels(4096), ks=ks, pad=0, **params)

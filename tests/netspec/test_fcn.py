@@ -133,7 +133,15 @@ def test_fillers_on_the_trunk_only(options, wanted):
         filler = layer.convolution_param.weight_filler.type
         has = layer.convolution_param.HasField('weight_filler')
         assert has == bool(wanted and not name.startswith('score')), name
-        assert not has or filler == wanted
+        first = {'msra': 'gaussian', 'xavier': 'uniform'}.get(wanted)
+        assert not has or filler == (first if name == 'conv1_1' else wanted)
+
+
+def test_the_first_filler_allows_for_pixels_of_0_to_255():
+    """The standard deviation of msra, sqrt(2 / fan_in), and of pixels about 64 times too wide."""
+    first = convolutions(fcn('camvid-fcn32s', 'train', width=0.25))['conv1_1']
+    std = first.convolution_param.weight_filler.std
+    assert abs(std * 64 / (2 / 27) ** 0.5 - 1) < 1e-3
 
 
 def test_deconvolutions_have_no_filler():
