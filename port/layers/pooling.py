@@ -1,0 +1,147 @@
+"""Pooling (Caffe's pooling_layer.cpp and .cu): the maximum, average or a random pick of windows."""
+
+import torch
+import torch.nn.functional as F
+
+from netspec.schema.messages import TRAIN, LayerParameter, PoolingParameter
+from port.blob import Blob
+from port.layer import Layer
+from port.pool_axis import Axis, first_index, maximum, output_sizes, route, spread, total
+from port.registry import layer
+
+Pair = tuple[int, int]
+
+
+@layer('Pooling')
+class Pooling(Layer):
+    """Pool a bottom of 4 axes; MAX gives the places of the maxima, as numbers, in a second top.
+
+    Unlike torch's: the size is rounded up unless round_mode is FLOOR; a padded last window is
+    clipped; padding may be anything below the kernel; AVE divides by the part of the window
+    within the padded image; STOCHASTIC, which Caffe has on the GPU alone, runs everywhere.
+    Nothing is kept for backward but STOCHASTIC's random choice.
+    """
+
+    def __init__(self, param: LayerParameter, phase: int) -> None:
+        super().__init__(param, phase)
+        self.tops = (1, 2 if param.pooling_param.pool == PoolingParameter.MAX else 1)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        p = self.param.pooling_param
+        self.method = p.pool
+        self.kernel = None if p.global_pooling else self._kernel(p)
+        if p.global_pooling and any(map(p.HasField, ('kernel_size', 'kernel_h', 'kernel_w'))):
+            raise ValueError('global_pooling takes the whole image; no kernel may be given')
+        self.stride, self.pad = self._pair(p, 'stride'), self._pair(p, 'pad')
+        if 0 in self.stride:
+            raise ValueError(f'stride is {list(self.stride)}; expected at least 1')
+        if p.global_pooling and (self.stride != (1, 1) or self.pad != (0, 0)):
+            raise ValueError('global_pooling takes only pad 0 and stride 1')
+        if any(self.pad):
+            self._check_pad()
+
+    def _kernel(self, p: PoolingParameter) -> Pair:
+        sides = p.HasField('kernel_h') and p.HasField('kernel_w')
+        if p.HasField('kernel_size') == sides:
+            raise ValueError('the kernel must be given as kernel_size, or as kernel_h and '
+                             'kernel_w; not both')
+        pair = (p.kernel_h, p.kernel_w) if sides else (p.kernel_size,) * 2
+        if 0 in pair:
+            raise ValueError(f'the kernel is {list(pair)}; expected at least 1')
+        return pair
+
+    def _pair(self, p: PoolingParameter, name: str) -> Pair:
+        """Return stride or pad, given once or as its _h and _w."""
+        sides = [p.HasField(f'{name}_h'), p.HasField(f'{name}_w')]
+        if not any(sides):
+            return (getattr(p, name),) * 2
+        if p.HasField(name) or not all(sides):
+            raise ValueError(f'{name} must be given as {name}, or as {name}_h and {name}_w; '
+                             'not as a mixture')
+        return getattr(p, f'{name}_h'), getattr(p, f'{name}_w')
+
+    def _check_pad(self) -> None:
+        if self.method == PoolingParameter.STOCHASTIC:
+            raise ValueError('padding is for MAX and AVE pooling, not for STOCHASTIC')
+        if any(p >= k for p, k in zip(self.pad, self.kernel, strict=True)):
+            raise ValueError(f'padding {list(self.pad)} must be smaller than the kernel '
+                             f'{list(self.kernel)}')
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape = bottom[0].shape
+        if len(shape) != 4:
+            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
+                             'channels, height, width')
+        sizes, kernel = shape[2:], self.kernel or shape[2:]
+        ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
+        out = output_sizes(sizes, kernel, self.stride, self.pad, ceil)
+        self.rows, self.columns = (Axis(*numbers) for numbers in zip(
+            (-2, -1), sizes, kernel, self.stride, self.pad, out, strict=True))
+        for blob in top:
+            blob.reshape(*shape[:2], *out)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        if self.method == PoolingParameter.MAX:
+            top[0].data = maximum(x, self.rows, self.columns)
+            if len(top) > 1:
+                top[1].data = first_index(x, top[0].data, self.rows, self.columns)
+        elif self.method == PoolingParameter.AVE:
+            top[0].data = total(x, self.rows, self.columns).div_(
+                self.rows.divisor(x) * self.columns.divisor(x))
+        elif self.phase == TRAIN:
+            top[0].data = self.pick(x)
+        else:
+            top[0].data = self.expected(x)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        x, diff = bottom[0].data, top[0].diff
+        if self.method == PoolingParameter.MAX:
+            bottom[0].diff = route(diff, x, self.rows, self.columns)
+        elif self.method == PoolingParameter.AVE:
+            bottom[0].diff = spread(diff / (self.rows.divisor(x) * self.columns.divisor(x)),
+                                    self.rows, self.columns)
+        elif self.phase == TRAIN:
+            bottom[0].diff = self.unpick(diff)
+        else:
+            raise ValueError('STOCHASTIC pooling has a backward pass in the TRAIN phase only')
+
+    # -- STOCHASTIC: inputs are probabilities once divided by their sum in the window --------------
+
+    def pick(self, x: torch.Tensor) -> torch.Tensor:
+        """Pick an input of each window with a probability in proportion to its value.
+
+        The first at which the running sum reaches a uniform part of the whole, in scan order.
+        """
+        axes = self.columns, self.rows
+        room = [n for a in axes for n in (0, max(0, (a.out - 1) * a.stride + a.kernel - a.size))]
+        padded = F.pad(x, room)
+        self.padded = padded.shape
+        seen = padded.unfold(2, self.rows.kernel, self.rows.stride).unfold(
+            3, self.columns.kernel, self.columns.stride).flatten(4)     # n c oh ow kernel
+        sums = seen.cumsum(-1)
+        threshold = torch.rand_like(sums[..., -1]) * sums[..., -1]
+        place = (sums >= threshold.unsqueeze(-1)).to(torch.uint8).argmax(-1, keepdim=True)
+        self.chosen = self._flat(place.squeeze(-1))
+        return seen.gather(-1, place).squeeze(-1)
+
+    def _flat(self, place: torch.Tensor) -> torch.Tensor:
+        """Return a place in each window as an index into the padded plane."""
+        row = torch.arange(self.rows.out, device=place.device)[:, None] * self.rows.stride
+        column = torch.arange(self.columns.out, device=place.device) * self.columns.stride
+        wide = self.columns.kernel
+        return (row + place // wide) * self.padded[-1] + column + place % wide
+
+    def unpick(self, diff: torch.Tensor) -> torch.Tensor:
+        """Return the bottom's diff: each output's goes to the input it was picked from."""
+        down = diff.new_zeros(*self.padded[:2], self.padded[2] * self.padded[3])
+        down.scatter_add_(2, self.chosen.flatten(2), diff.flatten(2))
+        return down.view(self.padded)[..., :self.rows.size, :self.columns.size].contiguous()
+
+    def expected(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the mean of each window under those probabilities: sum x^2 / sum x, or 0."""
+        sums = total(x, self.rows, self.columns)
+        squares = total(x * x, self.rows, self.columns)
+        return torch.where(sums > 0, squares / sums, 0)

@@ -1,0 +1,161 @@
+"""One axis of a pooling (Caffe's pooling_layer.cpp): output size, clip rule, divisor, and which
+inputs stand at each place of the windows. Maxima and sums over windows are taken an axis at a
+time, by whole shifted slices: on a CPU several times faster than a loop over windows.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+LOWEST = torch.finfo(torch.float32).min  # Caffe's -FLT_MAX, also in double precision
+Piece = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows of `kernel` every `stride` over `size` inputs with `pad` before and after.
+
+    dim is -2 for rows, -1 for columns. Windows are cut at the ends of the input.
+    """
+
+    dim: int
+    size: int
+    kernel: int
+    stride: int
+    pad: int
+    out: int
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """For each place of the window in order: the outputs that have it, and the inputs there.
+
+        Output o has place j where 0 <= o stride - pad + j < size. Places outside are left out.
+        """
+        found = []
+        for j in range(self.kernel):
+            low = max(0, -(-(self.pad - j) // self.stride))
+            high = min(self.out, (self.size - 1 + self.pad - j) // self.stride + 1)
+            if low < high:
+                start = low * self.stride - self.pad + j
+                found.append((slice(low, high), slice(start, start + (high - low - 1)
+                                                      * self.stride + 1, self.stride)))
+        return found
+
+    def cut(self, tensor: torch.Tensor, part: slice) -> torch.Tensor:
+        """Return the part of a tensor along this axis, as a view."""
+        return tensor[..., part] if self.dim == -1 else tensor[..., part, :]
+
+    def divisor(self, like: torch.Tensor) -> torch.Tensor | int:
+        """Return by how much AVE divides each output: the window within the padded input.
+
+        One number where it is the same for all. A window that begins past the input (only
+        without padding) gives 0 or less, as in Caffe.
+        """
+        if (self.out - 1) * self.stride + self.kernel <= self.size + 2 * self.pad:
+            return self.kernel
+        starts = torch.arange(self.out, dtype=like.dtype, device=like.device)
+        starts.mul_(self.stride).sub_(self.pad)
+        sizes = (starts + self.kernel).clamp_(max=self.size + self.pad).sub_(starts)
+        return sizes if self.dim == -1 else sizes[:, None]
+
+
+def output_sizes(sizes: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
+                 pad: tuple[int, int], ceil: bool) -> tuple[int, int]:
+    """Return the pooled height and width.
+
+    (size + 2 pad - kernel) / stride + 1, rounded up or down; with padding, a last window that
+    would begin past the image and its leading padding is dropped (both axes, if either is padded).
+    """
+    out = []
+    for n, k, s, p in zip(sizes, kernel, stride, pad, strict=True):
+        rest = n + 2 * p - k
+        count = (-(-rest // s) if ceil else rest // s) + 1
+        out.append(count - 1 if any(pad) and (count - 1) * s >= n + p else count)
+    if min(out) < 1:
+        raise ValueError(f'the bottom of {sizes[0]} x {sizes[1]} is too small for the kernel '
+                         f'{kernel[0]} x {kernel[1]} with stride {stride[0]} x {stride[1]} and '
+                         f'padding {pad[0]} x {pad[1]}: the top would be {out[0]} x {out[1]}')
+    return out[0], out[1]
+
+
+def _reduce(x: torch.Tensor, axis: Axis, op: Callable, start: float) -> torch.Tensor:
+    """Combine the pieces of an axis with `op`; `start` stands where a window has no input."""
+    whole = slice(0, axis.out)
+    full = [axis.cut(x, i) for o, i in axis.pieces if o == whole]
+    if len(full) > 1:
+        out = op(full[0], full[1])
+    elif full:
+        out = full[0].clone()
+    else:
+        shape = list(x.shape)
+        shape[axis.dim] = axis.out
+        out = x.new_full(shape, start)
+    for piece in full[2:]:
+        op(out, piece, out=out)
+    for o, i in axis.pieces:
+        if o != whole:
+            part = axis.cut(out, o)
+            op(part, axis.cut(x, i), out=part)
+    return out
+
+
+def maximum(x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
+    """Return the largest number in each window, past any NaN; -FLT_MAX for an empty window."""
+    return _reduce(_reduce(x, columns, torch.fmax, LOWEST), rows, torch.fmax, LOWEST)
+
+
+def total(x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
+    """Return the sum of each window."""
+    for axis in (columns, rows):
+        if axis.out == 1 and len(axis.pieces) == axis.size:
+            x = x.sum(axis.dim, keepdim=True)
+        else:
+            x = _reduce(x, axis, torch.add, 0)
+    return x
+
+
+def spread(diff: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
+    """Return for each input the sum of `diff` over the windows it is in: the transpose of total."""
+    for axis in (rows, columns):
+        shape = list(diff.shape)
+        shape[axis.dim] = axis.size
+        wide = diff.new_zeros(shape)
+        for o, i in axis.pieces:
+            axis.cut(wide, i).add_(axis.cut(diff, o))
+        diff = wide
+    return diff
+
+
+def _places(rows: Axis, columns: Axis) -> Iterator[tuple[tuple, tuple]]:
+    """Yield for each place of the windows, in scan order, the outputs and the inputs there."""
+    for row_out, row_in in rows.pieces:
+        for out, at in columns.pieces:
+            yield (..., row_out, out), (..., row_in, at)
+
+
+def route(diff: torch.Tensor, x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
+    """Return the diff of MAX's bottom: each output's goes to the first input that reaches it."""
+    top, left, down = maximum(x, rows, columns), diff.clone(), torch.zeros_like(x)
+    apart = rows.stride >= rows.kernel and columns.stride >= columns.kernel
+    zero = diff.new_zeros(())
+    for out, at in _places(rows, columns):
+        hit, rest = x[at] == top[out], left[out]
+        if apart:
+            torch.where(hit, rest, zero, out=down[at])
+        else:
+            down[at] += torch.where(hit, rest, zero)
+        rest.masked_fill_(hit, 0)
+    return down
+
+
+def first_index(x: torch.Tensor, top: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
+    """Return where in its plane (row x width + column) each maximum stands first; -1 if nowhere."""
+    index = torch.full_like(top, -1)
+    plane = torch.arange(rows.size * columns.size, dtype=top.dtype, device=top.device)
+    plane = plane.view(rows.size, columns.size)
+    for out, at in _places(rows, columns):
+        found = index[out]
+        found.copy_(torch.where((x[at] == top[out]) & (found < 0), plane[at], found))
+    return index
