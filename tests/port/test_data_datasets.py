@@ -1,0 +1,54 @@
+"""port.data.datasets: the rows agree with the nets' rows and with their data layers."""
+
+from pathlib import Path
+
+import pytest
+
+from netspec.variants import VARIANTS
+from port.data.datasets import CLASS_NAMES, DATASETS, find_dataset, layout, palette
+
+
+def test_every_head_has_its_class_list() -> None:
+    for row in VARIANTS.values():
+        for head in row.heads:
+            assert len(CLASS_NAMES[head.labels]) == head.classes, row.name
+
+
+def test_every_split_of_the_nets_has_a_published_count() -> None:
+    counts = {(d.layer.__name__, split): n for d in DATASETS.values() if d.name != 'voc2012'
+              for split, n in d.counts.items()}
+    for row in VARIANTS.values():
+        train, test = row.splits
+        assert (train.layer.type, train.name) in counts
+        assert counts[test.layer.type, test.name] == (row.schedule.test_iter,)
+
+
+@pytest.mark.parametrize('name', DATASETS)
+def test_the_layout_names_files_counts_and_origin(name: str) -> None:
+    text = layout(name)
+    assert '.txt' in text and 'Images: ' in text and 'Origin: ' in text
+    assert 'http' not in text and max(map(len, text.splitlines())) < 300
+
+
+@pytest.mark.parametrize('name', DATASETS)
+def test_params_suit_the_layer(name: str, tmp_path: Path) -> None:
+    row = DATASETS[name]
+    params = {**row.params(tmp_path), 'split': 'train'}
+    assert set(row.layer.required) <= set(params) <= {*row.layer.required, *row.layer.optional}
+
+
+def test_a_dataset_is_found_below_the_data_root_or_as_it_is(tmp_path: Path) -> None:
+    row = find_dataset('voc2011')
+    assert row.root(tmp_path) == tmp_path
+    (tmp_path / 'pascal/VOC2011').mkdir(parents=True)
+    assert row.root(tmp_path) == tmp_path / 'pascal/VOC2011'
+
+
+def test_an_unknown_dataset_names_the_closest() -> None:
+    with pytest.raises(KeyError, match="no dataset is named 'voc2013'; did you mean 'voc201"):
+        find_dataset('voc2013')
+
+
+def test_palettes() -> None:
+    assert palette('voc')[15].tolist() == [192, 128, 128]
+    assert palette('camvid')[3].tolist() == [128, 64, 128]  # CamVid's road
