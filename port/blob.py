@@ -137,7 +137,7 @@ class Blob:
         return prod(self.shape)
 
     def add_diff(self, gradient: torch.Tensor) -> None:
-        """Accumulate a gradient, as layers do for their parameters; the first is taken, not copied."""
+        """Add a gradient, as layers do for their parameters; the first is taken, not copied."""
         if self._diff._tensor is None and self._diff._origin is None:
             # An expanded or foreign tensor must not become the memory that later sums go into.
             self._diff.write(gradient.reshape(self.shape).contiguous())

@@ -55,7 +55,8 @@ class Net(torch.nn.Module):
     (or several), or {layer: [arrays]}, copied in by layer name.
 
     blobs: name -> Blob, in the order they are made. params: layer -> [Blob]. inputs, outputs:
-    blob names. learnable: parameters for a solver, shared ones once. nodes: the layers in place.
+    blob names. loss_weights: blob name -> weight, where there is one. learnable: parameters for a
+    solver, shared ones once. nodes: the layers in place.
 
     Raises ValueError, KeyError naming file:line and layer where the net cannot be built.
     """
@@ -98,6 +99,9 @@ class Net(torch.nn.Module):
         self.learnable, self.param_owner = wiring.params.learnable, wiring.params.owner
         self.params = OrderedDict((node.name, node.layer.blobs) for node in self.nodes
                                   if node.layer.blobs)
+        self.loss_weights = {
+            wiring.hidden.get(blob.name, blob.name): weight for node in self.nodes
+            for blob, weight in zip(node.top, node.layer.loss_weights, strict=True) if weight}
         self._hold_parameters()
 
     # -- as a torch module -----------------------------------------------------------------------

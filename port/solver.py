@@ -378,11 +378,9 @@ def _writable(folder: Path) -> None:
 
 def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
     """Log 'Train|Test net output #k: name = value (* weight = … loss)' for every output value."""
-    weights = {blob.name: weight for node in net.nodes
-               for blob, weight in zip(node.top, node.layer.loss_weights, strict=True)}
     k = 0
     for name, value in zip(net.outputs, values, strict=True):
-        weight = weights.get(name, 0.0)
+        weight = net.loss_weights.get(name, 0.0)
         for number in value.reshape(-1).tolist():
             loss = f' (* {weight:g} = {weight * number:g} loss)' if weight else ''
             log.info('    %s net output #%d: %s = %g%s', kind, k, name, number, loss)

@@ -56,7 +56,7 @@ class Wiring:
         self.phase, self.dtype, self.device, self.log = phase, dtype, device, log
         self.nodes: list[Node] = []
         self.blobs: dict[str, Blob] = {}
-        self.hidden: set[str] = set()            # blobs of automatic splits
+        self.hidden: dict[str, str] = {}          # blobs of automatic splits -> what they split
         self.inputs: list[str] = []
         self.params = ParamTable()
         self._available: dict[str, None] = {}
@@ -96,7 +96,7 @@ class Wiring:
             if not in_place:
                 self.blobs[name] = self._blob(name)
                 if node.entry.auto_split:
-                    self.hidden.add(name)
+                    self.hidden[name] = param.bottom[0]
             node.top.append(self.blobs[name])
             self._available[name] = None
             if param.type == 'Input':
@@ -144,7 +144,7 @@ class Wiring:
                     asked or node.layer.allow_force_backward(i)
                     for i, asked in enumerate(node.propagate_down)]
                 node.layer.param_propagate_down = [True] * len(node.layer.blobs)
-        return sorted(self._available)
+        return [self.hidden.get(name, name) for name in sorted(self._available)]
 
     def _prune(self, node: Node, under_loss: set[int], skipped: set[int]) -> None:
         weights = node.layer.loss_weights

@@ -69,8 +69,7 @@ class Net:
     @property
     def blob_loss_weights(self) -> OrderedDict:
         """Blob name -> its weight in the loss, 0 for most."""
-        weights = {b.name: w for node in self._net.nodes
-                   for b, w in zip(node.top, node.layer.loss_weights, strict=True) if w}
+        weights = self._net.loss_weights
         return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
 
     # -- running -----------------------------------------------------------------------------------
