@@ -6,35 +6,34 @@ Three generations are read: V2 `layer`, V1 `layers`, and V0, a `layer` inside ea
 
 import logging
 import mmap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from netspec.schema.blobs import blob_parts
 from netspec.schema.files import write_atomic
 from netspec.schema.messages import V1LayerParameter
 from netspec.schema.upgrade import V2_TYPES
 from netspec.schema.upgrade_v0 import V1_TYPES
+from netspec.schema.wire import BYTES, Field, WireError, fields, tagged
 
-from . import wire
 from .foreign import foreign, magic
+from .wire import floats, integer, integers, payload, runs, text
 
 log = logging.getLogger(__name__)
 
 LEGACY_DIMS = (1, 2, 3, 4)                         # BlobProto num, channels, height, width
 DATA, SHAPE, DOUBLE_DATA = 5, 7, 8                 # BlobProto
-DIFF, DOUBLE_DIFF = 6, 9
 NET_NAME, NET_LAYERS, NET_LAYER = 1, 2, 100        # NetParameter
-NET_WIRES = {1: wire.BYTES, 2: wire.BYTES, 3: wire.BYTES, 5: wire.VARINT, 6: wire.BYTES,
-             7: wire.VARINT, 8: wire.BYTES, 100: wire.BYTES}
 V0_LAYER = 1                                       # V1LayerParameter.layer
 PROTOBUF_LIMIT = 2 ** 31 - 1                       # bytes that protobuf, and so Caffe, can parse
 
 
-class Fields(NamedTuple):
-    """The numbers of the fields that matter in one generation's layer message."""
+class Numbers(NamedTuple):
+    """The fields that matter in one generation's layer message."""
 
     version: str
     name: int
@@ -42,7 +41,7 @@ class Fields(NamedTuple):
     blobs: int
 
 
-V2, V1, V0 = Fields('V2', 1, 2, 7), Fields('V1', 4, 5, 6), Fields('V0', 1, 2, 50)
+V2, V1, V0 = Numbers('V2', 1, 2, 7), Numbers('V1', 4, 5, 6), Numbers('V0', 1, 2, 50)
 
 
 class Weights(dict):
@@ -66,84 +65,88 @@ def read_caffemodel(path: str | Path) -> Weights:
     Returns layer name -> blobs: float32 arrays (float64 where the file holds doubles) laid over a
     private memory map. They may be written to: the pages written become the process's own, the
     file stays. Replacing the file meanwhile is safe, overwriting it in place is not. A blob need
-    not begin at a multiple of 4 bytes; numpy and torch.from_numpy accept that, and a reader that
-    keeps the weights copies them into its own (aligned) arrays anyway. Layers without blobs appear
-    in `.types` only. Where a name comes twice the later blobs count, as in Caffe. Raises
-    FileNotFoundError, or ValueError for a truncated, damaged or foreign file.
+    not begin at a multiple of 4 bytes; numpy and torch.from_numpy accept that, and whoever keeps
+    the weights copies them into aligned arrays anyway. Layers without blobs appear in `.types`
+    only. Where a name comes twice the later blobs count, as in Caffe. Raises FileNotFoundError,
+    or ValueError for a truncated, damaged or foreign file.
     """
     what = foreign(magic(path))
     if what:
-        raise ValueError(f'{path}: not a .caffemodel but {what}')
+        raise ValueError(f'{path}: expected a .caffemodel, this is {what}')
     with open(path, 'rb') as file:
-        buf = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     weights = Weights(path=str(path))
     try:
-        _walk_net(buf, weights)
-    except wire.WireError as error:
-        last = list(weights.types)[-1] if weights.types else None
-        where = f'after layer {last!r}' if last else 'before any layer'
-        raise ValueError(f'{path}: truncated, damaged or not a .caffemodel, {where}: {error} '
-                         f'(file of {len(buf)} bytes); copy or download it again') from None
+        _read_layers(view, weights)
+    except WireError as error:
+        where = f'after layer {list(weights.types)[-1]!r}' if weights.types else 'at its beginning'
+        what = 'the file is cut off' if error.cut else 'no .caffemodel, or a damaged one,'
+        raise ValueError(f'{path}: {what} {where}: {error}, the file has {len(view)}; '
+                         'fetch or copy it again') from None
     if not weights.types:
-        raise ValueError(f'{path}: not a .caffemodel: it holds no layer')
+        raise ValueError(f'{path}: expected a .caffemodel, this holds no layer')
     return weights
 
 
-def _walk_net(buf: mmap.mmap, weights: Weights) -> None:
-    """Fill `weights` from the NetParameter in `buf`."""
-    for field in wire.fields(buf, 0, len(buf)):
-        if NET_WIRES.get(field.number, field.wire) != field.wire and field.number != 4:
-            raise wire.WireError(f'byte {field.start}: field {field.number} is no NetParameter\'s')
+def _read_layers(view: memoryview, weights: Weights) -> None:
+    """Fill `weights` from the NetParameter in `view`."""
+    for field in fields(view):
+        if field.number not in (NET_NAME, NET_LAYERS, NET_LAYER):
+            continue
+        if field.kind != BYTES:
+            raise WireError(f'field {field.number} is not a NetParameter\'s', field.start, False)
         if field.number == NET_NAME:
-            weights.name = wire.text(buf, field)
-        elif field.number in (NET_LAYER, NET_LAYERS):
-            _walk_layer(buf, field, V2 if field.number == NET_LAYER else V1, weights)
+            weights.name = text(view, field)
+            continue
+        try:
+            _read_layer(payload(view, field), V2 if field.number == NET_LAYER else V1, weights)
+        except WireError as error:                 # the file goes on behind: it is not cut off
+            raise WireError(f'the layer begun here is damaged ({error})', field.start,
+                            False) from None
 
 
-def _walk_layer(buf: mmap.mmap, layer: wire.Field, numbers: Fields, weights: Weights) -> None:
-    """Add the layer message at `layer` to `weights`."""
+def _read_layer(view: memoryview, numbers: Numbers, weights: Weights) -> None:
+    """Add one layer message to `weights`."""
     name, kind, blobs = '', '', []
-    for field in wire.fields(buf, layer.start, layer.stop):
+    for field in fields(view):
         if numbers is V1 and field.number == V0_LAYER:
-            return _walk_layer(buf, field, V0, weights)
+            return _read_layer(payload(view, field), V0, weights)
         if field.number == numbers.name:
-            name = wire.text(buf, field)
+            name = text(view, field)
         elif field.number == numbers.type:
-            kind = _type_name(buf, field, numbers)
+            kind = _type_name(view, field, numbers)
         elif field.number == numbers.blobs:
-            blobs.append(field)
+            blobs.append(payload(view, field))
+    if name in weights and blobs:
+        log.warning('%s: layer %r comes twice; the later blobs count', weights.path, name)
     weights.version = numbers.version
-    weights.types[name] = kind
     if blobs:
-        if name in weights:
-            log.warning('%s: layer %r comes twice; the later blobs count', weights.path, name)
-        weights[name] = [_read_blob(buf, blob, f'{weights.path}: layer {name!r} blob {i}')
+        weights[name] = [_read_blob(blob, f'{weights.path}: layer {name!r} blob {i}')
                          for i, blob in enumerate(blobs)]
+    weights.types[name] = kind
 
 
-def _type_name(buf: mmap.mmap, field: wire.Field, numbers: Fields) -> str:
+def _type_name(view: memoryview, field: Field, numbers: Numbers) -> str:
     """Return a layer's type by its V2 name; '' where an old file holds an unknown one."""
     if numbers is V2:
-        return wire.text(buf, field)
+        return text(view, field)
     if numbers is V0:
-        return V2_TYPES.get(V1_TYPES.get(wire.text(buf, field), ''), '')
-    known = V1LayerParameter.LayerType.values()
-    if field.value not in known:
-        return ''
-    return V2_TYPES[V1LayerParameter.LayerType.Name(field.value)]
+        return V2_TYPES.get(V1_TYPES.get(text(view, field), ''), '')
+    value, known = integer(view, field), V1LayerParameter.LayerType
+    return V2_TYPES[known.Name(value)] if value in known.values() else ''
 
 
-def _read_blob(buf: mmap.mmap, blob: wire.Field, where: str) -> np.ndarray:
-    """Lay an array over the BlobProto at `blob`, in its shape."""
+def _read_blob(view: memoryview, where: str) -> np.ndarray:
+    """Lay an array over a BlobProto, in its shape."""
     legacy, shape, chunks = {}, None, {DATA: [], DOUBLE_DATA: []}
-    for field in wire.fields(buf, blob.start, blob.stop):
+    for field, stride in runs(view):
         if field.number in LEGACY_DIMS:
-            legacy[field.number] = field.value
+            legacy[field.number] = integer(view, field)
         elif field.number == SHAPE:
-            shape = (shape or []) + _read_dims(buf, field)
+            shape = (shape or []) + _read_dims(payload(view, field))
         elif field.number in chunks:
             dtype = '<f4' if field.number == DATA else '<f8'
-            chunks[field.number].append(wire.floats(buf, field, dtype))
+            chunks[field.number].append(floats(view, field, stride, dtype))
     parts = chunks[DOUBLE_DATA] or chunks[DATA] or [np.zeros(0, np.float32)]
     data = parts[0] if len(parts) == 1 else np.concatenate(parts)
     if legacy:                                     # Blob::FromProto: they outrank a shape
@@ -152,14 +155,13 @@ def _read_blob(buf: mmap.mmap, blob: wire.Field, where: str) -> np.ndarray:
         shape = [] if data.size == 1 else [data.size]
     if prod(shape) != data.size or min(shape, default=0) < 0:
         raise ValueError(f'{where}: shape {tuple(shape)} asks for {prod(shape)} values, the file '
-                         f'holds {data.size}; the file is damaged or holds no trained weights')
+                         f'holds {data.size}; it is damaged or was written without weights')
     return data.reshape(shape)
 
 
-def _read_dims(buf: mmap.mmap, shape: wire.Field) -> list[int]:
+def _read_dims(view: memoryview) -> list[int]:
     """Read a BlobShape."""
-    return [dim for field in wire.fields(buf, shape.start, shape.stop) if field.number == 1
-            for dim in wire.varints(buf, field)]
+    return [dim for field in fields(view) if field.number == 1 for dim in integers(view, field)]
 
 
 def write_caffemodel(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]],
@@ -174,78 +176,39 @@ def write_caffemodel(path: str | Path, weights: Mapping[str, Sequence[np.ndarray
     ValueError for a blob that is None or has another shape than its diff.
     """
     types = types if types is not None else getattr(weights, 'types', {})
-    layers = [_Layer(layer, types.get(layer, ''), blobs, (diffs or {}).get(layer))
-              for layer, blobs in weights.items()]
-    total = sum(layer.size for layer in layers)
-    if total > PROTOBUF_LIMIT:
-        log.warning('%s: %d bytes; Caffe and protobuf read no message over 2 GiB', path, total)
-    write_atomic(path, _net_parts(name or getattr(weights, 'name', ''), layers))
+    name = name or getattr(weights, 'name', '')
+    size = 0
+
+    def parts() -> Iterator[bytes | memoryview]:
+        nonlocal size
+        if name:
+            yield _string(NET_NAME, name)
+        for layer, blobs in weights.items():
+            for part in _layer_parts(layer, types.get(layer, ''), blobs, (diffs or {}).get(layer)):
+                size += len(part)
+                yield part
+    write_atomic(path, parts())
+    if size > PROTOBUF_LIMIT:
+        log.warning('%s: %d bytes; Caffe and protobuf read no message over 2 GiB: write HDF5',
+                    path, size)
 
 
-def _net_parts(name: str, layers: Iterable['_Layer']) -> Iterator[bytes | memoryview]:
-    """Yield a NetParameter piece by piece."""
-    if name:
-        yield wire.encode_text(NET_NAME, name)
-    for layer in layers:
-        yield from layer.parts()
+def _layer_parts(name: str, kind: str, blobs: Sequence[np.ndarray],
+                 diffs: Sequence[np.ndarray] | None) -> list[bytes | memoryview]:
+    """Return one LayerParameter of name, type and blobs in pieces; the numbers are views."""
+    inside = [_string(V2.name, name)] + ([_string(V2.type, kind)] if kind else [])
+    for i, blob in enumerate(blobs):
+        diff = np.asarray(diffs[i]) if diffs else None
+        if blob is None or diff is not None and diff.shape != np.shape(blob):
+            raise ValueError(f'layer {name!r} blob {i}: expected an array, got none' if blob is None
+                             else f'layer {name!r} blob {i}: the diff has shape {diff.shape}, '
+                                  f'the data {np.shape(blob)}')
+        blob = np.asarray(blob)
+        pieces = list(blob_parts(blob, diff, double=blob.dtype == np.float64))
+        inside += [tagged(V2.blobs, sum(map(len, pieces))), *pieces]
+    return [tagged(NET_LAYER, sum(map(len, inside))), *inside]
 
 
-class _Layer:
-    """One layer on its way out: a LayerParameter of name, type and blobs."""
-
-    def __init__(self, name: str, kind: str, blobs: Sequence[np.ndarray],
-                 diffs: Sequence[np.ndarray] | None):
-        self.head = wire.encode_text(V2.name, name)
-        self.head += wire.encode_text(V2.type, kind) if kind else b''
-        self.blobs = []
-        for i, blob in enumerate(blobs):
-            if blob is None:
-                raise ValueError(f'layer {name!r} blob {i} is missing; a .caffemodel needs all')
-            if diffs and np.shape(diffs[i]) != np.shape(blob):
-                raise ValueError(f'layer {name!r} blob {i}: data {np.shape(blob)} and diff '
-                                 f'{np.shape(diffs[i])} differ in shape')
-            self.blobs.append(_Blob(blob, diffs[i] if diffs else None))
-        inside = len(self.head) + sum(blob.size for blob in self.blobs)
-        self.head = wire.encode_header(NET_LAYER, inside) + self.head
-        self.size = inside + len(self.head)
-
-    def parts(self) -> Iterator[bytes | memoryview]:
-        """Yield the layer piece by piece."""
-        yield self.head
-        for blob in self.blobs:
-            yield from blob.parts()
-
-
-class _Blob:
-    """One blob on its way out: the BlobProto's few bytes, and the arrays' own memory.
-
-    Fields go out in the order of their numbers, so that the file is byte for byte what protobuf
-    would make of the same message.
-    """
-
-    def __init__(self, data: np.ndarray, diff: np.ndarray | None):
-        dims = b''.join(wire.encode_varint(dim) for dim in np.shape(data))
-        shape = wire.encode_bytes(SHAPE, wire.encode_bytes(1, dims) if dims else b'')
-        pieces = [(SHAPE, shape, None, '')]
-        for single, double, array in ((DATA, DOUBLE_DATA, data), (DIFF, DOUBLE_DIFF, diff)):
-            if array is not None and np.size(array):
-                number, dtype = (double, '<f8') if _is_double(array) else (single, '<f4')
-                head = wire.encode_header(number, np.size(array) * int(dtype[2:]))
-                pieces.append((number, head, np.asarray(array), dtype))
-        self.pieces = sorted(pieces, key=lambda piece: piece[0])
-        inside = sum(len(head) + (array.size * int(dtype[2:]) if dtype else 0)
-                     for _, head, array, dtype in self.pieces)
-        self.head = wire.encode_header(V2.blobs, inside)
-        self.size = len(self.head) + inside
-
-    def parts(self) -> Iterator[bytes | memoryview]:
-        """Yield the blob piece by piece; at most one array is converted at a time."""
-        yield self.head
-        for _, head, array, dtype in self.pieces:
-            yield head
-            if dtype:
-                yield np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
-
-
-def _is_double(array: np.ndarray) -> bool:
-    return np.asarray(array).dtype == np.float64
+def _string(number: int, value: str) -> bytes:
+    encoded = value.encode('utf-8', 'surrogateescape')
+    return tagged(number, len(encoded)) + encoded

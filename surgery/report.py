@@ -53,7 +53,8 @@ class Report:
     def fill(self, layer: str, how: str) -> None:
         """Enter a layer whose weights were computed."""
         self.filled[layer] = how
-        self.missing.pop(layer, None)
+        for part in (self.copied, self.coerced, self.missing):
+            part.pop(layer, None)
 
     def warn(self, new: Net, upsampling: bool) -> None:
         """Say loudly which layers got no weights though the net cannot do without.
@@ -90,9 +91,15 @@ class Report:
 
     def _hints(self, layers: Iterable[str]) -> str:
         """Name the dropped layers that are spelled most like the missing ones."""
-        pairs = [(layer, closest(layer, list(self.dropped))) for layer in layers]
+        pairs = [(layer, _alike(layer, list(self.dropped))) for layer in layers]
         return ''.join(f'; is {near}, which was dropped, meant for {layer}?'
                        for layer, near in pairs if near)
+
+
+def _alike(layer: str, dropped: list[str]) -> str:
+    """Return the dropped layer that may be meant: fc6_conv or fc6-conv for fc6, or ''."""
+    longer = [name for name in dropped if name.startswith(layer) or layer.startswith(name)]
+    return longer[0] if longer else closest(layer, dropped)
 
 
 def _names(blobs: dict[str, list[int]]) -> list[str]:

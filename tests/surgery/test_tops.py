@@ -1,0 +1,57 @@
+"""Top shapes against those that Caffe recorded, for every type that has a rule."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netspec.schema import parse_net, read_net
+from surgery.tops import RULES, top_shapes
+
+GOLDEN = Path(__file__).resolve().parents[1] / 'golden' / 'layers'
+CASES = sorted(path.stem for path in GOLDEN.glob('*.prototxt'))
+
+
+def check(prototxt: Path) -> None:
+    """Follow a recorded net; every shape that a rule gives must be Caffe's."""
+    shapes = {}
+    with np.load(prototxt.with_suffix('.npz')) as numbers:
+        for layer in read_net(prototxt).layer:
+            tops = top_shapes(layer, [shapes.get(name) for name in layer.bottom])
+            for name, shape in zip(layer.top, tops, strict=True):
+                shapes[name] = shape
+                if layer.type in RULES and f'out:{name}' in numbers:
+                    assert shape == numbers[f'out:{name}'].shape, (prototxt.stem, layer.type)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_shapes_are_those_that_caffe_made(case):
+    check(GOLDEN / f'{case}.prototxt')
+
+
+@pytest.mark.data
+def test_shapes_of_every_recorded_case(shared):
+    for path in sorted((shared / 'oracle' / 'layers').glob('*.prototxt')):
+        check(path)
+
+
+@pytest.mark.parametrize('layer,bottoms,tops', [
+    ('type: "Python" top: "color" top: "depth" top: "label"', [],
+     [(None, 3, None, None), (None, 1, None, None), (None, 1, None, None)]),
+    ('type: "Concat" top: "y"', [(1, 3, None, 5), (1, 1, None, 5)], [(1, 4, None, 5)]),
+    ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 1 }', [(2, 5, None)],
+     [(2, 1, None), (2, 4, None)]),
+    ('type: "Slice" top: "a" top: "b"', [(2, 6)], [(2, 3), (2, 3)]),
+    ('type: "Pooling" top: "y" pooling_param { global_pooling: true }', [(1, 8, None, None)],
+     [(1, 8, 1, 1)]),
+    ('type: "Crop" top: "y"', [(1, 21, None, None), (1, 3, 40, 50)], [(1, 21, 40, 50)]),
+    ('type: "Flatten" top: "y"', [(2, 3, 4, 5)], [(2, 60)]),
+    ('type: "Flatten" top: "y"', [(2, 3, None, 5)], [(2, None)]),
+    ('type: "Reshape" top: "y" reshape_param { shape { dim: 0 dim: -1 dim: 2 } }', [(2, 3, 4, 5)],
+     [(2, 30, 2)]),
+    ('type: "Unheard" top: "y"', [(1, 2)], [None]),
+    ('type: "ReLU" top: "y"', [None], [None])])
+def test_open_dimensions_stay_open(layer, bottoms, tops):
+    names = ' '.join(f'bottom: "b{i}"' for i in range(len(bottoms)))
+    message = parse_net(f'layer {{ name: "x" {layer} {names} }}').layer[0]
+    assert top_shapes(message, bottoms) == tops
