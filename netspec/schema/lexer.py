@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(r'''
     (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<float>(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?|\d+[eE][+-]?\d+[fF]?|(?!0[xX])\d+[fF])
+  | (?P<float>(?!0[xX\d])(?:(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?|\d+[eE][+-]?\d+[fF]?|\d+[fF]))
   | (?P<int>0[xX][0-9a-fA-F]+|\d+)
   | (?P<string>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
   | (?P<symbol>[{}<>:\[\],;/-])
@@ -81,7 +81,7 @@ def _why(text: str, token: Token) -> str:
     if token.kind == 'wrong':
         return f'unexpected character {token.text!r}; expected a field name, a value or a brace'
     word = re.compile(r'[\w.]([\w.]|(?<=[eE])[+-])*').match(text, token.at).group()
-    return f'{word!r} is not a number; expected digits, or quotes around a string'
+    return f'{word!r} is not a number; expected digits (no 0 before them), or quotes for a string'
 
 
 def unescape(token: str) -> bytes:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netspec.schema.binary import (
     read_blob,
@@ -132,6 +134,22 @@ def test_a_damaged_file_says_so(tmp_path, raw, part):
     (tmp_path / 'x').write_bytes(raw)
     assert 'no .caffemodel, or a damaged one' in _message(tmp_path / 'x')
     assert part in _message(tmp_path / 'x')
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damage_anywhere_is_a_value_error_or_harmless(tmp_path_factory, data):
+    raw = bytearray(NetParameter(name='net', layer=[LayerParameter(
+        name='c', blobs=[array_blob(ONES)])]).SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / 'damaged'
+    path.write_bytes(raw[:data.draw(st.integers(0, len(raw)))])
+    for reader in READERS.values():
+        try:
+            assert isinstance(reader(path), Message)
+        except ValueError as error:
+            assert str(error).startswith(f'{path}: ')
 
 
 def test_files_of_each_kind_are_not_taken_for_another(tmp_path, model):
