@@ -46,7 +46,7 @@ def mean(values: np.ndarray) -> float:
     return float(counted.mean()) if counted.size else float('nan')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The metrics of one histogram, as fractions; `names` label the classes."""
 

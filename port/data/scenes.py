@@ -231,10 +231,10 @@ def draw_dataset(root: str | os.PathLike[str], train: int = 160, val: int = 40,
                  size: tuple[int, int] = (120, 160), seed: int = 1337) -> Path:
     """Draw the dataset below `root`, whole or not at all; one drawn alike before is kept.
 
-    Gives `root`. FileExistsError where something else stands there.
+    Gives `root`. FileExistsError where something else stands there; an empty folder may.
     """
     root, recipe = Path(root), {'train': train, 'val': val, 'size': list(size), 'seed': seed}
-    if root.exists():
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         note = root / 'scenes.json'
         if note.is_file() and json.loads(note.read_text()) == recipe:
             return root

@@ -81,6 +81,10 @@ def test_what_stands_there_is_kept_or_refused(root: Path) -> None:
         draw_dataset(root, 9, 4, SIZE, seed=3)
 
 
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    assert (draw_dataset(tmp_path, 1, 1, SIZE) / 'sbdd/dataset/train.txt').is_file()
+
+
 def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, 'No space left on device')

@@ -7,10 +7,13 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from netspec.schema import parse_net
+from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.blob import Blob
 from port.data import BUILTIN, builtin_module
 from port.data.voc import CLASSES, SBDDSegDataLayer, VOCSegDataLayer
+from port.net import Net
 
 MEAN = (104.00699, 116.66877, 122.67892)
 LABEL = np.array([[0, 1, 20], [255, 5, 7]], np.uint8)
@@ -82,6 +85,20 @@ def test_sbdd_names_the_file_of_a_wrong_struct(tmp_path: Path, pixels: np.ndarra
 
 def test_the_classes_are_those_of_the_nets() -> None:
     assert len(CLASSES) == VARIANTS['voc-fcn8s'].classes and CLASSES[15] == 'person'
+
+
+def test_a_net_feeds_itself_from_the_built_in_layer(tmp_path: Path, pixels: np.ndarray) -> None:
+    write_struct(tmp_path / 'sbdd/cls/x.mat', LABEL)
+    params = {'sbdd_dir': str(tmp_path / 'sbdd'), 'split': 'val', 'mean': MEAN}
+    net = Net(parse_net(f'''
+        layer {{ name: "data" type: "Python" top: "data" top: "label"
+          python_param {{ module: "voc_layers" layer: "SBDDSegDataLayer"
+                          param_str: "{params}" }} }}
+        layer {{ name: "s" type: "Silence" bottom: "data" bottom: "label" }}'''), TEST)
+    net.forward()
+    check_data(net.blobs['data'].data.numpy(), pixels)
+    assert net.blobs['label'].data[0, 0].tolist() == LABEL.tolist()
+    assert net.layers[0].state()['passes'] == 1
 
 
 @pytest.mark.parametrize('row', VARIANTS.values(), ids=lambda row: row.name)
