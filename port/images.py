@@ -1,0 +1,100 @@
+"""Images as Caffe's data layers get them from OpenCV: B, G, R planes, grey, resized.
+
+Decoding is Pillow's; EXIF orientation is not applied.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# 0.299, 0.587, 0.114 in whole numbers, what is added, bits dropped: libpng's rule and OpenCV's
+GREY = {True: ((9797, 19234, 3737), 0, 15), False: ((4899, 9617, 1868), 1 << 13, 14)}
+BITS = 11  # of the weights of a resize
+
+
+def read_image(path: str | Path, color: bool) -> np.ndarray:
+    """Read an image file as uint8 C x H x W: B, G, R, or one grey plane."""
+    try:
+        with Image.open(path) as image:
+            return planes(image, color)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: no such image') from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f'{path}: the image cannot be read: {error}') from None
+
+
+def decode(data: bytes, color: bool | None) -> np.ndarray:
+    """Decode an encoded image as `read_image` does; color None keeps the channels it has."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return planes(image, color)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f'the encoded image cannot be decoded: {error}') from None
+
+
+def planes(image: Image.Image, color: bool | None) -> np.ndarray:
+    """Return an opened image as uint8 planes: True B, G, R; False grey; None as stored."""
+    is_png = image.format == 'PNG'
+    if color is None:
+        if image.mode.startswith(('I', 'F')):
+            raise ValueError(f'it has mode {image.mode}; expected 8 bits a channel')
+        color = image.mode not in ('1', 'L')
+        if color and (image.mode in ('RGBA', 'LA', 'PA') or 'transparency' in image.info):
+            return _hwc(image.convert('RGBA'))[:, :, [2, 1, 0, 3]].transpose(2, 0, 1)
+    if not color:
+        image.draft('L', image.size)  # a JPEG holds the grey image; decoding it is not a mean
+    if image.mode.startswith('I'):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ('1', 'L'):
+        grey = _hwc(image.convert('L'))
+        return np.repeat(grey, 3 if color else 1, 2).transpose(2, 0, 1)
+    if 'transparency' in image.info:
+        image = image.convert('RGBA')
+    rgb = _hwc(image.convert('RGB'))
+    if color:
+        return rgb[:, :, ::-1].transpose(2, 0, 1)
+    weights, half, bits = GREY[is_png]
+    return ((rgb @ np.array(weights) + half) >> bits).astype(np.uint8)[None]
+
+
+def _hwc(image: Image.Image) -> np.ndarray:
+    array = np.asarray(image)
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize uint8 C x H x W bilinearly, in the whole numbers of cv2.resize.
+
+    Sample positions are (i + 0.5) * scale - 0.5, held inside the image; no smoothing is done
+    before shrinking, except that a shrink by exactly two is a mean of four, as in OpenCV.
+    """
+    if pixels.shape[1:] == (height, width):
+        return pixels
+    source = pixels.astype(np.int32)
+    if pixels.shape[1:] == (2 * height, 2 * width):
+        blocks = source.reshape(-1, height, 2, width, 2).sum((2, 4))
+        return ((blocks + 2) >> 2).astype(np.uint8)
+    y0, y1, b0, b1 = _taps(pixels.shape[1], height)
+    x0, x1, a0, a1 = _taps(pixels.shape[2], width, held=True)
+    lines = source[:, :, x0] * a0 + source[:, :, x1] * a1
+    upper = ((lines[:, y0] >> 4) * b0[:, None]) >> 16
+    lower = ((lines[:, y1] >> 4) * b1[:, None]) >> 16
+    return np.clip((upper + lower + 2) >> 2, 0, 255).astype(np.uint8)
+
+
+def _taps(old: int, new: int, held: bool = False) -> tuple[np.ndarray, ...]:
+    """Return, for each new place, two old places and their weights in 1/2048.
+
+    Beyond the edge both places are the edge; `held` gives all weight to the first of them,
+    which differs by the rounding: OpenCV does so along rows only.
+    """
+    at = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
+    first = np.floor(at).astype(np.int64)
+    part = at - first.astype(np.float32)
+    if held:
+        part[(first < 0) | (first >= old - 1)] = 0
+        first = np.clip(first, 0, old - 1)
+    weights = [np.rint(w * np.float32(1 << BITS)).astype(np.int32) for w in (1 - part, part)]
+    return np.clip(first, 0, old - 1), np.clip(first + 1, 0, old - 1), *weights
