@@ -7,11 +7,12 @@ import torch
 from netspec.schema.messages import FillerParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 
 
 class Broadcast(Layer):
     """at: the first axis that the operand spans. view: the operand's shape as one of as many
-    axes as the bottom, 1 on the repeated ones. repeated: those axes.
+    axes as the bottom, 1 on the repeated ones. repeated: those axes; after: how many at the end.
     """
 
     bottoms = (1, 2)
@@ -38,8 +39,8 @@ class Broadcast(Layer):
             raise ValueError(f'{operand.name!r} {list(spans)} does not fit bottom '
                              f'{bottom.name!r} {list(shape)} from axis {at} on; expected '
                              f'{list(shape[at:at + len(spans)])}')
-        after = len(shape) - at - len(spans)
-        self.view = (1,) * at + spans + (1,) * after
+        self.after = len(shape) - at - len(spans)
+        self.view = (1,) * at + spans + (1,) * self.after
         self.repeated = [*range(at), *range(at + len(spans), len(shape))]
 
     def spread(self, operand: Blob) -> torch.Tensor:
@@ -50,3 +51,16 @@ class Broadcast(Layer):
         """Return a gradient of the bottom's shape, summed over the repeated axes."""
         summed = gradient.sum(self.repeated) if self.repeated else gradient.clone()
         return summed.reshape(operand.shape)
+
+    def onnx_operand(self, g: Graph, bottoms: list[str], params: list[Blob],
+                     name: str = 'weight') -> str:
+        """Return the value of the operand, the second bottom or a parameter, that broadcasts."""
+        if len(bottoms) == 2:
+            axes = len(g.shape(bottoms[1]))
+            trailing = range(axes, axes + self.after)
+            return g.add('Unsqueeze', bottoms[1], g.ints(*trailing)) if trailing else bottoms[1]
+        data = params[0].data
+        if data.numel() and bool((data == data.flatten()[0]).all()):
+            return g.const(data.flatten()[0], name=name)
+        first = next(i for i, size in enumerate(self.view) if size != 1)
+        return g.const(data.reshape(self.view[first:]), name=name)

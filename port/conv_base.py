@@ -11,6 +11,7 @@ import torch
 from netspec.schema.messages import ConvolutionParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 
 Sizes = tuple[int, ...]
 
@@ -178,6 +179,29 @@ class ConvBase(Layer):
         weight, bias = self.weight(), self.blobs[1].data if len(self.blobs) > 1 else None
         for source, blob in zip(bottom, top, strict=True):
             blob.data = self.apply(self.fold(source.data), weight, bias).reshape(blob.shape)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if self.channel_axis != 1 or not self.spatial_axes:
+            raise ValueError(f'{self.type} over axis {self.channel_axis} with {self.spatial_axes} '
+                             'spatial axes has no ONNX form')
+        weight, group = self.onnx_weight()
+        params = [g.const(weight, name='weight')]
+        if len(self.blobs) > 1:
+            params.append(g.const(self.blobs[1].data, name='bias'))
+        return [g.add('ConvTranspose' if self.transposed else 'Conv', x, *params, out=top,
+                      kernel_shape=list(self.window.kernel), group=None if group == 1 else group,
+                      **self._onnx_window()) for x, top in zip(bottoms, tops, strict=True)]
+
+    def onnx_weight(self) -> tuple[torch.Tensor, int]:
+        """Return the weights and the number of groups for an ONNX node."""
+        return self.blobs[0].data, self.group
+
+    def _onnx_window(self) -> dict[str, list[int]]:
+        """Return the attributes that are not ONNX's defaults."""
+        w = self.window
+        found = {'strides': w.stride, 'dilations': w.dilation}
+        found = {key: list(sizes) for key, sizes in found.items() if {*sizes} != {1}}
+        return found | ({'pads': [*w.pad, *w.pad]} if any(w.pad) else {})
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         weight = self.weight()

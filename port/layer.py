@@ -9,6 +9,7 @@ import torch
 from netspec.schema.messages import FillerParameter, LayerParameter
 from port.blob import Blob, Param
 from port.fillers import fill
+from port.onnx_graph import Graph
 
 Arity = tuple[int, int | None]
 
@@ -52,6 +53,14 @@ class Layer:
         """Assign the bottoms' diffs, and add to the parameters', from the tops' diffs."""
         if any(propagate_down) or any(self.param_propagate_down):
             raise ValueError(f'layer {self.name!r}: {self.type} has no backward pass')
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        """Add what the layer does in the TEST phase to an ONNX graph; return its tops' values.
+
+        bottoms: names of the bottoms' values. tops: names for the values that it makes; a layer
+        that changes nothing returns its bottoms instead. Called after reshape.
+        """
+        raise ValueError(f'{self.type} has no ONNX form')
 
     def default_loss_weight(self, index: int) -> float:
         """Return the loss weight of a top where the prototxt gives none."""

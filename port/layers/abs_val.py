@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron, refuse_in_place
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -14,6 +15,9 @@ class AbsVal(Neuron):
 
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         torch.abs(x, out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Abs', bottoms[0], out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         torch.sign(bottom.data, out=out).mul_(diff)

@@ -2,10 +2,14 @@
 or values (Caffe's ArgMaxLayer). It has no gradient.
 """
 
+from math import prod
+
+import numpy as np
 import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -45,10 +49,35 @@ class ArgMax(Layer):
             values, indices = largest(x, self.k, self.at)
             top[0].data = values if self.values else indices.to(x.dtype)
             return
-        values, indices = largest(x.reshape(shape[0], -1), self.k, 1)
+        values, indices = largest(x.reshape(shape[0], prod(x.shape[1:])), self.k, 1)
         indices = indices.to(x.dtype)
         both = torch.stack((indices, values), 1) if self.values else indices
         top[0].data = both.reshape(shape)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        axes = len(g.shape(bottoms[0]))
+        if self.at is not None:
+            return [self._onnx_along(g, bottoms[0], tops[0])]
+        values, indices = self._onnx_largest(g, g.reshape(bottoms[0], [0, -1]), 1)
+        found = [g.cast(indices, np.float32), *([values] if self.values else [])]
+        rows = [g.reshape(v, [0, 1, self.k]) for v in found]
+        whole = g.add('Concat', *rows, axis=1) if len(rows) > 1 else rows[0]
+        return [g.reshape(whole, [0, len(rows), self.k] + [1] * (axes - 3), tops[0])]
+
+    def _onnx_along(self, g: Graph, x: str, top: str) -> str:
+        values, indices = self._onnx_largest(g, x, self.at)
+        return values if self.values else g.cast(indices, np.float32, top)
+
+    def _onnx_largest(self, g: Graph, x: str, axis: int) -> tuple[str, str]:
+        """Return values and indices as `largest` does: TopK on the flipped axis."""
+        if self.k == 1:
+            return (g.add('ReduceMax', x, axes=[axis], keepdims=1),
+                    g.add('ArgMax', x, axis=axis, keepdims=1, select_last_index=1))
+        flipped = g.add('Slice', x, g.ints(-1), g.ints(np.iinfo(np.int64).min), g.ints(axis),
+                        g.ints(-1))
+        values, places = g.add_many('TopK', flipped, g.ints(self.k), axis=axis, out=[None, None])
+        last = g.add('Sub', g.add('Shape', x, start=axis, end=axis + 1), g.ints(1))
+        return values, g.add('Sub', last, places)
 
 
 def largest(x: torch.Tensor, k: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,6 +9,7 @@ import torch
 from netspec.schema.messages import TEST
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 ATEN = torch.ops.aten
@@ -75,6 +76,23 @@ class BatchNorm(Layer):
         for blob, new in zip(self.blobs, (mean, variance, 1), strict=True):
             blob.data.mul_(self.fraction).add_(new)
         return y
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if not self.stored:
+            return [self._onnx_by_batch(g, bottoms[0], tops[0])]
+        total, squares, weight = (blob.data for blob in self.blobs)
+        share = torch.where(weight == 0, 0, 1 / weight)
+        numbers = (('scale', torch.ones_like(total)), ('bias', torch.zeros_like(total)),
+                   ('mean', total * share), ('variance', squares * share))
+        return [g.add('BatchNormalization', bottoms[0], *(g.const(v, name=n) for n, v in numbers),
+                      epsilon=self.eps, out=tops[0])]
+
+    def _onnx_by_batch(self, g: Graph, x: str, top: str) -> str:
+        axes = [a for a in range(len(g.shape(x))) if a != 1]
+        centred = g.add('Sub', x, g.add('ReduceMean', x, axes=axes, keepdims=1))
+        variance = g.add('ReduceMean', g.add('Mul', centred, centred), axes=axes, keepdims=1)
+        spread = g.add('Sqrt', g.add('Add', variance, g.const(self.eps)))
+        return g.add('Div', centred, spread, out=top)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """dx = (dy - mean(dy) - mean(dy y) y) rate; dy rate with stored statistics."""

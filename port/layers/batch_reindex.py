@@ -2,10 +2,12 @@
 BatchReindexLayer).
 """
 
+import numpy as np
 import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -31,6 +33,9 @@ class BatchReindex(Layer):
                              f'range; expected 0 to {items - 1}, the items of '
                              f'{bottom[0].name!r}')
         top[0].data = bottom[0].data.index_select(0, index.long())
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Gather', bottoms[0], g.cast(bottoms[1], np.int64), axis=0, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[1]:

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.broadcast import Broadcast
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -21,6 +22,10 @@ class Bias(Broadcast):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, bias = bottom[0].data, self.spread((bottom[1:] or self.blobs)[0])
         top[0].data = x.add_(bias) if top[0] is bottom[0] else torch.add(x, bias)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        bias = self.onnx_operand(g, bottoms, self.blobs[:1], 'bias')
+        return [g.add('Add', bottoms[0], bias, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         diff = top[0].diff

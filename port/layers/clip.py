@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -16,6 +17,10 @@ class Clip(Neuron):
 
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         torch.clamp_max(x, self.high, out=out).clamp_min_(self.low)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Clip', bottoms[0], g.const(self.low), g.const(max(self.low, self.high)),
+                      out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         x = bottom.data

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -42,6 +43,11 @@ class Concat(Layer):
             top[0].data = bottom[0].data
         else:
             top[0].data = torch.cat([blob.data for blob in bottom], self.at)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if len(bottoms) == 1:
+            return bottoms
+        return [g.add('Concat', *bottoms, axis=self.at, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if len(bottom) == 1:

@@ -39,6 +39,11 @@ class Deconvolution(ConvBase):
             return super().apply(x, weight, bias)
         return torch.convolution(x, own_kernels(weight), bias, *self.geometry(), self.channels)
 
+    def onnx_weight(self) -> tuple[torch.Tensor, int]:
+        weight = self.blobs[0].data
+        return (own_kernels(weight), self.channels) if self.per_channel(weight) else \
+            super().onnx_weight()
+
     def gradients(self, diff: torch.Tensor, x: torch.Tensor, weight: torch.Tensor,
                   mask: list[bool]) -> tuple[torch.Tensor | None, ...]:
         if not mask[0] or not self.per_channel(weight):

@@ -7,6 +7,7 @@ import torch
 from netspec.schema.messages import TRAIN
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -25,6 +26,9 @@ class Dropout(Neuron):
         if self.phase == TRAIN:
             self.dropped = self._draw(x)
         self._thin(x, out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return bottoms
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         self._thin(diff, out)

@@ -5,6 +5,7 @@ import torch
 from netspec.schema.messages import EltwiseParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 FLT_MAX = torch.finfo(torch.float32).max
@@ -44,6 +45,26 @@ class Eltwise(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = self.steps[0]([blob.data for blob in bottom], top[0] is bottom[0])
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        kind = self.param.eltwise_param.operation
+        if self.param.bottom[0] == self.param.top[0] and kind != EltwiseParameter.PROD:
+            raise ValueError('Eltwise in place has no ONNX form: Caffe clears its first bottom')
+        if kind == EltwiseParameter.PROD:
+            for x in bottoms[1:-1]:
+                bottoms = [g.add('Mul', bottoms[0], x), *bottoms[2:]]
+            return [g.add('Mul', *bottoms, out=tops[0])]
+        if kind == EltwiseParameter.MAX:
+            return [g.add('Max', *bottoms, out=tops[0])]
+        if len({*self.coeff}) == 1 and self.coeff[0] != 1:
+            return [g.add('Mul', self._onnx_sum(g, bottoms), g.const(self.coeff[0]), out=tops[0])]
+        terms = [x if c == 1 else g.add('Mul', x, g.const(c))
+                 for c, x in zip(self.coeff, bottoms, strict=True)]
+        return [self._onnx_sum(g, terms, tops[0])]
+
+    @staticmethod
+    def _onnx_sum(g: Graph, terms: list[str], out: str | None = None) -> str:
+        return g.add('Add' if len(terms) == 2 else 'Sum', *terms, out=out)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         for i, wanted in enumerate(propagate_down):

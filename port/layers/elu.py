@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -14,6 +15,9 @@ class ELU(Neuron):
 
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         torch.ops.aten.elu.out(x, self.alpha, out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Elu', bottoms[0], alpha=self.alpha, out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = dy where x > 0, else dy (y + alpha)."""

@@ -6,6 +6,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -30,6 +31,14 @@ class Exp(Neuron):
         torch.mul(x, self.inner, out=out).exp_()
         if self.outer != 1:
             out.mul_(self.outer)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        x = bottoms[0]
+        if self.inner != 1:
+            x = g.add('Mul', x, g.const(self.inner))
+        if self.outer == 1:
+            return [g.add('Exp', x, out=tops[0])]
+        return [g.add('Mul', g.add('Exp', x), g.const(self.outer), out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         torch.mul(top.data, diff, out=out).mul_(self.inner)

@@ -2,6 +2,7 @@
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -22,6 +23,9 @@ class Input(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Leave the tops as the user filled them."""
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.inputs[top] for top in self.param.top]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """There is nothing below."""

@@ -5,6 +5,7 @@ import torch
 from port.blob import Blob
 from port.layers.exp import log_of_base
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -25,6 +26,16 @@ class Log(Neuron):
 
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         self._inner(x, out).log_().mul_(1 / self.log_base)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        x = bottoms[0]
+        if self.scale != 1:
+            x = g.add('Mul', x, g.const(self.scale))
+        if self.shift != 0:
+            x = g.add('Add', x, g.const(self.shift))
+        if self.log_base == 1:
+            return [g.add('Log', x, out=tops[0])]
+        return [g.add('Mul', g.add('Log', x), g.const(1 / self.log_base), out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = dy scale / (log(base) (scale x + shift))."""

@@ -3,10 +3,13 @@
 A plane is a channel of an image, or the whole image with across_channels.
 """
 
+from math import prod
+
 import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -26,11 +29,12 @@ class MVN(Layer):
                              'most 4 axes')
         self.shape = (*shape, *[1] * (4 - len(shape)))
         across = self.param.mvn_param.across_channels
-        self.planes = self.shape[0] if across else self.shape[0] * self.shape[1]
+        split = 1 if across else 2
+        self.rows = prod(self.shape[:split]), prod(self.shape[split:])
         top[0].reshape(*self.shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        x = bottom[0].data.reshape(self.planes, -1)
+        x = bottom[0].data.reshape(self.rows)
         mean = x.mean(1, keepdim=True)
         y = torch.sub(x, mean, out=x if top[0] is bottom[0] else None)
         if self.param.mvn_param.normalize_variance:
@@ -39,11 +43,25 @@ class MVN(Layer):
             y.div_(self.spread)
         top[0].data = y.view(self.shape)
 
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        param, x = self.param.mvn_param, bottoms[0]
+        missing = range(len(g.shape(x)), 4)
+        if missing:
+            x = g.add('Unsqueeze', x, g.ints(*missing))
+        axes = [1, 2, 3] if param.across_channels else [2, 3]
+        mean = g.add('ReduceMean', x, axes=axes, keepdims=1)
+        if not param.normalize_variance:
+            return [g.add('Sub', x, mean, out=tops[0])]
+        centred = g.add('Sub', x, mean)
+        variance = g.add('ReduceMean', g.add('Mul', centred, centred), axes=axes, keepdims=1)
+        spread = g.add('Add', g.add('Sqrt', variance), g.const(param.eps))
+        return [g.add('Div', centred, spread, out=tops[0])]
+
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        diff = top[0].diff.reshape(self.planes, -1)
+        diff = top[0].diff.reshape(self.rows)
         out = diff if top[0] is bottom[0] else torch.empty_like(diff)
         if self.param.mvn_param.normalize_variance:
-            self._normalized(top[0].data.reshape(self.planes, -1), diff, out)
+            self._normalized(top[0].data.reshape(self.rows), diff, out)
         else:
             torch.sub(diff, diff.mean(1, keepdim=True), out=out)
         bottom[0].diff = out.view(bottom[0].shape)
@@ -53,4 +71,4 @@ class MVN(Layer):
         torch.mul(y, diff, out=out)
         torch.mul(y, out.sum(1, keepdim=True), out=out)
         out.add_(diff.sum(1, keepdim=True))
-        out.mul_(-1 / y.shape[1]).add_(diff).div_(self.spread)
+        out.mul_(-1 / self.rows[1]).add_(diff).div_(self.spread)

@@ -2,6 +2,7 @@
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -20,6 +21,9 @@ class Parameter(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = self.blobs[0].data
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.const(self.blobs[0].data, name='value')]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.blobs[0].diff = top[0].diff

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from netspec.schema.messages import TRAIN, LayerParameter, PoolingParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
+from port.onnx_pool import add_pool
 from port.pool_axis import Axis, first_index, maximum, output_sizes, route, spread, total
 from port.registry import layer
 
@@ -93,6 +95,10 @@ class Pooling(Layer):
             top[0].data = self.pick(x)
         else:
             top[0].data = self.expected(x)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return add_pool(g, self.param.pooling_param, self.kernel, self.stride, self.pad,
+                        bottoms[0], tops)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -28,6 +29,15 @@ class Power(Neuron):
             out.add_(self.shift)
         if self.power != 1:
             out.pow_(self.power)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        steps = [(kind, value) for kind, value, idle in (
+            ('Mul', self.scale if self.power else 0, 1), ('Add', self.shift, 0),
+            ('Pow', self.power, 1)) if value != idle]
+        x = bottoms[0]
+        for i, (kind, value) in enumerate(steps):
+            x = g.add(kind, x, g.const(value), out=tops[0] if i == len(steps) - 1 else None)
+        return [x]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """Write power scale y / (shift + scale x) to `out`, then multiply by the top's diff."""

@@ -7,6 +7,7 @@ import torch
 from netspec.schema.messages import FillerParameter
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -44,6 +45,12 @@ class PReLU(Neuron):
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         self.kept = x.clone() if out is x else None
         torch.where(x > 0, x, x * self._slope(x), out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        slope, axes = self.blobs[0].data, len(g.shape(bottoms[0]))
+        if slope.dim():
+            slope = slope.reshape(-1, *[1] * (axes - 2))
+        return [g.add('PRelu', bottoms[0], g.const(slope, name='slope'), out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """Add to the slope's diff first: in place, the bottom's diff overwrites the top's."""

@@ -2,10 +2,19 @@
 coeff (Caffe's ReductionLayer).
 """
 
+from math import prod
+
 from netspec.schema.messages import ReductionParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
+
+ONNX = {ReductionParameter.SUM: 'ReduceSum', ReductionParameter.ASUM: 'ReduceL1',
+        ReductionParameter.SUMSQ: 'ReduceSumSquare', ReductionParameter.MEAN: 'ReduceMean'}
+
+ONNX_KINDS = {ReductionParameter.ASUM: 'ReduceL1', ReductionParameter.SUMSQ: 'ReduceSumSquare',
+              ReductionParameter.MEAN: 'ReduceMean'}
 
 
 @layer('Reduction')
@@ -15,29 +24,39 @@ class Reduction(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.reduction_param, bottom[0].shape
-        at = self.axis(param.axis, len(shape))
-        top[0].reshape(*shape[:at])
+        self.at = self.axis(param.axis, len(shape))
+        top[0].reshape(*shape[:self.at])
         self.op, self.coeff = param.operation, param.coeff
         if self.op == ReductionParameter.MEAN:
-            self.coeff *= top[0].count / max(bottom[0].count, 1)
+            self.coeff /= max(prod(shape[self.at:]), 1)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        x = bottom[0].data.reshape(top[0].count, -1)
+        x = bottom[0].data.flatten(self.at)
         if self.op == ReductionParameter.ASUM:
             x = x.abs()
         elif self.op == ReductionParameter.SUMSQ:
             x = x.square()
-        top[0].data = x.sum(1).mul_(self.coeff).view(top[0].shape)
+        top[0].data = x.sum(-1).mul_(self.coeff)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        kind, coeff = ONNX[self.op], self.param.reduction_param.coeff
+        axes = list(range(self.at, len(g.shape(bottoms[0]))))
+        out = tops[0] if coeff == 1 else None
+        if kind == 'ReduceSum':            # the only one whose axes are an input in opset 17
+            y = g.add(kind, bottoms[0], g.ints(*axes), keepdims=0, out=out)
+        else:
+            y = g.add(kind, bottoms[0], axes=axes, keepdims=0, out=out)
+        return [y if coeff == 1 else g.add('Mul', y, g.const(coeff), out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
         shape = bottom[0].shape
-        diff = top[0].diff.reshape(-1, 1) * self.coeff
+        diff = top[0].diff * self.coeff
+        diff = diff.view(*diff.shape, *[1] * (len(shape) - self.at))
         if self.op == ReductionParameter.ASUM:
-            diff = bottom[0].data.reshape(diff.shape[0], -1).sign().mul_(diff)
+            bottom[0].diff = bottom[0].data.sign().mul_(diff)
         elif self.op == ReductionParameter.SUMSQ:
-            diff = bottom[0].data.reshape(diff.shape[0], -1) * diff.mul_(2)
+            bottom[0].diff = bottom[0].data * diff.mul_(2)
         else:
-            diff = diff.expand(-1, bottom[0].count // max(diff.shape[0], 1)).contiguous()
-        bottom[0].diff = diff.view(shape)
+            bottom[0].diff = diff.expand(shape).contiguous()

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 ATEN = torch.ops.aten
@@ -21,6 +22,11 @@ class ReLU(Neuron):
             torch.clamp_min(x, 0, out=out)
         else:
             ATEN.leaky_relu.out(x, self.slope, out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if self.slope == 0:
+            return [g.add('Relu', bottoms[0], out=tops[0])]
+        return [g.add('LeakyRelu', bottoms[0], alpha=self.slope, out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         if self.slope == 0:

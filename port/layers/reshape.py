@@ -8,6 +8,7 @@ from math import prod
 from port.blob import Blob
 from port.layer import Layer
 from port.neuron import refuse_in_place
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -66,6 +67,9 @@ class Reshape(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = bottom[0].data.reshape(top[0].shape)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.reshape_as(bottoms[0], tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         bottom[0].diff = top[0].diff.reshape(bottom[0].shape)

@@ -7,6 +7,7 @@ import torch
 from netspec.schema.messages import FillerParameter
 from port.blob import Blob
 from port.broadcast import Broadcast
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -42,6 +43,15 @@ class Scale(Broadcast):
         else:
             torch.mul(x, scale, out=out)
         top[0].data = out
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        param = self.param.scale_param
+        scale = self.onnx_operand(g, bottoms, self.blobs[:1])
+        product = g.add('Mul', bottoms[0], scale, out=None if param.bias_term else tops[0])
+        if not param.bias_term:
+            return [product]
+        return [g.add('Add', product, self.onnx_operand(g, bottoms[:1], self.blobs[-1:], 'bias'),
+                      out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         diff, in_place = top[0].diff, top[0] is bottom[0]

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -11,6 +12,9 @@ from port.registry import layer
 class Sigmoid(Neuron):
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         torch.sigmoid(x, out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Sigmoid', bottoms[0], out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = dy y (1 - y)."""

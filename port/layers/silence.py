@@ -4,6 +4,7 @@
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -14,6 +15,9 @@ class Silence(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Compute nothing."""
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return []
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         for blob, wanted in zip(bottom, propagate_down, strict=True):

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -55,6 +56,11 @@ class Slice(Layer):
             return
         for blob, piece in zip(top, bottom[0].data.split(self.sizes, self.at), strict=True):
             blob.data = piece.clone()
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if len(tops) == 1:
+            return bottoms
+        return g.add_many('Split', bottoms[0], g.ints(*self.sizes), axis=self.at, out=tops)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if len(top) == 1:

@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -18,6 +19,9 @@ class Softmax(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = torch.softmax(bottom[0].data, self.at)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return [g.add('Softmax', bottoms[0], axis=self.at, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """dx = (dy - sum(dy y)) y."""

@@ -8,6 +8,7 @@ import torch
 from port.blob import Blob
 from port.layer import Layer
 from port.neuron import refuse_in_place
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -24,6 +25,9 @@ class Split(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in top:
             blob.data = bottom[0].data
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        return bottoms * len(tops)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:

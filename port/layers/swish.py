@@ -4,6 +4,7 @@ import torch
 
 from port.blob import Blob
 from port.neuron import Neuron
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -22,6 +23,12 @@ class Swish(Neuron):
         gate = self._gate(x)
         self.kept = gate if out is x else None
         torch.mul(x, gate, out=out)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        scaled = bottoms[0]
+        if self.beta != 1:
+            scaled = g.add('Mul', bottoms[0], g.const(self.beta))
+        return [g.add('Mul', bottoms[0], g.add('Sigmoid', scaled), out=tops[0])]
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = dy (beta y + gate (1 - beta y))."""

@@ -4,6 +4,7 @@ from math import prod
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -23,6 +24,10 @@ class Tile(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
         top[0].data = x.repeat(*[self.tiles if a == self.at else 1 for a in range(x.dim())])
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        repeats = [self.tiles if a == self.at else 1 for a in range(len(g.shape(bottoms[0])))]
+        return [g.add('Tile', bottoms[0], g.ints(*repeats), out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:

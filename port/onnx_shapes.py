@@ -1,0 +1,86 @@
+"""Which sizes of a net's blobs are free: tried out, by giving the inputs other sizes.
+
+A size that changes with batch, height or width of the inputs is free; where a layer refuses
+another size (an InnerProduct fixes the image's), that one is not.
+"""
+
+from math import prod
+
+from port.net import Net
+from port.onnx_graph import Shape
+
+AXES = {'batch': 0, 'height': 2, 'width': 3}
+MORE = (5, 67, 331)     # rounding in poolings may hide a small change; no stride hides the last
+Sizes = dict[str, tuple[int, ...]]
+
+
+def free_shapes(net: Net) -> dict[str, Shape]:
+    """Return every blob's shape, free sizes by name: batch, height, width, or a name of its own.
+
+    The net ends with the shapes and inputs that it had.
+    """
+    held = {name: net.blobs[name].data for name in net.inputs}
+    base = {name: net.blobs[name].shape for name in net.inputs}
+    try:
+        probes = [_probe(net, base)]
+        for symbol in AXES:
+            probes += _changed(net, base, symbol)
+    finally:
+        _probe(net, base)
+        for name, data in held.items():
+            net.blobs[name].data = data
+    return _named(probes, net.inputs)
+
+
+def _probe(net: Net, shapes: Sizes) -> Sizes:
+    for name, shape in shapes.items():
+        net.blobs[name].reshape(*shape)
+    net.reshape()
+    return {name: blob.shape for name, blob in net.all_blobs.items()}
+
+
+def _changed(net: Net, base: Sizes, symbol: str) -> list[Sizes]:
+    """Return all shapes for a few larger sizes of one kind; nothing where a layer refuses."""
+    found = []
+    for more in MORE:
+        shapes = {name: _grown(shape, AXES[symbol], more) for name, shape in base.items()}
+        try:
+            found.append(_probe(net, shapes))
+        except (ValueError, RuntimeError):
+            return []
+    return found
+
+
+def _grown(shape: tuple[int, ...], axis: int, more: int) -> tuple[int, ...]:
+    if len(shape) != 4 and axis or len(shape) <= axis:
+        return shape
+    return (*shape[:axis], shape[axis] + more, *shape[axis + 1:])
+
+
+def _named(probes: list[Sizes], inputs: list[str]) -> dict[str, Shape]:
+    names = {}
+    for blob in inputs:
+        for symbol, axis in AXES.items():
+            history = _history(probes, blob, axis)
+            if history and len(set(history)) > 1:
+                names.setdefault(history, symbol)
+    result = {}
+    for blob, shape in probes[0].items():
+        result[blob] = tuple(_name(_history(probes, blob, axis), names, f'{blob}_{axis}')
+                             for axis in range(len(shape)))
+    return result
+
+
+def _history(probes: list[Sizes], blob: str, axis: int) -> tuple[int, ...]:
+    return tuple(p[blob][axis] for p in probes if axis < len(p[blob]))
+
+
+def _name(history: tuple[int, ...], names: dict[tuple[int, ...], str], own: str) -> int | str:
+    if len(set(history)) == 1:
+        return history[0]
+    return names.setdefault(history, own)
+
+
+def static_count(shape: Shape) -> int | None:
+    """Return how many values a shape holds, None where a size is free."""
+    return prod(shape) if all(isinstance(d, int) for d in shape) else None
