@@ -3,6 +3,10 @@
 import numpy as np
 import torch
 
+from netspec.schema import parse_net
+from netspec.schema.messages import TRAIN
+from port.net import Net
+
 TEXT = 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } } top: "w"'
 
 
@@ -27,3 +31,18 @@ def test_the_gradient_is_that_of_the_last_pass(drive):
 
 def test_without_a_shape_it_is_a_scalar(drive):
     assert drive('type: "Parameter" top: "w"', []).forward()[0].shape == ()
+
+
+def test_in_a_net_it_learns_from_its_readers():
+    net = Net(parse_net("""
+        force_backward: true
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 3 } } }
+        layer { name: "p" type: "Parameter" top: "w" parameter_param { shape { dim: 3 } } }
+        layer { name: "s" type: "Scale" bottom: "x" bottom: "w" top: "y" }"""), TRAIN)
+    x = np.arange(12.0).reshape(4, 3)
+    net.params['p'][0].data = torch.tensor([1.0, -2, 3])
+    assert np.array_equal(net(x=x)['y'].numpy(), x * [1, -2, 3])
+    for _ in range(2):
+        net.blobs['y'].diff = torch.ones(4, 3)
+        net.backward()
+        assert np.array_equal(net.params['p'][0].diff.numpy(), x.sum(0))
