@@ -102,30 +102,35 @@ def _reduce(x: torch.Tensor, axis: Axis, op: Callable, start: float) -> torch.Te
 
 
 def maximum(x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
-    """Return the largest number in each window, past any NaN; -FLT_MAX for an empty window."""
-    return _reduce(_reduce(x, columns, torch.fmax, LOWEST), rows, torch.fmax, LOWEST)
+    """Return the largest value in each window (NaN if it has one); -FLT_MAX if it is empty."""
+    return _reduce(_reduce(x, columns, torch.maximum, LOWEST), rows, torch.maximum, LOWEST)
+
+
+def add_up(x: torch.Tensor, axis: Axis) -> torch.Tensor:
+    """Return the sums over the windows of one axis."""
+    if axis.out == 1 and len(axis.pieces) == axis.size:
+        return x.sum(axis.dim, keepdim=True)
+    return _reduce(x, axis, torch.add, 0)
+
+
+def spread_out(diff: torch.Tensor, axis: Axis) -> torch.Tensor:
+    """Return for each input the sum of `diff` over the windows it is in: add_up's transpose."""
+    shape = list(diff.shape)
+    shape[axis.dim] = axis.size
+    wide = diff.new_zeros(shape)
+    for o, i in axis.pieces:
+        axis.cut(wide, i).add_(axis.cut(diff, o))
+    return wide
 
 
 def total(x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
     """Return the sum of each window."""
-    for axis in (columns, rows):
-        if axis.out == 1 and len(axis.pieces) == axis.size:
-            x = x.sum(axis.dim, keepdim=True)
-        else:
-            x = _reduce(x, axis, torch.add, 0)
-    return x
+    return add_up(add_up(x, columns), rows)
 
 
 def spread(diff: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
-    """Return for each input the sum of `diff` over the windows it is in: the transpose of total."""
-    for axis in (rows, columns):
-        shape = list(diff.shape)
-        shape[axis.dim] = axis.size
-        wide = diff.new_zeros(shape)
-        for o, i in axis.pieces:
-            axis.cut(wide, i).add_(axis.cut(diff, o))
-        diff = wide
-    return diff
+    """Return the transpose of `total`."""
+    return spread_out(spread_out(diff, rows), columns)
 
 
 def _places(rows: Axis, columns: Axis) -> Iterator[tuple[tuple, tuple]]:
@@ -136,17 +141,22 @@ def _places(rows: Axis, columns: Axis) -> Iterator[tuple[tuple, tuple]]:
 
 
 def route(diff: torch.Tensor, x: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
-    """Return the diff of MAX's bottom: each output's goes to the first input that reaches it."""
-    top, left, down = maximum(x, rows, columns), diff.clone(), torch.zeros_like(x)
+    """Return the diff of MAX's bottom: each output's goes to the first input that reaches it.
+
+    Hits are ones and zeros among the floats: in-place arithmetic on whole slices is vectorized
+    on a CPU, booleans and masks are not.
+    """
+    top, rest, down = maximum(x, rows, columns), diff.clone(), torch.zeros_like(x)
     apart = rows.stride >= rows.kernel and columns.stride >= columns.kernel
-    zero = diff.new_zeros(())
+    room = torch.empty_like(rest)
     for out, at in _places(rows, columns):
-        hit, rest = x[at] == top[out], left[out]
+        left = rest[out]
+        hit = room[out].copy_(x[at]).eq_(top[out]).mul_(left)
         if apart:
-            torch.where(hit, rest, zero, out=down[at])
+            down[at] = hit
         else:
-            down[at] += torch.where(hit, rest, zero)
-        rest.masked_fill_(hit, 0)
+            down[at] += hit
+        left -= hit
     return down
 
 

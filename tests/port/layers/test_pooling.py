@@ -108,12 +108,12 @@ def test_the_kernel_may_be_larger_than_the_image(drive):
     assert y.tolist() == [[[[8]]]]
 
 
-def test_max_passes_over_nan(drive):
-    x = np.array([[[[np.nan, 2.], [1., np.nan]]]])
-    driven = drive('type: "Pooling" pooling_param { kernel_size: 2 }', [x])
-    assert driven.forward()[0].item() == 2
-    driven.backward([np.ones((1, 1, 1, 1))])
-    assert driven.bottom[0].diff.flatten().tolist() == [0, 1, 0, 0]
+def test_max_shows_nan(drive):
+    """A net that diverged must show it; Caffe's comparisons pass over NaN."""
+    x = np.array([[[[np.nan, 2.], [1., 3.]]]])
+    y = drive('type: "Pooling" pooling_param { kernel_size: 1 }', [x]).forward()[0]
+    assert np.array_equal(y, x, equal_nan=True)
+    assert np.isnan(drive('type: "Pooling" pooling_param { kernel_size: 2 }', [x]).forward()[0])
 
 
 # -- STOCHASTIC: Caffe has it on the GPU alone, so nothing is recorded -----------------------------

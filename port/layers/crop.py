@@ -1,0 +1,49 @@
+"""Crop (Caffe's crop_layer.cpp): cut the first bottom to the size of the second, at an offset."""
+
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+@layer('Crop')
+class Crop(Layer):
+    """From `axis` on the sizes are the second bottom's; its values play no part.
+
+    offset: none (0), one for all cropped axes, or one for each.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        p, axes = self.param.crop_param, len(bottom[0].shape)
+        cropped = axes - self.axis(p.axis, axes)
+        if len(p.offset) > 1 and len(p.offset) != cropped:
+            raise ValueError(f'offset is given {len(p.offset)} times; expected once, or once for '
+                             f'each of the {cropped} axes from axis {p.axis} on')
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        p, shape, like = self.param.crop_param, bottom[0].shape, bottom[1].shape
+        axis = self.axis(p.axis, len(shape))
+        if len(like) < len(shape):
+            raise ValueError(f'{bottom[1].name!r} {list(like)} has fewer axes than '
+                             f'{bottom[0].name!r} {list(shape)}, which it is to give the size')
+        count = len(shape) - axis
+        offsets = [0] * axis + (list(p.offset) * (count if len(p.offset) == 1 else 1)
+                                or [0] * count)
+        sizes = (*shape[:axis], *like[axis:len(shape)])
+        for i, (have, start, size) in enumerate(zip(shape, offsets, sizes, strict=True)):
+            if start + size > have:
+                raise ValueError(f'axis {i}: offset {start} and size {size} of '
+                                 f'{bottom[1].name!r} {list(like)} reach past the {have} of '
+                                 f'{bottom[0].name!r} {list(shape)}')
+        self.part = tuple(slice(o, o + n) for o, n in zip(offsets, sizes, strict=True))
+        top[0].reshape(*sizes)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = bottom[0].data[self.part].clone()  # a view would let in-place layers reach x
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            diff = top[0].diff.new_zeros(bottom[0].shape)
+            diff[self.part] = top[0].diff
+            bottom[0].diff = diff

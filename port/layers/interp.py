@@ -1,0 +1,78 @@
+"""Interp (DeepLab's interp_layer.cpp): bilinear resizing that maps corners onto corners.
+
+y[i] reads x at i (size_in - 1) / (size_out - 1), between its two neighbours, along each axis.
+"""
+
+import torch
+
+from netspec.schema.messages import InterpParameter
+from port.blob import Blob
+from port.layer import Layer
+from port.registry import layer
+
+
+def resized(p: InterpParameter, size: int, fixed: int) -> int:
+    """Return the output size of an axis: shrunk, then zoomed, or as given.
+
+    shrink: (n - 1) / s + 1, rounded down; zoom: n + (n - 1) (z - 1).
+    """
+    shrink, zoom = p.HasField('shrink_factor'), p.HasField('zoom_factor')
+    explicit = p.HasField('height') and p.HasField('width')
+    if explicit and not shrink != zoom:
+        return fixed
+    if shrink:
+        size = (size - 1) // p.shrink_factor + 1
+    return size + (size - 1) * (p.zoom_factor - 1) if zoom else size
+
+
+@layer('Interp')
+class Interp(Layer):
+    """The size comes from shrink_factor, zoom_factor, both, or height and width.
+
+    pad_beg, pad_end: 0 or less; what to cut off each axis before.
+    """
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        p = self.param.interp_param
+        if p.pad_beg > 0 or p.pad_end > 0:
+            raise ValueError(f'pad_beg is {p.pad_beg} and pad_end {p.pad_end}; expected 0 or '
+                             'less: only cropping is supported')
+        if p.shrink_factor < 1 or p.zoom_factor < 1:
+            raise ValueError(f'shrink_factor is {p.shrink_factor} and zoom_factor '
+                             f'{p.zoom_factor}; expected at least 1')
+        if not (p.HasField('shrink_factor') or p.HasField('zoom_factor')
+                or p.HasField('height') and p.HasField('width')):
+            raise ValueError('expected shrink_factor, zoom_factor, or height and width')
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        p, shape = self.param.interp_param, bottom[0].shape
+        if len(shape) != 4:
+            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
+                             'channels, height, width')
+        self.part = tuple(slice(-p.pad_beg, n + p.pad_end) for n in shape[2:])
+        self.inner = [n + p.pad_beg + p.pad_end for n in shape[2:]]
+        self.outer = [resized(p, n, fixed) for n, fixed
+                      in zip(self.inner, (p.height, p.width), strict=True)]
+        if min(self.inner + self.outer) < 1:
+            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} is {self.inner} after '
+                             f'cropping and {self.outer} resized; expected at least 1')
+        top[0].reshape(*shape[:2], *self.outer)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data[(..., *self.part)]
+        top[0].data = (x.clone() if self.inner == self.outer else
+                       torch.ops.aten.upsample_bilinear2d(x, self.outer, True))
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        diff, shape = top[0].diff, bottom[0].shape
+        down = (diff.clone() if self.inner == self.outer else
+                torch.ops.aten.upsample_bilinear2d_backward(
+                    diff, self.outer, [*shape[:2], *self.inner], True))
+        if self.inner == list(shape[2:]):
+            bottom[0].diff = down
+            return
+        wide = diff.new_zeros(shape)
+        wide[(..., *self.part)] = down
+        bottom[0].diff = wide
