@@ -42,6 +42,16 @@ def test_the_diff_may_be_written_to(drive, op):
 
 
 @pytest.mark.parametrize('op', PLAIN)
+def test_of_no_items(drive, op):
+    """Such as a Filter that lets none through."""
+    driven = drive(f'type: "Reduction" reduction_param {{ operation: {op} axis: 1 }}',
+                   [np.ones((0, 3))])
+    assert driven.forward()[0].shape == (0,)
+    driven.backward([np.ones(0)])
+    assert driven.bottom[0].diff.shape == (0, 3)
+
+
+@pytest.mark.parametrize('op', PLAIN)
 def test_gradient(check_gradient, op):
     x = np.random.RandomState(0).uniform(0.1, 1, (2, 3, 2)) * np.array([1, -1])
     check_gradient(f'type: "Reduction" reduction_param {{ operation: {op} axis: 1 coeff: 3 }}', [x])
