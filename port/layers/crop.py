@@ -2,6 +2,7 @@
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -41,6 +42,22 @@ class Crop(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = bottom[0].data[self.part].clone()  # a view would let in-place layers reach x
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        shape, sizes = g.shape(bottoms[0]), g.shape(tops[0])
+        starts = [part.start for part in self.part]
+        cut = [i for i, size in enumerate(sizes) if starts[i] or shape[i] != size]
+        if not cut:
+            return bottoms[:1]
+        first, last = cut[0], cut[-1] + 1
+        starts, sizes = starts[first:last], sizes[first:last]
+        if all(isinstance(size, int) for size in sizes):
+            ends = g.ints(*(s + n for s, n in zip(starts, sizes, strict=True)))
+        else:
+            ends = g.sizes(bottoms[1], first, last)
+            ends = g.add('Add', ends, g.ints(*starts)) if any(starts) else ends
+        axes = g.ints(*range(first, last))
+        return [g.add('Slice', bottoms[0], g.ints(*starts), ends, axes, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:
