@@ -18,7 +18,8 @@ class Data(BatchLayer):
     """data_param { source batch_size backend: LMDB }; the second top, if any, is the label.
 
     A Datum holds bytes, floats or, if `encoded`, an image file, whose channels stay as they are
-    unless transform_param's force_color or force_gray says otherwise.
+    unless transform_param's force_color or force_gray says otherwise. rand_skip does nothing,
+    as in Caffe's master.
     """
 
     tops = (1, 2)
