@@ -41,14 +41,22 @@ class Graph:
         self._names = set(taken)
         self._op_names: set[str] = set()
         self._by_content: dict[tuple, str] = {}
+        self._by_use: dict[tuple, str] = {}
 
     def unique(self, name: str) -> str:
         """Return the name, with a number behind it where it is taken, and take it."""
         return _unique(name, self._names)
 
     def add(self, kind: str, *inputs: str, out: str | None = None, **attributes) -> str:
-        """Add a node of one output, called `out` where given; return the output's name."""
-        return self.add_many(kind, *inputs, out=[out], **attributes)[0]
+        """Add a node of one output, called `out` where given; return the output's name.
+
+        Without `out`, an equal node that is there already serves.
+        """
+        key = kind, inputs, repr(sorted(attributes.items()))
+        if out is None and key in self._by_use:
+            return self._by_use[key]
+        self._by_use[key] = self.add_many(kind, *inputs, out=[out], **attributes)[0]
+        return self._by_use[key]
 
     def add_many(self, kind: str, *inputs: str, out: Sequence[str | None],
                  **attributes) -> list[str]:

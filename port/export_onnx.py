@@ -1,0 +1,190 @@
+"""Write a net as ONNX: free batch, height and width; weights above protobuf's 2 GB beside it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from netspec.variants import Input, Variant, find_variant
+from port.data.datasets import CLASS_NAMES
+from port.net import Net
+from port.onnx_build import build_graph
+from port.onnx_compare import Agreement, compare, holds
+from port.onnx_graph import Graph, Op, Shape
+from port.random_weights import random_weights
+
+OPSET, IR = 17, 8                # the oldest that have all that is needed: most runtimes read them
+LIMIT = 2 ** 31 - 2 ** 24        # protobuf's 2 GB, with room for the nodes
+ALIGNED = 4096                   # external tensors begin at pages, so that they can be mapped
+SMALL = 1024                     # bytes; smaller constants stay in the .onnx file
+SCORE, LABEL = 'score', 'label'
+
+__all__ = ['Agreement', 'compare', 'export', 'holds', 'random_weights']
+
+
+def export(net: Net, path: str | os.PathLike, variant: str | Variant | None = None,
+           preprocess: bool = False, argmax: bool = False, external_above: int = LIMIT) -> Path:
+    """Write a net in the TEST phase to `path`; return the path. Written whole or not at all.
+
+    variant: the row whose name, class names, means and channel order go into the metadata.
+    preprocess: inputs are RGB, uint8, N x H x W x 3; channel swap and mean are in the graph.
+    argmax: outputs are labels, int64, N x H x W, instead of scores. external_above: weights of
+    more bytes go to `path` + '.data'. Raises ValueError naming the layer that has no ONNX form.
+    """
+    row = None if variant is None else find_variant(variant)
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
+    g = Graph([*net.all_blobs, *net.inputs])
+    images = {image.top: image for image in row.inputs} if row else {}
+    inputs = _preprocessed(g, net, images) if preprocess else {}
+    build_graph(net, inputs, g)
+    outputs = {name: name for name in net.outputs}
+    if argmax:
+        outputs = _labels(g, net)
+    model = _model(g, net, inputs, outputs)
+    helper.set_model_props(model, _metadata(net, row, images, outputs, preprocess, argmax))
+    _write(model, g, path, external_above)
+    return path
+
+
+# -- what comes before and after the net -----------------------------------------------------------
+
+def _preprocessed(g: Graph, net: Net, images: dict[str, Input]) -> dict[str, str]:
+    """Add what makes each input blob of a picture; return the value of each blob."""
+    missing = [name for name in net.inputs if name not in images]
+    if missing:
+        raise ValueError(f'input {missing[0]!r} has no known mean: preprocessing is for the '
+                         f'inputs of a variant ({", ".join(images) or "none given"})')
+    values = {}
+    for name in net.inputs:
+        image, g.layer = images[name], f'{name}/preprocess'
+        x = g.add('Log', name) if image.kind == 'depth' else g.cast(name, np.float32)
+        x = g.add('Transpose', x, perm=[0, 3, 1, 2])
+        if image.kind == 'color':
+            x = g.add('Gather', x, g.ints(2, 1, 0), axis=1)
+        mean = np.reshape(image.mean, (-1, 1, 1))
+        values[name] = g.add('Sub', x, g.const(mean, name='mean'))
+    return values
+
+
+def _labels(g: Graph, net: Net) -> dict[str, str]:
+    """End each output of 4 axes in labels: score becomes label, score_sem label_sem."""
+    outputs = {}
+    for name in net.outputs:
+        if len(g.shape(name)) != 4:
+            raise ValueError(f'output {name!r} has shape {list(g.shape(name))}; labels are for '
+                             'scores of 4 axes: num, classes, height, width')
+        stem = name.removeprefix(SCORE) if name.startswith(SCORE) else f'_{name}'
+        g.layer = g.unique(LABEL + stem)
+        outputs[name] = g.add('ArgMax', name, axis=1, keepdims=0, out=g.layer)
+        batch, _, *sizes = g.shape(name)
+        g.shapes[g.layer] = (batch, *sizes)
+    return outputs
+
+
+def _metadata(net: Net, row: Variant | None, images: dict[str, Input], outputs: dict[str, str],
+              preprocess: bool, argmax: bool) -> dict[str, str]:
+    """Return the metadata: plain text, or JSON by input or output name where there are several."""
+    given = {'net': net.param_name, 'preprocess': json.dumps(preprocess),
+             'argmax': json.dumps(argmax)}
+    if row is None:
+        return given
+    names = {}
+    for head in row.heads:
+        found, output = CLASS_NAMES[head.labels], SCORE + head.suffix
+        if output in outputs and net.blobs[output].shape[1] == len(found):
+            names[outputs[output]] = list(found)
+    return given | {'variant': row.name, 'class_names': json.dumps(names),
+                    'mean': json.dumps({name: list(i.mean) for name, i in images.items()}),
+                    'channel_order': json.dumps({n: ORDER[i.kind] for n, i in images.items()})}
+
+
+ORDER = {'color': 'BGR', 'hha': 'HHA', 'depth': 'log depth'}
+
+
+# -- the model -------------------------------------------------------------------------------------
+
+def _model(g: Graph, net: Net, inputs: dict[str, str],
+           outputs: dict[str, str]) -> onnx.ModelProto:
+    declared = [_input(g, name, inputs) for name in net.inputs]
+    results = [_value(name, TensorProto.FLOAT if name == blob else TensorProto.INT64,
+                      g.shape(name)) for blob, name in outputs.items()]
+    graph = helper.make_graph([_node(op) for op in g.ops], net.param_name or 'net', declared,
+                              results)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],
+                             ir_version=IR, producer_name='fcn-caffe')
+
+
+def _value(name: str, kind: int, shape: Shape) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, list(shape))
+
+
+def _input(g: Graph, name: str, inputs: dict[str, str]) -> onnx.ValueInfoProto:
+    if name not in inputs:
+        return _value(name, TensorProto.FLOAT, g.shape(name))
+    batch, channels, height, width = g.shape(inputs[name])
+    kind = TensorProto.FLOAT if _reads_depth(g, name) else TensorProto.UINT8
+    return _value(name, kind, (batch, height, width, channels))
+
+
+def _reads_depth(g: Graph, name: str) -> bool:
+    return any(op.kind == 'Log' and op.inputs == [name] for op in g.ops)
+
+
+def _node(op: Op) -> onnx.NodeProto:
+    return helper.make_node(op.kind, op.inputs, op.outputs, name=op.name, **op.attributes)
+
+
+# -- onto the disk ---------------------------------------------------------------------------------
+
+def _write(model: onnx.ModelProto, g: Graph, path: Path, external_above: int) -> None:
+    """Write and check the model in a folder beside its place, then move it there."""
+    outside = sum(a.nbytes for a in g.constants.values()) > external_above
+    data = path.name + '.data' if outside else None
+    model.graph.initializer.extend(_tensors(g.constants, data))
+    with tempfile.TemporaryDirectory(prefix='.', suffix=path.name, dir=path.parent) as folder:
+        beside = Path(folder, path.name)
+        if data:
+            _write_data(Path(folder, data), g.constants)
+        beside.write_bytes(model.SerializeToString())
+        onnx.checker.check_model(str(beside), full_check=True)
+        if data:
+            os.replace(Path(folder, data), path.with_name(data))
+        os.replace(beside, path)
+
+
+def _large(constants: dict[str, np.ndarray]) -> Iterable[tuple[str, np.ndarray, int]]:
+    """Yield each constant for the external file and where it begins there."""
+    at = 0
+    for name, array in constants.items():
+        if array.nbytes >= SMALL:
+            yield name, array, at
+            at += -(-array.nbytes // ALIGNED) * ALIGNED
+
+
+def _tensors(constants: dict[str, np.ndarray], data: str | None) -> list[TensorProto]:
+    """Return the constants; with the name of a data file, the large ones lie in that."""
+    places = {name: at for name, _, at in _large(constants)} if data else {}
+    return [_outside(array, name, data, places[name]) if name in places
+            else numpy_helper.from_array(array, name) for name, array in constants.items()]
+
+
+def _outside(array: np.ndarray, name: str, data: str, at: int) -> TensorProto:
+    tensor = TensorProto(name=name, dims=array.shape, data_location=TensorProto.EXTERNAL,
+                         data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+    for key, value in (('location', data), ('offset', at), ('length', array.nbytes)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
+def _write_data(path: Path, constants: dict[str, np.ndarray]) -> None:
+    with path.open('wb') as file:
+        for _, array, at in _large(constants):
+            file.seek(at)
+            file.write(memoryview(array.reshape(-1)).cast('B'))
