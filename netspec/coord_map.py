@@ -131,7 +131,7 @@ def _interp(fn: Function) -> CoordMap:
 
 
 PASS_THROUGH_LAYERS = (
-    'AbsVal', 'BatchNorm', 'BatchReindex', 'Bias', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU',
+    'AbsVal', 'BatchNorm', 'BatchReindex', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU',
     'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Split',
     'Swish', 'TanH', 'Threshold')
 

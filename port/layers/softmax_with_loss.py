@@ -18,6 +18,8 @@ class SoftmaxWithLoss(LossLayer):
 
     top[1], if any, is p. Backward: (p - onehot(label)) * loss_weight / normalizer, 0 if ignored.
     Kept from forward to backward: p, one index and one mask a position.
+    SegNet's fork: with weight_by_label_freqs each position's loss and gradient are multiplied by
+    class_weighting[label]; the normalizer still counts positions, not weights.
     """
 
     tops = (1, 2)
@@ -25,12 +27,18 @@ class SoftmaxWithLoss(LossLayer):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.ignore, self.mode = ignored(self.param.loss_param), mode_of(self.param.loss_param)
         self.looked = False
+        self.weights: torch.Tensor | None = None
+        if self.param.loss_param.weight_by_label_freqs:
+            self.weights = torch.tensor(list(self.param.loss_param.class_weighting))
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         super().reshape(bottom, top)
         shape = bottom[0].shape
         self.classes = self.axis(self.param.softmax_param.axis, len(shape), 'softmax axis')
         check_label_count(bottom[0], bottom[1], self.classes)
+        if self.weights is not None and len(self.weights) != shape[self.classes]:
+            raise ValueError(f'class_weighting gives {len(self.weights)} weight(s); expected one '
+                             f'for each of the {shape[self.classes]} classes')
         if len(top) > 1:
             top[1].reshape(*shape)
 
@@ -40,6 +48,9 @@ class SoftmaxWithLoss(LossLayer):
                                                self.ignore, look=not self.looked)
         self.looked = True
         log = self.prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
+        if self.weights is not None:
+            self.weights = self.weights.to(log.device, log.dtype)
+            log *= self.weights[self.index]
         if self.valid is not None:
             log.masked_fill_(~self.valid, 0)
         batch = prod(log.shape[:self.classes])
@@ -55,6 +66,8 @@ class SoftmaxWithLoss(LossLayer):
         scale = top[0].diff / self.divisor
         diff = self.prob * scale
         diff.scatter_add_(self.classes, self.index, -scale.expand(self.index.shape))
+        if self.weights is not None:
+            diff *= self.weights[self.index]
         if self.valid is not None:
             diff.masked_fill_(~self.valid, 0)
         bottom[0].diff = diff

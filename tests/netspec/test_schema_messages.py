@@ -38,10 +38,20 @@ def test_defaults_are_caffes(message, field, value):
 
 @pytest.mark.parametrize(('message', 'field', 'number'), [
     ('NetParameter', 'layer', 100), ('LayerParameter', 'interp_param', 8001),
+    ('LayerParameter', 'upsample_param', 8011), ('LayerParameter', 'bn_param', 8012),
+    ('LossParameter', 'weight_by_label_freqs', 8001), ('LossParameter', 'class_weighting', 8002),
     ('LayerParameter', 'clip_param', 148), ('BlobProto', 'double_diff', 9),
     ('V0LayerParameter', 'hdf5_output_param', 1001), ('V1LayerParameter', 'blob_share_mode', 1002)])
 def test_numbers_are_caffes(message, field, number):
     assert getattr(messages, message).DESCRIPTOR.fields_by_name[field].number == number
+
+
+def test_fields_of_forks_are_numbered_beyond_caffes():
+    forks = {'interp_param', 'upsample_param', 'bn_param', 'weight_by_label_freqs',
+             'class_weighting', 'fcn_state'}
+    found = {field.name for message in messages.DESCRIPTOR.message_types_by_name.values()
+             for field in message.fields if field.number > 8000}
+    assert forks <= found
 
 
 def test_repeated_and_required_fields_are_told():

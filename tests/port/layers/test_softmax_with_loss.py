@@ -109,3 +109,29 @@ def test_refusals(drive):
         driven.backward([np.array(1.0)], [True, True])
     with pytest.raises(ValueError, match='softmax axis 3 is out of range'):
         drive(text(3, None, ''), [x, np.zeros((2, 4))]).forward()
+
+
+WEIGHTED = ('name: "loss" type: "SoftmaxWithLoss" loss_param { %s weight_by_label_freqs: true '
+            'class_weighting: [0.5, 2, 3] ignore_label: 11 }')
+
+
+@pytest.mark.parametrize('mode', ['', 'normalize: false', 'normalization: FULL'])
+def test_class_weighting_scales_each_position_by_its_label(drive, check_gradient, mode):
+    r = np.random.RandomState(5)
+    x, weights = r.uniform(-2, 2, (2, 3, 4, 5)), np.array([0.5, 2, 3])
+    label = r.choice([0, 1, 2, 11], (2, 1, 4, 5)).astype('d')
+    total, valid = 0.0, 0
+    for n, i, j in np.ndindex(2, 4, 5):
+        want = int(label[n, 0, i, j])
+        if want != 11:
+            p = np.exp(x[n, :, i, j]) / np.exp(x[n, :, i, j]).sum()
+            total, valid = total - weights[want] * np.log(p[want]), valid + 1
+    divisor = {'': valid, 'normalize: false': 2, 'normalization: FULL': 40}[mode]
+    (loss,) = drive(WEIGHTED % mode, [x, label], dtype=torch.float64).forward()
+    assert np.isclose(loss, total / divisor)
+    check_gradient(WEIGHTED % mode, [x, label], propagate=[True, False])
+
+
+def test_class_weighting_needs_a_weight_a_class(drive):
+    with pytest.raises(ValueError, match='3 weight.*each of the 4 classes'):
+        drive(WEIGHTED % '', [np.zeros((1, 4, 2, 2)), np.zeros((1, 1, 2, 2))]).forward()
