@@ -61,7 +61,8 @@ class Deconvolution(ConvBase):
             return False
         if self.phase == TRAIN and self.param_propagate_down[:1] == [True]:
             return False
-        if weight.device.type == 'cpu':  # numpy may have written to it unseen; cheap to look
+        # numpy writes to a CPU tensor unseen, and inference tensors have no version: look again
+        if weight.device.type == 'cpu' or weight.is_inference():
             return is_diagonal(weight)
         seen, version, found = self._checked
         if seen is None or seen() is not weight or version != weight._version:
