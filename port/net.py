@@ -250,10 +250,10 @@ class Net(torch.nn.Module):
         from port.weights import copy_from
         copy_from(self, weights)
 
-    def save(self, path: str | PathLike, diff: bool = False) -> None:
-        """Write a .caffemodel, or with the ending .h5 an HDF5 file, that Caffe reads."""
+    def save(self, path: str | PathLike, diff: bool = False, hdf5: bool | None = None) -> None:
+        """Write a .caffemodel, or with the ending .h5 (or hdf5) an HDF5 file, that Caffe reads."""
         from port.weights import save
-        save(self, path, diff)
+        save(self, path, diff, hdf5)
 
     def __repr__(self) -> str:
         return (f'Net({self.param_name!r}, {PHASES[self.phase]}, {len(self.entries)} layers, '

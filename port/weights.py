@@ -67,13 +67,14 @@ def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:
             for layer, blobs in net.params.items()}
 
 
-def save(net, path: str | PathLike, diff: bool = False) -> None:
+def save(net, path: str | PathLike, diff: bool = False, hdf5: bool | None = None) -> None:
     """Write the net's parameters: HDF5 where the name ends in .h5, else a caffemodel.
 
-    diff: write the gradients beside the data. HDF5 holds shared parameters once, as Caffe's does.
+    diff: write the gradients beside the data. hdf5: the form, whatever the name. HDF5 holds
+    shared parameters once, as Caffe's does.
     """
     diffs = arrays(net, 'diff') if diff else None
-    if str(path).endswith('.h5'):
+    if str(path).endswith('.h5') if hdf5 is None else hdf5:
         owned = {layer: [a if _owns(net, layer, i) else None for i, a in enumerate(blobs)]
                  for layer, blobs in arrays(net).items()}
         everything = {node.name: owned.get(node.name, []) for node in net.nodes}
