@@ -19,6 +19,7 @@ from port.blob import Blob
 from port.graph import PHASES, Entry, filter_layers, insert_splits
 from port.layer import Layer
 from port.params import Learnable
+from port.precision import exact_by_default
 from port.wiring import Node, Wiring, located
 
 log = logging.getLogger('port.net')
@@ -72,6 +73,7 @@ class Net(torch.nn.Module):
         net.state.stage.extend(s for s in stages if s not in net.state.stage)
         self.phase, self.param_name = net.state.phase, net.name
         self.device, self.dtype = torch.device(device), dtype
+        exact_by_default(self.device)
         self.entries = filter_layers(net, entries)
         wiring = Wiring(self.phase, dtype, self.device, log.info)
         with torch.no_grad():
@@ -119,6 +121,7 @@ class Net(torch.nn.Module):
         super()._apply(fn, recurse)
         some = fn(torch.empty(0, dtype=self.dtype, device=self.device))
         self.device, self.dtype = some.device, some.dtype
+        exact_by_default(self.device)
         for row in self.learnable:
             row.blob.to(self.device, self.dtype)
             self._held[id(row.blob)].data = row.blob.data

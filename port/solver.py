@@ -61,6 +61,7 @@ class Solver:
         self.test_nets = self._test_nets()
         self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
                         for row in self.net.learnable]
+        self._still = [True] * len(self.net.learnable)   # whose histories are all zero
         self.action: Callable[[], str | None] = lambda: None
         self.on_start: list[Callable[[], None]] = []
         self.on_gradients: list[Callable[[], None]] = []
@@ -228,9 +229,13 @@ class Solver:
         self._clip()
         count = len(self.net.learnable)
         for i, row in enumerate(self.net.learnable):
-            history = self.history[i::count]
-            gradient = self._regularised(row)
-            update = self.update(p, self.iteration, rate * row.lr_mult, gradient, history)
+            local = rate * row.lr_mult
+            self._still[i] = self._still[i] and not local
+            if self._still[i]:                   # v = m 0 + 0 g: nothing moves
+                row.blob.clear_diff()
+                continue
+            update = self.update(p, self.iteration, local, self._regularised(row),
+                                 self.history[i::count])
             row.blob.data.sub_(update)
             row.blob.diff_from(update)
             if self.net.debug_info:
@@ -361,6 +366,8 @@ class Solver:
             self.net.copy_from(beside if not named.exists() and beside.exists() else named)
         for mine, theirs in zip(self.history, state.history, strict=True):
             mine.copy_(torch.tensor(theirs).view(mine.shape))
+        count = len(self.net.learnable)
+        self._still = [not any(h.any() for h in self.history[i::count]) for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
         restore_extras(self.net, state.extra)
 

@@ -1,0 +1,23 @@
+"""Float32 on a GPU means float32: TF32, which keeps 10 bits of a product, only when asked for."""
+
+import torch
+
+_asked = False
+
+
+def use_tf32(on: bool) -> None:
+    """Allow or forbid TF32 in convolutions and matrix products, from now on."""
+    global _asked
+    _asked = True
+    _set(on)
+
+
+def exact_by_default(device: torch.device) -> None:
+    """Forbid TF32 for a net on a GPU unless use_tf32 said otherwise (torch allows it in cuDNN)."""
+    if device.type == 'cuda' and not _asked:
+        _set(False)
+
+
+def _set(on: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = on
+    torch.backends.cudnn.allow_tf32 = on
