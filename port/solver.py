@@ -80,7 +80,8 @@ class Solver:
         if not isinstance(source, SolverParameter):
             complete_snapshot_prefix(p, source)
         nets = [name for name in (p.train_net, p.net) if name]
-        moved = given and bool(nets) and self.find(nets[0]) == str(self.folder / nets[0])
+        moved = (given and bool(nets) and not Path(nets[0]).is_absolute()
+                 and self.find(nets[0]) == str(self.folder / nets[0]))
         return str(self.folder / p.snapshot_prefix) if moved else p.snapshot_prefix
 
     def _checked(self):
