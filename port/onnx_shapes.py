@@ -10,7 +10,8 @@ from port.net import Net
 from port.onnx_graph import Shape
 
 AXES = {'batch': 0, 'height': 2, 'width': 3}
-MORE = (5, 67, 331)     # rounding in poolings may hide a small change; no stride hides the last
+# Rounding in poolings may hide a small change; a net may take multiples of its stride only.
+MORE = (5, 67, 331, 64, 704)
 Sizes = dict[str, tuple[int, ...]]
 
 
@@ -40,14 +41,14 @@ def _probe(net: Net, shapes: Sizes) -> Sizes:
 
 
 def _changed(net: Net, base: Sizes, symbol: str) -> list[Sizes]:
-    """Return all shapes for a few larger sizes of one kind; nothing where a layer refuses."""
+    """Return all shapes for the larger sizes of one kind that no layer refuses."""
     found = []
     for more in MORE:
         shapes = {name: _grown(shape, AXES[symbol], more) for name, shape in base.items()}
         try:
             found.append(_probe(net, shapes))
         except (ValueError, RuntimeError):
-            return []
+            continue
     return found
 
 

@@ -1,9 +1,11 @@
 """Embed (Caffe's embed_layer.cpp): each number of the bottom becomes its row of the weights."""
 
+import numpy as np
 import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -42,6 +44,14 @@ class Embed(Layer):
         if len(self.blobs) > 1:
             y += self.blobs[1].data
         top[0].data = y.view(top[0].shape)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        rows = g.cast(bottoms[0], np.int64)
+        weight = g.const(self.blobs[0].data, name='weight')
+        if len(self.blobs) == 1:
+            return [g.add('Gather', weight, rows, out=tops[0])]
+        bias = g.const(self.blobs[1].data, name='bias')
+        return [g.add('Add', g.add('Gather', weight, rows), bias, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:

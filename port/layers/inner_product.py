@@ -6,6 +6,7 @@ import torch
 
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -44,6 +45,21 @@ class InnerProduct(Layer):
         y = (torch.addmm(self.blobs[1].data, x, self.weight()) if len(self.blobs) > 1
              else x @ self.weight())
         top[0].data = y.view(top[0].shape)
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        shape, p = g.shape(bottoms[0]), self.param.inner_product_param
+        axis, x = self.axis(p.axis, len(shape)), bottoms[0]
+        bias = [g.const(blob.data, name='bias') for blob in self.blobs[1:]]
+        if axis == 1:
+            x = x if len(shape) == 2 else g.add('Flatten', x)
+            weight = g.const(self.blobs[0].data, name='weight')
+            return [g.add('Gemm', x, weight, *bias, transB=int(not self.transpose), out=tops[0])]
+        if axis != len(shape) - 1:
+            x = g.reshape(x, [0] * axis + [self.inputs])
+        weight = g.const(self.weight(), name='weight')
+        if not bias:
+            return [g.add('MatMul', x, weight, out=tops[0])]
+        return [g.add('Add', g.add('MatMul', x, weight), *bias, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         diff = top[0].diff.reshape(-1, top[0].shape[-1])

@@ -3,11 +3,13 @@
 y[i] reads x at i (size_in - 1) / (size_out - 1), between its two neighbours, along each axis.
 """
 
+import numpy as np
 import torch
 
 from netspec.schema.messages import InterpParameter
 from port.blob import Blob
 from port.layer import Layer
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -62,6 +64,29 @@ class Interp(Layer):
         x = bottom[0].data[(..., *self.part)]
         top[0].data = (x.clone() if self.inner == self.outer else
                        torch.ops.aten.upsample_bilinear2d(x, self.outer, True))
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        p, x = self.param.interp_param, bottoms[0]
+        if p.pad_beg or p.pad_end:
+            end = p.pad_end or np.iinfo(np.int64).max
+            x = g.add('Slice', x, g.ints(*[-p.pad_beg] * 2), g.ints(end, end), g.ints(2, 3))
+        sizes = self._onnx_sizes(g, x)
+        return [g.add('Resize', x, '', '', sizes, mode='linear',
+                      coordinate_transformation_mode='align_corners', out=tops[0])]
+
+    def _onnx_sizes(self, g: Graph, x: str) -> str:
+        """Add what `resized` does to sizes that are read."""
+        p, size, one = self.param.interp_param, g.add('Shape', x, start=2, end=4), g.ints(1)
+        shrink, zoom = p.HasField('shrink_factor'), p.HasField('zoom_factor')
+        if p.HasField('height') and p.HasField('width') and shrink == zoom:
+            size, shrink, zoom = g.ints(p.height, p.width), False, False
+        if shrink:
+            size = g.add('Div', g.add('Sub', size, one), g.ints(p.shrink_factor))
+            size = g.add('Add', size, one)
+        if zoom:
+            grown = g.add('Mul', g.add('Sub', size, one), g.ints(p.zoom_factor - 1))
+            size = g.add('Add', size, grown)
+        return g.add('Concat', g.add('Shape', x, start=0, end=2), size, axis=0)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:

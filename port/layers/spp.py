@@ -8,6 +8,7 @@ from netspec.schema.messages import LayerParameter
 from port.blob import Blob
 from port.layer import Layer
 from port.layers.pooling import Pooling
+from port.onnx_graph import Graph
 from port.registry import layer
 
 
@@ -65,6 +66,15 @@ class SPP(Layer):
             [part.flatten(1) for part in parts], 1)
         for _, blob in self.levels:
             blob.drop_data()
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        if not all(isinstance(size, int) for size in g.shape(bottoms[0])[2:]):
+            raise ValueError('SPP over free image sizes has no ONNX form: its kernels follow them')
+        parts = [pooling.onnx(g, bottoms, [tops[0] if self.height == 1 else None])[0]
+                 for pooling, _ in self.levels]
+        if self.height == 1:
+            return parts
+        return [g.add('Concat', *(g.add('Flatten', part) for part in parts), axis=1, out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
