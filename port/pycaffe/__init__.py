@@ -3,8 +3,16 @@
 Names, arguments and shapes are those of BVLC Caffe 1.0's python/caffe.
 """
 
-from netspec.schema.messages import TEST, TRAIN
+from port.pycaffe import own  # noqa: F401  (first: it settles what `surgery` means)
+
+# isort: split
+from netspec.spec import NetSpec, layers, params, to_proto
+from port.pycaffe import io, net_spec, proto
+from port.pycaffe.classifier import Classifier
+from port.pycaffe.detector import Detector
 from port.pycaffe.mode import (
+    NCCL,
+    Timer,
     has_nccl,
     init_log,
     log,
@@ -19,6 +27,7 @@ from port.pycaffe.mode import (
     solver_rank,
 )
 from port.pycaffe.net import Blob, Net
+from port.pycaffe.proto.caffe_pb2 import TEST, TRAIN
 from port.pycaffe.solver import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -31,8 +40,10 @@ from port.pycaffe.solver import (
 from port.python_layer import PythonLayer as Layer
 from port.registry import known_types as layer_type_list
 
-__all__ = ['AdaDeltaSolver', 'AdaGradSolver', 'AdamSolver', 'Blob', 'Layer', 'Net',
-           'NesterovSolver', 'RMSPropSolver', 'SGDSolver', 'TEST', 'TRAIN', 'get_solver',
-           'has_nccl', 'init_log', 'layer_type_list', 'log', 'set_device', 'set_mode_cpu',
-           'set_mode_gpu', 'set_multiprocess', 'set_random_seed', 'set_solver_count',
-           'set_solver_rank', 'solver_count', 'solver_rank']
+__version__ = '1.0.0'
+__all__ = ['AdaDeltaSolver', 'AdaGradSolver', 'AdamSolver', 'Blob', 'Classifier', 'Detector',
+           'Layer', 'NCCL', 'Net', 'NetSpec', 'NesterovSolver', 'RMSPropSolver', 'SGDSolver',
+           'TEST', 'TRAIN', 'Timer', 'get_solver', 'has_nccl', 'init_log', 'io',
+           'layer_type_list', 'layers', 'log', 'net_spec', 'params', 'proto', 'set_device',
+           'set_mode_cpu', 'set_mode_gpu', 'set_multiprocess', 'set_random_seed',
+           'set_solver_count', 'set_solver_rank', 'solver_count', 'solver_rank', 'to_proto']

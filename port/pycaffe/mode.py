@@ -1,15 +1,20 @@
 """Caffe's global settings: where to compute, the seed, the log (src/caffe/common.cpp)."""
 
 import logging
-import sys
+import os
+import time
 
 import torch
 
-_state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0}
+from port import glog
+
+_state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0, 'cpu_only': False}
+LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+log_to = logging.getLogger('port.pycaffe')
 
 
 def device() -> torch.device:
-    """Return the device on which nets made from now on compute."""
+    """Return the device on which nets compute now."""
     return _state['device']
 
 
@@ -20,16 +25,31 @@ def set_mode_cpu() -> None:
 
 def set_mode_gpu() -> None:
     """Compute on the GPU that set_device chose; RuntimeError where there is none."""
+    if _state['cpu_only']:
+        log_to.warning('set_mode_gpu: computing on the CPU, as asked for')
+        return
     if not torch.cuda.is_available():
-        raise RuntimeError('set_mode_gpu: there is no CUDA device here; use set_mode_cpu()')
+        raise RuntimeError('set_mode_gpu: cannot use the GPU: there is no CUDA device here; use '
+                           'set_mode_cpu(), or run the script with `fcn run --cpu`')
+    count = torch.cuda.device_count()
+    if not 0 <= _state['index'] < count:
+        raise RuntimeError(f'set_device({_state["index"]}): invalid device ordinal; GPUs 0 to '
+                           f'{count - 1} are here')
     _state['device'] = torch.device('cuda', _state['index'])
+
+
+def cpu_only(on: bool = True) -> None:
+    """Let set_mode_gpu stay on the CPU, for scripts that ask for a GPU in so many words."""
+    _state['cpu_only'] = on
+    if on:
+        set_mode_cpu()
 
 
 def set_device(index: int) -> None:
     """Choose the GPU, by number, that set_mode_gpu uses."""
     _state['index'] = int(index)
     if _state['device'].type == 'cuda':
-        _state['device'] = torch.device('cuda', int(index))
+        set_mode_gpu()
 
 
 def set_random_seed(seed: int) -> None:
@@ -66,14 +86,52 @@ def has_nccl() -> bool:
     return False
 
 
-def init_log(level: int = 0, file: bool = False) -> None:
-    """Show Caffe's log on stderr (0 info, 1 warnings, 2 errors)."""
+class NCCL:
+    """pycaffe's NCCL, as in a Caffe that was built without it."""
+
+    def __init__(self, solver: object, uid: object) -> None:
+        raise RuntimeError('Multi-GPU execution not available: has_nccl() is False')
+
+
+class Timer:
+    """Caffe's stopwatch: start, stop, ms; it waits for the GPU."""
+
+    def __init__(self) -> None:
+        self._began = self._ended = 0.0
+
+    @staticmethod
+    def _now() -> float:
+        if _state['device'].type == 'cuda':
+            torch.cuda.synchronize(_state['device'])
+        return time.perf_counter()
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._began = self._ended = self._now()
+
+    def stop(self) -> None:
+        """End the measurement."""
+        self._ended = self._now()
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds from start to stop."""
+        return 1000 * (self._ended - self._began)
+
+
+def init_log(level: int | None = None, stderr: bool = True) -> None:
+    """Show Caffe's log on stderr, from `level` up: 0 info, 1 warnings, 2 errors, 3 nothing less.
+
+    Without a level GLOG_minloglevel is asked, as glog does.
+    """
     root = logging.getLogger('port')
     if not root.handlers:
-        root.addHandler(logging.StreamHandler(sys.stderr))
-    root.setLevel({0: logging.INFO, 1: logging.WARNING}.get(level, logging.ERROR))
+        glog.to_stderr()
+    if level is None:
+        level = int(os.environ.get('GLOG_minloglevel') or 0)
+    root.setLevel(LEVELS[min(max(level, 0), 3)])
 
 
 def log(message: str) -> None:
     """Write a line to Caffe's log."""
-    logging.getLogger('port').info(message)
+    log_to.info('%s', message)

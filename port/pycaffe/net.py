@@ -3,39 +3,63 @@
 Automatic splits stay invisible: layers, names and indices here are those of the prototxt.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 
 import numpy as np
 
+from netspec.schema.messages import TEST
 from port.blob import ArrayBlob
 from port.net import Net as Executor
 from port.pycaffe import mode
+from port.pycaffe.batches import Batches
+from port.pycaffe.faces import FixedVec, Names, layer_of
+from port.pycaffe.span import Span
+from port.python_layer import PythonLayer
 
 Blob = ArrayBlob
+log = logging.getLogger('port.pycaffe')
 
 
-class Net:
-    """Net(file, phase), Net(file, weights, phase) or Net(file, phase, weights=, level=, stages=).
+def readable(path: str | PathLike) -> str:
+    """Return a path as a string; RuntimeError, as in pycaffe, where it cannot be opened."""
+    try:
+        with open(path, 'rb'):
+            return fspath(path)
+    except OSError:
+        raise RuntimeError(f'Could not open file {fspath(path)}') from None
 
-    blobs, params: names to Blobs. inputs, outputs: blob names.
+
+def _legacy(network_file: str, weights: str, phase: int) -> tuple:
+    log.warning('DEPRECATION WARNING - deprecated use of Python interface')
+    log.warning('Use this instead (with the named "weights" parameter):')
+    log.warning("Net('%s', %d, weights='%s')", network_file, phase, weights)
+    return network_file, phase, 0, None, weights
+
+
+def _arguments(network_file, phase, level=0, stages=None, weights=None) -> tuple:
+    return network_file, phase, level, stages, weights
+
+
+class Net(Batches):
+    """Net(file, phase), Net(file, weights, phase) or Net(file, phase, level, stages, weights).
+
+    blobs, params: names to Blobs. inputs, outputs: blob names. layers: one a layer of the
+    prototxt, for Python layers the user's own objects.
     """
 
-    def __init__(self, network_file: str | PathLike, *args, phase: int | None = None,
-                 weights: str | None = None, level: int = 0,
-                 stages: Iterable[str] | None = None) -> None:
-        if len(args) == 2:
-            weights, phase = args
-        elif len(args) == 1:
-            phase = args[0]
-        elif args:
-            raise TypeError('Net takes (file, phase) or (file, weights, phase); '
-                            f'got {1 + len(args)} positional arguments')
-        if phase is None:
-            raise TypeError('Net needs a phase: caffe.TRAIN or caffe.TEST')
-        self._wrap(Executor(str(network_file), phase, level, tuple(stages or ()),
-                            str(weights) if weights is not None else None,
+    def __init__(self, *args, **kwargs) -> None:
+        legacy = len(args) == 3 and not kwargs and isinstance(args[1], (str, PathLike))
+        path, phase, level, stages, weights = (_legacy if legacy else _arguments)(*args, **kwargs)
+        if isinstance(phase, (str, PathLike)) or isinstance(stages, str):
+            raise TypeError('Net takes (file, phase), (file, weights, phase) or (file, phase, '
+                            f'level, stages, weights), stages a list; got {args} {kwargs}')
+        path = readable(path)
+        weights = None if weights is None else readable(weights)
+        self._wrap(Executor(path, int(phase), level, tuple(stages or ()), weights,
                             device=mode.device()))
 
     @classmethod
@@ -46,25 +70,26 @@ class Net:
         return net
 
     def _wrap(self, executor: Executor) -> None:
-        self._net = executor
-        self._nodes = [n for n in executor.nodes if not n.entry.auto_split]
-        self._index = {node.name: i for i, node in enumerate(executor.nodes)}
-        self.blobs = OrderedDict((n, b.face()) for n, b in executor.blobs.items())
-        self.params = OrderedDict((n, [b.face() for b in bs]) for n, bs in executor.params.items())
+        self._net, self._span = executor, Span(executor)
+        self._faces: dict[str, ArrayBlob] = {}
+        shown = [executor.nodes[i] for i in self._span.shown]
+        self._layer_names = [node.name for node in shown]
+        self.layers = [layer_of(node) for node in shown]
+        self.layer_dict = Names(zip(self._layer_names, self.layers, strict=True))
+        self.blobs = Names(((n, b.face()) for n, b in executor.blobs.items()), self._hidden)
+        self.params = OrderedDict((n, FixedVec(b)) for n, b in executor.params.items())
         self.inputs, self.outputs = list(executor.inputs), list(executor.outputs)
-        self._layer_names = [node.name for node in self._nodes]
-        self.layers = [node.layer for node in self._nodes]
-        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.bottom_names = self._named('bottom')
+        self.top_names = self._named('top')
 
-    @property
-    def bottom_names(self) -> OrderedDict:
-        """Layer name -> names of its bottoms, as in the prototxt."""
-        return OrderedDict((e.param.name, list(e.param.bottom)) for e in self._net.entries)
+    def _hidden(self, name: str) -> ArrayBlob | None:
+        """Return the face of a blob that an automatic split made, None if there is none."""
+        blob = self._net.all_blobs.get(name)
+        return None if blob is None else self._faces.setdefault(name, blob.face())
 
-    @property
-    def top_names(self) -> OrderedDict:
-        """Layer name -> names of its tops."""
-        return OrderedDict((e.param.name, list(e.param.top)) for e in self._net.entries)
+    def _named(self, which: str) -> OrderedDict:
+        return OrderedDict((e.param.name, list(getattr(e.param, which)))
+                           for e in self._net.entries)
 
     @property
     def blob_loss_weights(self) -> OrderedDict:
@@ -72,51 +97,79 @@ class Net:
         weights = self._net.loss_weights
         return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
 
+    # -- pycaffe's own names -----------------------------------------------------------------------
+
+    _blobs = property(lambda self: list(self.blobs.values()))
+    _blob_names = property(lambda self: list(self.blobs))
+    _blob_loss_weights = property(lambda self: list(self.blob_loss_weights.values()))
+    _inputs = property(lambda self: [self._blob_names.index(n) for n in self.inputs])
+    _outputs = property(lambda self: [self._blob_names.index(n) for n in self.outputs])
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return [self._blob_names.index(n) for n in self.bottom_names[self._layer_names[layer]]]
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return [self._blob_names.index(n) for n in self.top_names[self._layer_names[layer]]]
+
     # -- running -----------------------------------------------------------------------------------
 
+    def _settle(self) -> None:
+        """Move to where the mode says, which may have changed since the net was made."""
+        if self._net.device != mode.device():
+            self._net.to(mode.device())
+
     def _forward(self, start: int, end: int) -> float:
-        return float(self._net.run_forward(start, end))
+        self._settle()
+        return float(self._span.forward(start, end))
 
     def _backward(self, start: int, end: int) -> None:
-        self._net.backward(start, end)
+        self._settle()
+        self._span.backward(start, end)
+
+    def _place(self, layer: str | None, default: int) -> int:
+        if layer is None:
+            return default
+        if layer not in self._layer_names:
+            raise ValueError(f'{layer!r} is not in the list of layers: '
+                             f'{", ".join(self._layer_names)}')
+        return self._layer_names.index(layer)
 
     def forward(self, blobs: Iterable[str] | None = None, start: str | None = None,
                 end: str | None = None, **kwargs: np.ndarray) -> dict[str, np.ndarray]:
-        """Run from layer `start` to layer `end`; inputs by keyword; return {blob: array}."""
-        wanted = list(blobs or [])
-        first = self._index[start] if start is not None else 0
-        if end is not None:
-            last, names = self._index[end], set(self.top_names[end]) | set(wanted)
-        else:
-            last, names = len(self._net.nodes) - 1, set(self.outputs) | set(wanted)
+        """Run from layer `start` to layer `end`; inputs by keyword; return {blob: array}.
+
+        The arrays are those of the outputs (of `end`, if given) and of `blobs`: live views.
+        """
+        first, last = self._place(start, 0), self._place(end, len(self.layers) - 1)
+        names = self.outputs if end is None else self.top_names[end]
         if kwargs:
-            if set(kwargs) != set(self.inputs):
-                raise Exception('Input blob arguments do not match net inputs.')
-            for name, array in kwargs.items():
-                if array.shape[0] != self.blobs[name].shape[0]:
-                    raise Exception('Input is not batch sized')
-                self.blobs[name].data[...] = array
+            self._fill('data', kwargs, self.inputs, 'Input blob arguments do not match net '
+                       'inputs.', 'Input is not batch sized')
         self._forward(first, last)
-        return {name: self.blobs[name].data for name in names}
+        return {name: self.blobs[name].data for name in {*names, *(blobs or ())}}
 
     def backward(self, diffs: Iterable[str] | None = None, start: str | None = None,
                  end: str | None = None, **kwargs: np.ndarray) -> dict[str, np.ndarray]:
-        """Run back from layer `start` to layer `end`; top diffs by keyword; return {blob: diff}."""
-        wanted = list(diffs or [])
-        first = self._index[start] if start is not None else len(self._net.nodes) - 1
-        if end is not None:
-            last, names = self._index[end], set(self.bottom_names[end]) | set(wanted)
-        else:
-            last, names = 0, set(self.inputs) | set(wanted)
+        """Run back from layer `start` to layer `end`; top diffs by keyword; return {blob: diff}.
+
+        The diffs are those of the inputs (of the bottoms of `end`, if given) and of `diffs`.
+        """
+        first, last = self._place(start, len(self.layers) - 1), self._place(end, 0)
+        names = self.inputs if end is None else self.bottom_names[end]
         if kwargs:
-            if set(kwargs) != set(self.outputs):
-                raise Exception('Top diff arguments do not match net outputs.')
-            for name, diff in kwargs.items():
-                if diff.shape[0] != self.blobs[name].shape[0]:
-                    raise Exception('Diff is not batch sized')
-                self.blobs[name].diff[...] = diff
+            self._fill('diff', kwargs, self.outputs, 'Top diff arguments do not match net '
+                       'outputs.', 'Diff is not batch sized')
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in names}
+        return {name: self.blobs[name].diff for name in {*names, *(diffs or ())}}
+
+    def _fill(self, which: str, arrays: dict, names: list[str], mismatch: str, size: str) -> None:
+        if set(arrays) != set(names):
+            raise Exception(f'{mismatch} Got {sorted(arrays)}, the net has {names}')
+        for name, array in arrays.items():
+            if array.shape[0] != self.blobs[name].shape[0]:
+                raise Exception(f'{size}: {name!r} has {array.shape[0]} items, the blob '
+                                f'{self.blobs[name].shape[0]}; reshape the blob first')
+            getattr(self.blobs[name], which)[...] = array
 
     def reshape(self) -> None:
         """Give every blob its shape from the inputs' shapes."""
@@ -129,12 +182,21 @@ class Net:
     # -- weights -----------------------------------------------------------------------------------
 
     def copy_from(self, weights: str | PathLike) -> None:
-        """Copy weights by layer name from a .caffemodel or .caffemodel.h5."""
-        self._net.copy_from(str(weights))
+        """Copy weights by layer name from a .caffemodel or .caffemodel.h5 (several: commas)."""
+        self._net.copy_from(fspath(weights))
 
     def save(self, path: str | PathLike) -> None:
-        """Write a .caffemodel."""
-        self._net.save(path)
+        """Write a .caffemodel, whatever the name."""
+        self._net.save(Path(path), hdf5=False)
+
+    def save_hdf5(self, path: str | PathLike) -> None:
+        """Write the weights as HDF5, whatever the name."""
+        self._net.save(Path(path), hdf5=True)
+
+    def load_hdf5(self, path: str | PathLike) -> None:
+        """Copy weights by layer name from HDF5, whatever the file's name."""
+        from surgery.hdf5 import read_hdf5
+        self._net.copy_from(read_hdf5(path))
 
     def share_with(self, other: 'Net') -> None:
         """Use the parameters of another net, by layer name."""
@@ -144,16 +206,19 @@ class Net:
 
     def before_forward(self, hook: Callable[[int], None]) -> None:
         """Call hook(layer index) before each layer's forward."""
-        self._net.before_forward.append(hook)
+        self._net.before_forward.append(self._span.counted(hook))
 
     def after_forward(self, hook: Callable[[int], None]) -> None:
         """Call hook(layer index) after each layer's forward."""
-        self._net.after_forward.append(hook)
+        self._net.after_forward.append(self._span.counted(hook))
 
     def before_backward(self, hook: Callable[[int], None]) -> None:
         """Call hook(layer index) before each layer's backward."""
-        self._net.before_backward.append(hook)
+        self._net.before_backward.append(self._span.counted(hook))
 
     def after_backward(self, hook: Callable[[int], None]) -> None:
         """Call hook(layer index) after each layer's backward."""
-        self._net.after_backward.append(hook)
+        self._net.after_backward.append(self._span.counted(hook))
+
+
+__all__ = ['Blob', 'Net', 'PythonLayer', 'TEST', 'readable']

@@ -1,10 +1,11 @@
 """pycaffe's solvers over port.Solver (python/caffe/_caffe.cpp)."""
 
 from collections.abc import Callable
-from os import PathLike
+from os import PathLike, fspath
 
+from port.lr_policy import learning_rate
 from port.pycaffe import mode
-from port.pycaffe.net import Net
+from port.pycaffe.net import Net, readable
 from port.solver import Solver as Trainer
 
 
@@ -14,7 +15,7 @@ class Solver:
     type = ''
 
     def __init__(self, solver_file: str | PathLike) -> None:
-        self._solver = Trainer(str(solver_file), device=mode.device(), type_name=self.type)
+        self._solver = Trainer(readable(solver_file), device=mode.device(), type_name=self.type)
         self.net = Net._over(self._solver.net)
         self.test_nets = [Net._over(net) for net in self._solver.test_nets]
 
@@ -25,20 +26,37 @@ class Solver:
 
     @property
     def param(self):
-        """The SolverParameter."""
+        """The SolverParameter; what is set in it holds from the next iteration on."""
         return self._solver.param
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of this iteration."""
+        return learning_rate(self.param, self.iter, self._solver.current_step)
+
+    def _settle(self) -> None:
+        """Move to where the mode says, which may have changed since the solver was made."""
+        trainer, where = self._solver, mode.device()
+        if trainer.device != where:
+            trainer.device = where
+            trainer.history = [h.to(where) for h in trainer.history]
+        for net in (self.net, *self.test_nets):
+            net._settle()
 
     def step(self, iterations: int) -> None:
         """Take training steps."""
+        self._settle()
         self._solver.step(iterations)
 
     def solve(self, resume: str | PathLike | None = None) -> None:
-        """Train to max_iter."""
+        """Train to max_iter, from a .solverstate if one is given."""
+        self._settle()
         self._solver.solve(resume)
 
     def restore(self, path: str | PathLike) -> None:
         """Go on from a .solverstate."""
-        self._solver.restore(path)
+        self._settle()
+        self._solver.restore(fspath(path))
 
     def snapshot(self) -> None:
         """Write weights and solver state."""
@@ -46,7 +64,12 @@ class Solver:
 
     def apply_update(self) -> None:
         """Turn the gradients into updates and apply them."""
+        self._settle()
         self._solver.apply_update()
+
+    def share_weights(self, net: Net) -> None:
+        """Let a net use the parameters of the training net."""
+        net.share_with(self.net)
 
     def add_callback(self, on_start: Callable[[], None],
                      on_gradients_ready: Callable[[], None]) -> None:
@@ -56,14 +79,19 @@ class Solver:
 
 
 def _named(type_name: str) -> type[Solver]:
-    return type(f'{type_name}Solver', (Solver,),
-                {'type': type_name, '__doc__': f'A {type_name} solver, whatever the file says.'})
+    return type(f'{type_name}Solver', (Solver,), {
+        'type': type_name, '__module__': __name__,
+        '__doc__': f'A {type_name} solver, whatever type the file names.'})
 
 
-SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver = map(
-    _named, ('SGD', 'Nesterov', 'AdaGrad', 'RMSProp', 'AdaDelta', 'Adam'))
+TYPES = {name: _named(name)
+         for name in ('SGD', 'Nesterov', 'AdaGrad', 'RMSProp', 'AdaDelta', 'Adam')}
+SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver = (
+    TYPES.values())
 
 
 def get_solver(solver_file: str | PathLike) -> Solver:
     """Return a solver of the type that the file names."""
-    return Solver(solver_file)
+    solver = Solver(solver_file)
+    solver.__class__ = TYPES[solver.param.type]
+    return solver
