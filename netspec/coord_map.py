@@ -131,9 +131,9 @@ def _interp(fn: Function) -> CoordMap:
 
 
 PASS_THROUGH_LAYERS = (
-    'AbsVal', 'BatchNorm', 'BatchReindex', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU',
-    'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Split',
-    'Swish', 'TanH', 'Threshold')
+    'AbsVal', 'BatchNorm', 'BatchReindex', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise',
+    'ELU', 'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid',
+    'Split', 'Swish', 'TanH', 'Threshold')
 
 RULES: dict[str, Callable[[Function], CoordMap]] = {
     **dict.fromkeys(PASS_THROUGH_LAYERS, lambda fn: IDENTITY),

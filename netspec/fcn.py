@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from netspec.alexnet import alexnet
 from netspec.blocks import FIXED, Style, fuse, score, upscore
 from netspec.coord_map import crop
+from netspec.segnet import fcn_basic, segnet_basic
 from netspec.spec import NetSpec, Top, unknown
 from netspec.spec import layers as L
 from netspec.spec import params as P
@@ -22,6 +23,8 @@ from netspec.variants import SEED, Head, Split, Variant, find_variant
 from netspec.vgg16 import vgg16
 
 TRUNKS: dict[str, Callable[..., Top]] = {'vgg16': vgg16, 'alexnet': alexnet}
+# Nets that are no trunk with FCN's heads: they make their scores themselves.
+WHOLE: dict[str, Callable[..., Top]] = {'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic}
 FILLERS = ('msra', 'xavier')
 DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
 SKIPS = {32: (), 16: (4,), 8: (4, 3)}  # stride: the pools whose scores are fused, coarse to fine
@@ -50,14 +53,28 @@ def fcn(variant: str | Variant, split: str, width: float = 1.0,
         changed = _changed(published, row, chosen) | dict(data_params or {})
         _data(n, row, chosen, param_str(row, chosen, data_root, changed))
     style = Style(_checked_width(width), _filler(filler, width), dropout=split != 'deploy')
-    ends = _trunks(n, row, style)
+    whole = WHOLE.get(row.trunk)
+    ends = {} if whole else _trunks(n, row, style)
     for head in row.heads:
-        _head(n, row, head, ends)
+        if whole:
+            whole(n, row, style)
+        else:
+            _head(n, row, head, ends)
         if loss and split != 'deploy':
-            n[head.loss] = L.SoftmaxWithLoss(
-                n['score' + head.suffix], n[head.label],
-                loss_param=dict(normalize=row.normalize, ignore_label=row.ignore_label))
+            n[head.loss] = L.SoftmaxWithLoss(n['score' + head.suffix], n[head.label],
+                                             loss_param=_loss_param(row, head))
     return n.to_proto()
+
+
+def _loss_param(row: Variant, head: Head) -> dict[str, Any]:
+    """Return the options of a head's loss."""
+    options: dict[str, Any] = dict(normalize=row.normalize, ignore_label=row.ignore_label)
+    if row.class_weighting:
+        if len(row.class_weighting) != head.classes:
+            raise ValueError(f'{row.name} weighs {len(row.class_weighting)} classes; it cannot be '
+                             f'fitted to {head.classes}')
+        options |= dict(weight_by_label_freqs=True, class_weighting=list(row.class_weighting))
+    return options
 
 
 def fitted(row: Variant, classes: int | tuple[int, ...] | None = None,
@@ -117,7 +134,8 @@ def _inputs(n: NetSpec, row: Variant) -> None:
     """Add an Input layer for each image top, as in the published deploy net of voc-fcn8s."""
     for image in row.inputs:
         name = 'input' if len(row.inputs) == 1 else f'input_{image.top}'
-        n[image.top] = L.Input(name=name, shape=dict(dim=[1, image.channels, *DEPLOY_SIZE]))
+        size = row.frame or DEPLOY_SIZE
+        n[image.top] = L.Input(name=name, shape=dict(dim=[1, image.channels, *size]))
 
 
 def _data(n: NetSpec, row: Variant, split: Split, params: str) -> None:
@@ -135,7 +153,8 @@ def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
     values = {'seed': SEED, 'split': split.name, 'mean': row.mean,
               'tops': [image.kind for image in row.inputs] + [h.label for h in row.heads],
               **_dirs(row, split, data_root)}
-    return repr({key: values[key] for key in split.layer.keys} | dict(data_params or {}))
+    batch = {'batch': row.batch} if row.batch > 1 and split.file == row.splits[0].file else {}
+    return repr({key: values[key] for key in split.layer.keys} | batch | dict(data_params or {}))
 
 
 def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:

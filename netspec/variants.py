@@ -1,4 +1,5 @@
-"""The table of nets: 15 published by shelhamer/fcn.berkeleyvision.org (1305c73), and CamVid's.
+"""The table of nets: 15 published by shelhamer/fcn.berkeleyvision.org (1305c73), and CamVid's,
+among them the small nets of the SegNet paper (arXiv 1511.00561, Table 1).
 
 One more net is one more row. What a published net does unlike its neighbours is a field whose
 comment gives the reason.
@@ -121,6 +122,11 @@ class Variant:
     upscore_kernel: int | None = None
     # Training all strides at once needs the skips scaled to the range of fc7 (paper section 4.3).
     skip_scales: tuple[tuple[int, float], ...] = ()  # pool, factor
+    # SegNet's nets train on batches, weigh the classes against each other, and (where they undo
+    # pooling) are made for one image size: height, width.
+    batch: int = 1
+    class_weighting: tuple[float, ...] = ()
+    frame: tuple[int, int] | None = None
 
     @property
     def classes(self) -> int:
@@ -197,6 +203,22 @@ def _staged(coarser: Variant, stride: int, base_lr: float, **changes: object) ->
                    schedule=replace(coarser.schedule, base_lr=base_lr), **changes)
 
 
+# SegNet-Tutorial's weights: the median of the classes' frequencies over each one's.
+MEDIAN_FREQUENCY = (0.2595, 0.1826, 4.5640, 0.1417, 0.9051, 0.3826, 9.6446, 1.8418, 0.6823, 6.2478,
+                    7.3614)
+_SEGNET_BASIC = Variant(
+    'camvid-segnet-basic', 'camvid', 1, (Head(11, 'camvid'),), CAMVID_SPLITS,
+    (Input('data', 3, (0.0, 0.0, 0.0)),),  # LRN normalises the pixels, no mean is subtracted
+    Schedule(0.1, 10000, 101, 1000, 1000, 10, 0.9), (), trunk='segnet_basic', ignore_label=11,
+    normalize=True, batch=12, frame=(360, 480))
+_FCN_BASIC = replace(_SEGNET_BASIC, name='camvid-fcn-basic', trunk='fcn_basic', frame=None)
+
+
+def _balanced(row: Variant) -> Variant:
+    """Return the row with each class's loss weighted by median frequency balancing."""
+    return replace(row, name=f'{row.name}-balanced', class_weighting=MEDIAN_FREQUENCY)
+
+
 _VOC_16S = _staged(_VOC_32S, 16, 1e-12, data='../../data')
 _CONTEXT_16S = _staged(_CONTEXT_32S, 16, 1e-12)
 _SIFTFLOW_16S = _staged(_SIFTFLOW_32S, 16, 1e-12)
@@ -230,6 +252,10 @@ ROWS = (
     _CAMVID_32S,
     _CAMVID_16S,
     _staged(_CAMVID_16S, 8, 1e-14),
+    _SEGNET_BASIC,
+    _balanced(_SEGNET_BASIC),
+    _FCN_BASIC,
+    _balanced(_FCN_BASIC),
 )
 
 VARIANTS: dict[str, Variant] = {row.name: row for row in ROWS}

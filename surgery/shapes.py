@@ -159,6 +159,12 @@ def _batch_norm(layer: LayerParameter, bottoms: list[Shape]) -> list[Param]:
     return [Param((channels,)), Param((channels,)), Param((1,))]
 
 
+def _bn(layer: LayerParameter, bottoms: list[Shape]) -> list[Param]:
+    """BN of SegNet's fork: scale and shift."""
+    param, shape = layer.bn_param, (1, bottoms[0][1], 1, 1)
+    return [Param(shape, _start(param.scale_filler)), Param(shape, _start(param.shift_filler))]
+
+
 def _embed(layer: LayerParameter, bottoms: list[Shape]) -> list[Param]:
     param = layer.embed_param
     weight = Param((param.input_dim, param.num_output), _start(param.weight_filler))
@@ -179,7 +185,7 @@ def _start(filler: FillerParameter) -> float:
 
 PARAMS: dict[str, Callable[[LayerParameter, list[Shape]], list[Param]]] = {
     'Convolution': _convolution, 'Deconvolution': _convolution, 'InnerProduct': _inner_product,
-    'Scale': _scale, 'Bias': _bias, 'PReLU': _prelu, 'BatchNorm': _batch_norm, 'Embed': _embed,
-    'Parameter': lambda layer, _: [Param(tuple(layer.parameter_param.shape.dim))],
+    'Scale': _scale, 'Bias': _bias, 'PReLU': _prelu, 'BatchNorm': _batch_norm, 'BN': _bn,
+    'Embed': _embed, 'Parameter': lambda layer, _: [Param(tuple(layer.parameter_param.shape.dim))],
     'RNN': lambda *_: [UNKNOWN], 'LSTM': lambda *_: [UNKNOWN]}
 BOTTOMLESS = ('Embed', 'Parameter')                # their parameters do not hang on a bottom

@@ -17,9 +17,9 @@ Rule = Callable[[LayerParameter, list[Shape]], list[Shape]]
 
 # What the published data layers call their tops; all else that is read is an image of 3 channels.
 CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1}
-SAME = ('AbsVal', 'BatchNorm', 'Bias', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp', 'Log',
-        'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split', 'Swish',
-        'TanH', 'Threshold')
+SAME = ('AbsVal', 'BatchNorm', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp',
+        'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
+        'Swish', 'TanH', 'Threshold')
 
 
 def top_shapes(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
@@ -75,6 +75,18 @@ def _pooling(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
             n = windows - 1 if p and (windows - 1) * s >= n + p else windows
         out.append(n)
     return [(*bottoms[0][:2], *out)] * len(layer.top)
+
+
+def _upsample(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """SegNet's Upsample: the size given, or scale times the bottom less the padding."""
+    param, size = layer.upsample_param, bottoms[0][2:]
+    if param.HasField('upsample_h'):
+        return [(*bottoms[0][:2], param.upsample_h, param.upsample_w)]
+    sides = param.HasField('scale_h')
+    scales = (param.scale_h, param.scale_w) if sides else (param.scale,) * 2
+    out = [n if n is None else n * s - less for n, s, less in
+           zip(size, scales, (param.pad_out_h, param.pad_out_w), strict=True)]
+    return [(*bottoms[0][:2], *out)]
 
 
 def _concat(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
@@ -139,8 +151,8 @@ RULES: dict[str, Rule] = {
     'Input': lambda layer, _: _declared(layer, layer.input_param.shape),
     'DummyData': lambda layer, _: _declared(layer, layer.dummy_data_param.shape),
     'Convolution': _convolution, 'Deconvolution': _convolution, 'Pooling': _pooling,
-    'Concat': _concat, 'Slice': _slice, 'Crop': _crop, 'InnerProduct': _inner_product,
-    'Flatten': _flatten, 'Reshape': _reshape}
+    'Upsample': _upsample, 'Concat': _concat, 'Slice': _slice, 'Crop': _crop,
+    'InnerProduct': _inner_product, 'Flatten': _flatten, 'Reshape': _reshape}
 
 
 def _declared(layer: LayerParameter, shapes: Sequence[Message]) -> list[Shape]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
+Index = int | tuple[int, ...]  # of one pass: a place in the list, or those of a batch
 
 
 def draw_seed() -> int:
@@ -31,11 +32,17 @@ def picks(count: int, seed: int | None) -> Iterator[int]:
         yield int(twister.random() * count)
 
 
+def grouped(order: Iterator[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Yield the picks in groups: the indices of one batch after another."""
+    while True:
+        yield tuple(next(order) for _ in range(size))
+
+
 @dataclass
 class Slot:
     """One pass to come: its index, and what a worker is loading or has loaded for it."""
 
-    index: int
+    index: Index
     future: Future | None = None
     arrays: Arrays | None = None
 
@@ -50,13 +57,14 @@ class ReadAhead:
 
     workers = 2
 
-    def __init__(self, load: Callable[[int], Arrays], order: Iterator[int], ahead: int) -> None:
+    def __init__(self, load: Callable[[Index], Arrays], order: Iterator[Index],
+                 ahead: int) -> None:
         self.load, self.order, self.ahead = load, order, ahead
         self.slots = deque([Slot(next(order))])
         self.pool: ThreadPoolExecutor | None = None
 
     @property
-    def index(self) -> int:
+    def index(self) -> Index:
         """The index of the pass that is due."""
         return self.slots[0].index
 
@@ -74,7 +82,7 @@ class ReadAhead:
         while len(self.slots) < max(1, self.ahead):
             self.slots.append(self._ordered(next(self.order)))
 
-    def _ordered(self, index: int) -> Slot:
+    def _ordered(self, index: Index) -> Slot:
         if not self.ahead:
             return Slot(index)
         if self.pool is None:

@@ -1,8 +1,9 @@
 """SegDataLayer: what the published Python data layers have in common.
 
 One (image, label) pair a pass at its own size: data 1 x C x H x W in BGR with the mean
-subtracted, labels 1 x 1 x H x W. The order is that of `order.picks`; a split whose name lacks
-'train' is read in order. `state` and `restore` let a resumed training continue that order.
+subtracted, labels 1 x 1 x H x W; with `batch` in param_str, that many pairs of one size. The order
+is that of `order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore`
+let a resumed training continue that order.
 """
 
 import ast
@@ -13,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from port.data.order import Arrays, ReadAhead, draw_seed, picks
+from port.data.order import Arrays, ReadAhead, draw_seed, grouped, picks
 from port.data.readers import LabelValues, planes, read_names, read_rgb
 from port.python_layer import PythonLayer
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int}
+OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int}
 
 
 def read_params(text: str, where: str) -> dict[str, Any]:
@@ -82,9 +83,9 @@ class SegDataLayer(PythonLayer):
         self.start(0)
 
     def reshape(self, bottom: list, top: list) -> None:
-        """Give the tops the shapes of the pair that is due; the leading 1 is the batch."""
+        """Give the tops the shapes of the pair that is due; first comes the batch."""
         for blob, array in zip(top, self.queue.current(), strict=True):
-            blob.reshape(1, *array.shape)
+            blob.reshape(self.batch, *array.shape[-3:])
 
     def forward(self, bottom: list, top: list) -> None:
         """Hand over the pair that is due and go on to the next."""
@@ -103,13 +104,17 @@ class SegDataLayer(PythonLayer):
         self.random = bool(params.get('randomize', True)) and 'train' in self.split
         self.seed = params.get('seed')
         self.ahead = max(0, params.get('prefetch', self.ahead))
+        self.batch: int = params.get('batch', 1)
+        if self.batch < 1:
+            raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch}; expected 1 or "
+                             'more pairs a pass')
         self.configure(params)
 
     # order
 
     @property
-    def idx(self) -> int:
-        """The index, in the list, of the pair that is due."""
+    def idx(self) -> int | tuple[int, ...]:
+        """The index, in the list, of the pair that is due (those of a batch)."""
         return self.queue.index
 
     def start(self, passes: int) -> None:
@@ -117,14 +122,18 @@ class SegDataLayer(PythonLayer):
         if hasattr(self, 'queue'):
             self.queue.close()
         order = picks(len(self.indices), self.seed if self.random else None)
-        for _ in range(passes if self.random else passes % len(self.indices)):
+        skipped = passes * self.batch
+        for _ in range(skipped if self.random else skipped % len(self.indices)):
             next(order)
-        self.passes, self.queue = passes, ReadAhead(self.load, order, self.ahead)
+        load = self.load if self.batch == 1 else self.load_batch
+        order = order if self.batch == 1 else grouped(order, self.batch)
+        self.passes, self.queue = passes, ReadAhead(load, order, self.ahead)
 
     def state(self) -> dict[str, Any]:
         """Tell, in plain values for JSON, where in the order the layer stands."""
         return {'split': self.split, 'count': len(self.indices), 'random': self.random,
-                'seed': self.seed, 'passes': self.passes, 'index': self.idx}
+                'seed': self.seed, 'passes': self.passes, 'batch': self.batch,
+                'index': self.idx if self.batch == 1 else list(self.idx)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken; the list must be the same."""
@@ -133,9 +142,12 @@ class SegDataLayer(PythonLayer):
                 f"{self.where()}: the snapshot stands in split '{state['split']}' with "
                 f"{state['count']} names, but {self.split_file()} has {len(self.indices)}; "
                 'the order cannot be continued: restore the list or start anew')
+        if state.get('batch', 1) != self.batch:
+            raise ValueError(f'{self.where()}: the snapshot was taken with batch '
+                             f'{state.get("batch", 1)}, this net asks for {self.batch}')
         self.random, self.seed = state['random'], state['seed']
         self.start(state['passes'])
-        if self.idx != state['index']:
+        if (self.idx if self.batch == 1 else list(self.idx)) != state['index']:
             raise ValueError(f'{self.where()}: the snapshot was at index {state["index"]} after '
                              f'{self.passes} passes, this order at {self.idx}: a damaged snapshot')
 
@@ -152,6 +164,17 @@ class SegDataLayer(PythonLayer):
             kind = next(k for k in (FileNotFoundError, ValueError, OSError) if isinstance(error, k))
             raise kind(f'{error} {listed}') from error
         return arrays
+
+    def load_batch(self, indices: tuple[int, ...]) -> Arrays:
+        """Load and stack the arrays of several indices; their sizes must agree."""
+        pairs = [self.load(index) for index in indices]
+        for index, pair in zip(indices, pairs, strict=True):
+            if pair[0].shape != pairs[0][0].shape:
+                raise ValueError(
+                    f'{self.where()}: a batch of {self.batch} needs images of one size, but '
+                    f'{self.indices[indices[0]]} is {size_of(pairs[0][0])} and '
+                    f'{self.indices[index]} is {size_of(pair[0])}; train with batch 1')
+        return tuple(np.stack(arrays) for arrays in zip(*pairs, strict=True))
 
     def read_list(self) -> tuple[list[str], list[int]]:
         """Read the names of the split and the line of each."""
@@ -192,6 +215,11 @@ class SegDataLayer(PythonLayer):
                 raise ValueError(f"{self.where()}: param_str '{key}' is {value!r}, "
                                  f'of type {type(value).__name__}; expected {known[key]}')
         return params
+
+
+def size_of(array: np.ndarray) -> str:
+    """Write the size of a C x H x W array as width x height."""
+    return f'{array.shape[2]}x{array.shape[1]}'
 
 
 def read_mean(mean: Any, where: str) -> np.ndarray:

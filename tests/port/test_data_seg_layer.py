@@ -172,3 +172,51 @@ def test_a_label_outside_the_classes_names_file_value_place_and_line(voc: Path) 
     with pytest.raises(ValueError, match=r'im0\.png: label 21 at x=7, y=6 .*expected 0\.\.20, or '
                                          r'255 for void .*val\.txt:1'):
         build(voc, 'val')
+
+
+@pytest.fixture
+def even(voc: Path) -> Path:
+    """The same five pairs in one size."""
+    for i in range(COUNT):
+        Image.new('RGB', (10, 8), (10 * i,) * 3).save(voc / 'JPEGImages' / f'im{i}.jpg')
+        Image.new('L', (10, 8), i).save(voc / 'SegmentationClass' / f'im{i}.png')
+    return voc
+
+
+def batches(layer: SegDataLayer, top: list, passes: int) -> list[list[int]]:
+    """Run forward passes; tell from the labels which images each batch held."""
+    seen = []
+    for _ in range(passes):
+        layer.reshape([], top)
+        layer.forward([], top)
+        assert (top[0].data[:, 0, 0, 0] // 10 == top[1].data[:, 0, 0, 0]).all()
+        seen.append(top[1].data[:, 0, 0, 0].astype(int).tolist())
+    return seen
+
+
+@pytest.mark.parametrize('prefetch', [0, 3])
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_batches_hold_the_pairs_of_as_many_passes(even, split, prefetch):
+    singles = [i for (i,) in batches(*build(even, split), 12)]
+    layer, top = build(even, split, batch=3, prefetch=prefetch)
+    assert batches(layer, top, 4) == [singles[i:i + 3] for i in range(0, 12, 3)]
+    assert top[0].data.shape == (3, 3, 8, 10) and top[1].data.shape == (3, 1, 8, 10)
+
+
+def test_batches_are_continued(even):
+    layer, top = build(even, batch=2)
+    batches(layer, top, 3)
+    state = json.loads(json.dumps(layer.state()))
+    expected = batches(layer, top, 4)
+    other, top = build(even, batch=2)
+    other.restore(state)
+    assert batches(other, top, 4) == expected
+    with pytest.raises(ValueError, match='taken with batch 2, this net asks for 3'):
+        build(even, batch=3)[0].restore(state)
+
+
+def test_batches_need_one_size(voc):
+    with pytest.raises(ValueError, match='images of one size.*train with batch 1'):
+        build(voc, 'val', batch=2)
+    with pytest.raises(ValueError, match="'batch' is 0"):
+        build(voc, batch=0)

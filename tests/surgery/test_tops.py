@@ -36,6 +36,12 @@ def test_shapes_of_every_recorded_case(shared):
 
 
 @pytest.mark.parametrize('layer,bottoms,tops', [
+    ('type: "Upsample" upsample_param { scale: 2 pad_out_h: true }', [(1, 64, 23, 30)] * 2,
+     [(1, 64, 45, 60)]),
+    ('type: "Upsample" upsample_param { upsample_h: 9 upsample_w: 7 }', [(1, 2, None, None)] * 2,
+     [(1, 2, 9, 7)]),
+    ('type: "Upsample" upsample_param { scale_h: 3 scale_w: 2 }', [(1, 2, 4, None)] * 2,
+     [(1, 2, 12, None)]),
     ('type: "Python" top: "color" top: "depth" top: "label"', [],
      [(None, 3, None, None), (None, 1, None, None), (None, 1, None, None)]),
     ('type: "Concat" top: "y"', [(1, 3, None, 5), (1, 1, None, 5)], [(1, 4, None, 5)]),

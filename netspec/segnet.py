@@ -1,0 +1,97 @@
+"""SegNet-Basic and FCN-Basic (Badrinarayanan, Kendall and Cipolla, arXiv 1511.00561, section 3.2
+and Table 1): four encoders of 7 x 7 convolutions with 64 features, and two ways to decode.
+
+As the paper says, convolutions before batch normalisation have no bias and decoders no ReLU. The
+first layer normalises the pixels, as in SegNet-Tutorial's prototxt. BVLC's BatchNorm and Scale
+stand for the fork's BN, which needs a pass over the training set before it can test.
+"""
+
+from typing import Any
+
+from netspec.blocks import WEIGHT_AND_BIAS, Style
+from netspec.coord_map import crop
+from netspec.spec import NetSpec, Top
+from netspec.spec import layers as L
+from netspec.spec import params as P
+from netspec.variants import Variant
+
+FEATURES, KERNEL, STAGES = 64, 7, 4
+# Statistics over the last 20 batches or so: the paper's are the training set's at the end.
+STATISTICS = dict(moving_average_fraction=0.95)
+MSRA = dict(weight_filler=dict(type='msra'))
+UP_KERNEL = 8
+
+
+def segnet_basic(n: NetSpec, row: Variant, style: Style) -> Top:
+    """Add SegNet-Basic: each decoder undoes a pooling at the places of its maxima, and convolves.
+
+    The image size is part of the net: where a pooled map was odd, Upsample must be told.
+    """
+    masks = [pool[1] for _, pool in _encoders(n, row, style, masks=True)]
+    sizes = _sizes(row.frame, STAGES)
+    top = n[f'pool{STAGES}']
+    for i in range(STAGES, 0, -1):
+        odd = {f'pad_out_{side}': True for side, size in zip('hw', sizes[i - 1], strict=True)
+               if size % 2}
+        top = n[f'upsample{i}'] = L.Upsample(top, masks[i - 1],
+                                             upsample_param=dict(scale=2, **odd))
+        top = _conv_bn(n, f'conv_decode{i}', top, style)
+    n['score'] = _reduce(top, row.classes)
+    return n['score']
+
+
+def fcn_basic(n: NetSpec, row: Variant, style: Style) -> Top:
+    """Add FCN-Basic: the coarsest features are reduced to the classes; each decoder doubles the
+    scores by a learnt 8 x 8 deconvolution and adds its encoder's features, reduced likewise.
+    """
+    encoders = [conv for conv, _ in _encoders(n, row, style, masks=False)]
+    top = n[f'score_pool{STAGES}'] = _reduce(n[f'pool{STAGES}'], row.classes)
+    for i in range(STAGES, 0, -1):
+        skip = n[f'score_conv{i}'] = _reduce(encoders[i - 1], row.classes)
+        n[f'upscore{i}'] = L.Deconvolution(
+            top, param=[dict(lr_mult=1, decay_mult=1)], convolution_param=dict(
+                num_output=row.classes, kernel_size=UP_KERNEL, stride=2,
+                pad=(UP_KERNEL - 2) // 2, bias_term=False))
+        n[f'upscore{i}c'] = crop(n[f'upscore{i}'], skip)
+        top = n['score' if i == 1 else f'fuse{i}'] = L.Eltwise(
+            n[f'upscore{i}c'], skip, operation=P.Eltwise.SUM)
+    return top
+
+
+def _encoders(n: NetSpec, row: Variant, style: Style, masks: bool) -> list[tuple[Top, Any]]:
+    """Add norm, conv1 .. pool4; return each stage's features and its pooling's tops."""
+    stages: list[tuple[Top, Any]] = []
+    top = n['norm'] = L.LRN(n[row.inputs[0].top], local_size=5, alpha=0.0001, beta=0.75)
+    for i in range(1, STAGES + 1):
+        conv = n[f'relu{i}'] = L.ReLU(_conv_bn(n, f'conv{i}', top, style), in_place=True)
+        pool = L.Pooling(conv, ntop=2 if masks else 1, pool=P.Pooling.MAX, kernel_size=2, stride=2)
+        if masks:
+            n[f'pool{i}'], n[f'pool{i}_mask'] = pool
+        else:
+            n[f'pool{i}'] = pool
+        stages.append((conv, pool))
+        top = n[f'pool{i}']
+    return stages
+
+
+def _conv_bn(n: NetSpec, name: str, bottom: Top, style: Style) -> Top:
+    """Add a 7 x 7 convolution that keeps the size, and its normalisation in place."""
+    n[name] = L.Convolution(
+        bottom, param=[dict(lr_mult=1, decay_mult=1)], num_output=style.channels(FEATURES),
+        kernel_size=KERNEL, pad=KERNEL // 2, bias_term=False, **MSRA)
+    n[f'{name}_bn'] = L.BatchNorm(n[name], in_place=True, batch_norm_param=STATISTICS)
+    n[f'{name}_scale'] = L.Scale(n[f'{name}_bn'], in_place=True, bias_term=True)
+    return n[f'{name}_scale']
+
+
+def _reduce(bottom: Top, classes: int) -> Top:
+    """Return the 1 x 1 convolution of features to class scores."""
+    return L.Convolution(bottom, num_output=classes, kernel_size=1, param=WEIGHT_AND_BIAS, **MSRA)
+
+
+def _sizes(frame: tuple[int, int], stages: int) -> list[tuple[int, int]]:
+    """Return the size of the image that each stage pools: halved, rounded up."""
+    sizes = [frame]
+    for _ in range(stages):
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    return sizes
