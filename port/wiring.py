@@ -75,10 +75,11 @@ class Wiring:
             self.log('Creating Layer %s', param.name)
             node = Node(entry, create(param, param.phase))
             node.layer.dtype, node.layer.device = self.dtype, self.device
+            rates = [spec.lr_mult for spec in param.param]  # before a layer adds its own (BatchNorm)
             self._connect(node)
             self._set_up(node)
             self.params.add(entry, node.layer)
-            self._mark(node)
+            self._mark(node, rates)
         self.nodes.append(node)
 
     def _blob(self, name: str) -> Blob:
@@ -119,14 +120,13 @@ class Wiring:
             if weight:
                 self.log('    with loss weight %g', weight)
 
-    def _mark(self, node: Node) -> None:
+    def _mark(self, node: Node, rates: list[float]) -> None:
         """Decide whether the layer is worth a backward pass by what lies below it."""
         param, layer = node.entry.param, node.layer
         wanted = [self._wants_diff.get(id(b), False) for b in node.bottom]
         node.propagate_down = list(param.propagate_down) or wanted
-        specs = param.param
         layer.param_propagate_down = [
-            i >= len(specs) or specs[i].lr_mult != 0 for i in range(len(layer.blobs))]
+            i >= len(rates) or rates[i] != 0 for i in range(len(layer.blobs))]
         node.need_backward = any(wanted) or any(layer.param_propagate_down)
         if node.need_backward:
             self._wants_diff.update((id(b), True) for b in node.top)
