@@ -4,6 +4,7 @@ with the heavy schedule (momentum 0.99, summed loss), score, picture, export, co
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from port.commands.score import score_net
 from port.commands.train import run
 from port.data.readers import read_index
 from port.data.scenes import draw_dataset
+from port.export_onnx import Agreement, compare, export, holds
 from port.infer import Predictor
 from port.net import Net
 from port.score import Scores
@@ -46,14 +48,15 @@ class Plan:
     stages: tuple[Stage, ...]
     width: float = 0.125
     train: int = 240
-    val: int = 40
-    size: tuple[int, int] = (120, 160)
+    val: int = 30
+    size: tuple[int, int] = (160, 224)
+    clip_gradients: float = 2e5
     seed: int = 1337
     floor: float = 0.60       # the mean IU that FCN-8s must reach
     pictures: int = 6
 
 
-PLAN = Plan((Stage('voc-fcn32s', 2e-8, 900), Stage('voc-fcn16s', 1e-8, 400),
+PLAN = Plan((Stage('voc-fcn32s', 1e-8, 800), Stage('voc-fcn16s', 1e-8, 400),
              Stage('voc-fcn8s', 1e-8, 400)))
 
 
@@ -75,8 +78,9 @@ def make_nets(plan: Plan, out: Path) -> dict[str, Path]:
     folders = {}
     for stage in plan.stages:
         folders[stage.name] = out / stage.name
-        options = dict(base_lr=stage.base_lr, max_iter=stage.iterations, snapshot=None,
-                       snapshot_prefix='snapshot/train', test_iter=plan.val,
+        options = dict(base_lr=stage.base_lr, lr_policy='poly', power=0.9,
+                       clip_gradients=plan.clip_gradients, max_iter=stage.iterations,
+                       snapshot=None, snapshot_prefix='snapshot/train', test_iter=plan.val,
                        random_seed=plan.seed)
         write_variant(stage.name, folders[stage.name], solver_options=options, width=plan.width,
                       data_root=roots)
@@ -97,17 +101,20 @@ def train_stage(stage: Stage, folder: Path, weights: str | None, hidden: bool) -
     return solver.snapshot_name('.caffemodel')
 
 
-def run_stages(plan: Plan, folders: dict[str, Path], hidden: bool) -> list[Result]:
+def run_stages(plan: Plan, folders: dict[str, Path], say: Callable[[str], None],
+               hidden: bool) -> list[Result]:
     """Train and score every stage, each from the one before."""
     results: list[Result] = []
     for stage in plan.stages:
         start = time.monotonic()
+        say(f'training {stage.name}: {stage.iterations} iterations, momentum 0.99, summed loss')
         before = results[-1].weights if results else None
         weights = train_stage(stage, folders[stage.name], before, hidden)
         seconds = time.monotonic() - start
         net = Net(folders[stage.name] / 'val.prototxt', TEST, weights=weights)
         results.append(Result(stage, folders[stage.name], weights, score_net(net)['score'],
                               seconds))
+        say(f'{stage.name}: mean IU {100 * results[-1].scores.mean_iu:.1f}')
     return results
 
 
@@ -137,6 +144,17 @@ def draw_results(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Pa
     write_loss_curve(curve, {r.stage.name: read_losses(r.folder / 'snapshot' / 'train.log')
                              for r in results})
     return sheet, curve
+
+
+def export_last(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Agreement]:
+    """Export the finest net as ONNX; return the file and how ONNX Runtime agrees with us."""
+    last = results[-1]
+    net = Net(last.folder / 'deploy.prototxt', TEST, weights=last.weights)
+    path = export(net, out / f'{last.stage.name}.onnx', last.stage.name)
+    row = compare(net, path, [plan.size])[0]
+    if not holds([row]):
+        raise ArithmeticError(f'{path}: ONNX Runtime and ours differ: {row}')
+    return path, row
 
 
 def table(results: list[Result]) -> str:

@@ -143,12 +143,12 @@ class Look:
 
 
 LOOKS = {
-    'aeroplane': Look(aeroplane, ((235, 240, 245), (90, 205, 225)), 'stripes', 7, (.36, .5), 3.2),
-    'bicycle': Look(bicycle, ((205, 20, 35), (250, 70, 60)), 'plain', 9, (.4, .5), .25),
-    'car': Look(car, ((30, 50, 190), (75, 120, 250)), 'checks', 10, (.3, .44), .2),
-    'cat': Look(cat, ((245, 150, 20), (130, 70, 5)), 'stripes', 9, (.34, .48), .3),
-    'person': Look(person, ((225, 60, 190), (120, 20, 130)), 'bands', 8, (.4, .5), .25),
-    'pottedplant': Look(pottedplant, ((20, 110, 30), (110, 215, 60)), 'dots', 6, (.34, .46), .2),
+    'aeroplane': Look(aeroplane, ((235, 240, 245), (90, 205, 225)), 'stripes', 7, (.49, .68), 3.2),
+    'bicycle': Look(bicycle, ((205, 20, 35), (250, 70, 60)), 'plain', 9, (.54, .68), .25),
+    'car': Look(car, ((30, 50, 190), (75, 120, 250)), 'checks', 10, (.41, .59), .2),
+    'cat': Look(cat, ((245, 150, 20), (130, 70, 5)), 'stripes', 9, (.46, .65), .3),
+    'person': Look(person, ((225, 60, 190), (120, 20, 130)), 'bands', 8, (.54, .68), .25),
+    'pottedplant': Look(pottedplant, ((20, 110, 30), (110, 215, 60)), 'dots', 6, (.46, .62), .2),
 }
 DRAWN = tuple(CLASSES.index(name) for name in LOOKS)
 TEXTURES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
