@@ -109,21 +109,20 @@ class Recurrent(Layer):
             raise ValueError('cannot backpropagate to the sequence indicators')
         diff = self.run_back(top[0].diff)
         rows = diff.flatten(0, 1)
-        self.learn(0, lambda: rows.T @ bottom[0].data.flatten(2).flatten(0, 1))
-        self.learn(1, lambda: rows.sum(0))
+        self.learn(0, rows.T @ bottom[0].data.flatten(2).flatten(0, 1))
+        self.learn(1, rows.sum(0))
         if propagate_down[0]:
             bottom[0].diff = (rows @ self.blobs[0].data).reshape(bottom[0].shape)
         if self.static:
             over = diff.sum(0)
-            self.learn(2, lambda: over.T @ bottom[2].data.flatten(1))
+            self.learn(2, over.T @ bottom[2].data.flatten(1))
             if propagate_down[2]:
                 bottom[2].diff = (over @ self.blobs[2].data).reshape(bottom[2].shape)
         self._tell('Backward', 'diff', {'gate inputs': diff})
 
-    def learn(self, index: int, gradient) -> None:
-        """Add a gradient, made by calling it, to a parameter that wants one."""
-        if self.param_propagate_down[index]:
-            self.blobs[index].add_diff(gradient())
+    def learn(self, index: int, gradient: torch.Tensor) -> None:
+        """Add a gradient to a parameter, with lr_mult 0 too: Caffe's unrolled net knows none."""
+        self.blobs[index].add_diff(gradient)
 
     # -- the state between batches ---------------------------------------------------------------
 

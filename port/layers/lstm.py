@@ -36,5 +36,5 @@ class LSTM(Recurrent):
         for t in reversed(range(self.length)):
             c, gates[t] = step_back(self.steps[t], c, diff[t] + h)
             h = (gates[t] @ weights) * self.cont[t]
-        self.learn(self.hidden_at, lambda: gates.flatten(0, 1).T @ torch.cat(self.held))
+        self.learn(self.hidden_at, gates.flatten(0, 1).T @ torch.cat(self.held))
         return gates

@@ -33,12 +33,12 @@ class RNN(Recurrent):
 
     def run_back(self, diff: torch.Tensor) -> torch.Tensor:
         out = diff * (1 - self.o.square())
-        self.learn(-2, lambda: out.flatten(0, 1).T @ self.h.flatten(0, 1))
-        self.learn(-1, lambda: out.sum((0, 1)))
+        self.learn(-2, out.flatten(0, 1).T @ self.h.flatten(0, 1))
+        self.learn(-1, out.sum((0, 1)))
         down, weights = out @ self.blobs[-2].data, self.blobs[self.hidden_at].data
         inputs, h = torch.empty_like(diff), torch.zeros_like(diff[0])
         for t in reversed(range(self.length)):
             inputs[t] = (down[t] + h) * (1 - self.h[t].square())
             h = (inputs[t] @ weights) * self.cont[t]
-        self.learn(self.hidden_at, lambda: inputs.flatten(0, 1).T @ torch.cat(self.held))
+        self.learn(self.hidden_at, inputs.flatten(0, 1).T @ torch.cat(self.held))
         return inputs
