@@ -72,7 +72,8 @@ class BatchNorm(Layer):
         y, self.mean, self.rate = ATEN.native_batch_norm(x, None, None, mean, variance, True, 1,
                                                          self.eps)
         if x.numel() == x.shape[1]:
-            variance.zero_()           # one value a channel: torch divides 0 by 0
+            y.zero_()                  # one value a channel: x is its own mean,
+            variance.zero_()           # and torch divides 0 by 0
         for blob, new in zip(self.blobs, (mean, variance, 1), strict=True):
             blob.data.mul_(self.fraction).add_(new)
         return y
