@@ -21,13 +21,14 @@ class _Store:
     a host copy, taken when asked for and sent back when the device next reads the blob.
     """
 
-    __slots__ = ('_tensor', '_face', '_host', '_origin')
+    __slots__ = ('_tensor', '_face', '_host', '_origin', '_room')
 
     def __init__(self) -> None:
         self._tensor: torch.Tensor | None = None
         self._face: weakref.ref | None = None
         self._host: torch.Tensor | None = None
         self._origin: torch.Tensor | None = None     # copied only when somebody reads
+        self._room: torch.Tensor | None = None       # all the memory, where a shape takes less
 
     def read(self, blob: 'Blob') -> torch.Tensor:
         if self._tensor is None:
@@ -53,18 +54,21 @@ class _Store:
                 and held.data_ptr() != value.data_ptr()):
             held.copy_(value)
         else:
-            self._tensor = value
+            self._tensor, self._room = value, None
 
     def reshape(self, shape: tuple[int, ...]) -> None:
-        """Keep the leading elements where they suffice, as Caffe keeps a blob's capacity."""
+        """Keep the leading elements where they suffice, as Caffe keeps a blob's capacity: a blob
+        that shrinks and grows again finds its old values.
+        """
         self._origin = None
         if self._tensor is None or self._tensor.shape == torch.Size(shape):
             return
         count, self._host = prod(shape), None
-        if count <= self._tensor.numel():
-            self._tensor = self._tensor.reshape(-1)[:count].view(shape)
+        room = (self._tensor if self._room is None else self._room).reshape(-1)
+        if count <= room.numel():
+            self._tensor, self._room = room[:count].view(shape), room
         else:
-            self._tensor = None
+            self._tensor = self._room = None
 
     def array(self, blob: 'Blob') -> np.ndarray:
         if self._host is None:
@@ -78,7 +82,7 @@ class _Store:
         return array
 
     def forget(self) -> None:
-        self._tensor = self._host = self._face = self._origin = None
+        self._tensor = self._host = self._face = self._origin = self._room = None
 
 
 class Blob:
@@ -174,11 +178,11 @@ class Blob:
 
     def share_data(self, other: 'Blob') -> None:
         """Use the memory of `other` (same count) for the data, under this blob's own shape."""
-        self._data._tensor = other.data.view(self.shape)
+        self._data._tensor, self._data._room = other.data.view(self.shape), None
 
     def share_diff(self, other: 'Blob') -> None:
         """Use the memory of `other` (same count) for the diff, under this blob's own shape."""
-        self._diff._tensor = other.diff.view(self.shape)
+        self._diff._tensor, self._diff._room = other.diff.view(self.shape), None
 
     def share_store(self, other: 'Blob') -> None:
         """Have the data in common with a blob of the same shape, whatever happens to either."""

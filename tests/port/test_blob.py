@@ -37,6 +37,19 @@ def test_reshape_keeps_the_leading_elements() -> None:
     assert blob.shape == (5, 5) and blob.count == 25
 
 
+def test_a_blob_that_grows_again_finds_its_old_values() -> None:
+    """So a loss weight in the diff of a top outlasts a smaller pass, as in Caffe."""
+    blob = Blob('x', (4,))
+    blob.diff = torch.full((4,), 2.)
+    blob.reshape(1)
+    blob.reshape(2, 2)
+    assert blob.diff.tolist() == [[2, 2], [2, 2]]
+    blob.reshape(1)
+    blob.diff = torch.ones(1)
+    blob.reshape(4)
+    assert not blob.diff.any()
+
+
 def test_reshape_refuses_negative_sizes() -> None:
     with pytest.raises(ValueError, match=r"blob 'x': cannot take the shape \[2, -1\]"):
         Blob('x').reshape(2, -1)
