@@ -44,11 +44,10 @@ def export(net: Net, path: str | os.PathLike, variant: str | Variant | None = No
     images = {image.top: image for image in row.inputs} if row else {}
     inputs = _preprocessed(g, net, images) if preprocess else {}
     build_graph(net, inputs, g)
-    outputs = {name: name for name in net.outputs}
     if argmax:
-        outputs = _labels(g, net)
-    model = _model(g, net, inputs, outputs)
-    helper.set_model_props(model, _metadata(net, row, images, outputs, preprocess, argmax))
+        _end_in_labels(g)
+    model = _model(g, net, inputs, TensorProto.INT64 if argmax else TensorProto.FLOAT)
+    helper.set_model_props(model, _metadata(net, row, images, g.outputs, preprocess, argmax))
     _write(model, g, path, external_above)
     return path
 
@@ -73,19 +72,17 @@ def _preprocessed(g: Graph, net: Net, images: dict[str, Input]) -> dict[str, str
     return values
 
 
-def _labels(g: Graph, net: Net) -> dict[str, str]:
+def _end_in_labels(g: Graph) -> None:
     """End each output of 4 axes in labels: score becomes label, score_sem label_sem."""
-    outputs = {}
-    for name in net.outputs:
-        if len(g.shape(name)) != 4:
-            raise ValueError(f'output {name!r} has shape {list(g.shape(name))}; labels are for '
-                             'scores of 4 axes: num, classes, height, width')
-        stem = name.removeprefix(SCORE) if name.startswith(SCORE) else f'_{name}'
+    for blob, value in g.outputs.items():
+        shape = g.shape(value)
+        if len(shape) != 4:
+            raise ValueError(f'output {blob!r} has shape {list(shape)}; labels are for scores of '
+                             '4 axes: num, classes, height, width')
+        stem = blob.removeprefix(SCORE) if blob.startswith(SCORE) else f'_{blob}'
         g.layer = g.unique(LABEL + stem)
-        outputs[name] = g.add('ArgMax', name, axis=1, keepdims=0, out=g.layer)
-        batch, _, *sizes = g.shape(name)
-        g.shapes[g.layer] = (batch, *sizes)
-    return outputs
+        g.outputs[blob] = g.add('ArgMax', value, axis=1, keepdims=0, out=g.layer)
+        g.shapes[g.layer] = (shape[0], *shape[2:])
 
 
 def _metadata(net: Net, row: Variant | None, images: dict[str, Input], outputs: dict[str, str],
@@ -110,11 +107,9 @@ ORDER = {'color': 'BGR', 'hha': 'HHA', 'depth': 'log depth'}
 
 # -- the model -------------------------------------------------------------------------------------
 
-def _model(g: Graph, net: Net, inputs: dict[str, str],
-           outputs: dict[str, str]) -> onnx.ModelProto:
+def _model(g: Graph, net: Net, inputs: dict[str, str], kind: int) -> onnx.ModelProto:
     declared = [_input(g, name, inputs) for name in net.inputs]
-    results = [_value(name, TensorProto.FLOAT if name == blob else TensorProto.INT64,
-                      g.shape(name)) for blob, name in outputs.items()]
+    results = [_value(value, kind, g.shape(value)) for value in g.outputs.values()]
     graph = helper.make_graph([_node(op) for op in g.ops], net.param_name or 'net', declared,
                               results)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],

@@ -15,7 +15,7 @@ from port.wiring import located
 
 def build_graph(net: Net, inputs: dict[str, str] | None = None,
                 graph: Graph | None = None) -> Graph:
-    """Return the graph of a net; its outputs are called as the net's output blobs.
+    """Return the graph of a net; its outputs are called as the net's output blobs (Graph.outputs).
 
     inputs: the value that stands for an input blob, where it is not the graph's input itself.
     Raises ValueError for a net in the TRAIN phase, without inputs, or with a layer that has no
@@ -31,8 +31,8 @@ def build_graph(net: Net, inputs: dict[str, str] | None = None,
     for node in net.nodes:
         _add_layer(g, node, values, shapes, left)
     for blob in net.outputs:
-        _call(g, blob, values, net.outputs)
-    g.prune(net.outputs)
+        g.outputs[blob] = _called(g, blob, values, net.outputs)
+    g.prune(g.outputs.values())
     return g
 
 
@@ -44,6 +44,8 @@ def check(net: Net) -> None:
         made = ', '.join(f'{n.name} ({n.layer.type})' for n in net.nodes if not n.bottom)
         raise ValueError(f'net {net.param_name!r} has no Input layer (its data come from {made}); '
                          'export its deploy net')
+    if not net.outputs:
+        raise ValueError(f'net {net.param_name!r} has no output: every top is read by a layer')
 
 
 def _add_layer(g: Graph, node, values: dict[str, str], shapes: dict, left: Counter) -> None:
@@ -62,16 +64,19 @@ def _add_layer(g: Graph, node, values: dict[str, str], shapes: dict, left: Count
         g.shapes.setdefault(value, shapes[blob])
 
 
-def _call(g: Graph, blob: str, values: dict[str, str], outputs: list[str]) -> None:
-    """Call an output's value as its blob; one that has another use is copied."""
-    value = values[blob]
-    if value == blob and blob not in g.inputs.values():
-        return
+def _called(g: Graph, blob: str, values: dict[str, str], outputs: list[str]) -> str:
+    """Call an output's value as its blob and return that name; a value of another use is copied.
+
+    A blob that is an input too cannot lend its name: its output is called `blob`/output.
+    """
+    value, given = values[blob], g.inputs.values()
+    if value == blob and blob not in given:
+        return blob
+    name = g.unique(f'{blob}/output') if blob in given else blob
+    g.shapes[name] = g.shapes[value]
     shared = sum(values[other] == value for other in outputs) > 1
-    if shared or value in g.constants or value in g.inputs.values():
-        name = blob if blob not in g.inputs.values() else g.unique(f'{blob}/output')
-        values[blob] = g.add('Identity', value, out=name)
-        return
-    g.rename(value, blob)
-    g.shapes[blob] = g.shapes[value]
-    values[blob] = blob
+    if shared or value in g.constants or value in given:
+        return g.add('Identity', value, out=name)
+    g.rename(value, name)
+    values[blob] = name
+    return name

@@ -28,8 +28,8 @@ class Graph:
     """Nodes, constants and values in static single assignment.
 
     shapes: of the bottoms and tops by value name, free sizes as names. inputs: by blob name, the
-    value that an Input layer's top stands for. layer: the one whose turn it is; its name is the
-    stem of all that it adds.
+    value that an Input layer's top stands for. outputs: by blob name, the value that is given out.
+    layer: the one whose turn it is; its name is the stem of all that it adds.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
@@ -37,6 +37,7 @@ class Graph:
         self.constants: dict[str, np.ndarray] = {}
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
         self.layer = ''
         self._names = set(taken)
         self._op_names: set[str] = set()

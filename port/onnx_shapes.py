@@ -4,8 +4,6 @@ A size that changes with batch, height or width of the inputs is free; where a l
 another size (an InnerProduct fixes the image's), that one is not.
 """
 
-from math import prod
-
 from port.net import Net
 from port.onnx_graph import Shape
 
@@ -25,12 +23,18 @@ def free_shapes(net: Net) -> dict[str, Shape]:
     try:
         probes = [_probe(net, base)]
         for symbol in AXES:
-            probes += _changed(net, base, symbol)
+            for grown in _which(net.inputs):
+                probes += _changed(net, base, symbol, grown)
     finally:
         _probe(net, base)
         for name, data in held.items():
             net.blobs[name].data = data
     return _named(probes, net.inputs)
+
+
+def _which(inputs: list[str]) -> list[list[str]]:
+    """Return the inputs to change together: all, and each alone, which shows what is tied."""
+    return [inputs] if len(inputs) == 1 else [inputs, *([name] for name in inputs)]
 
 
 def _probe(net: Net, shapes: Sizes) -> Sizes:
@@ -40,11 +44,11 @@ def _probe(net: Net, shapes: Sizes) -> Sizes:
     return {name: blob.shape for name, blob in net.all_blobs.items()}
 
 
-def _changed(net: Net, base: Sizes, symbol: str) -> list[Sizes]:
+def _changed(net: Net, base: Sizes, symbol: str, which: list[str]) -> list[Sizes]:
     """Return all shapes for the larger sizes of one kind that no layer refuses."""
     found = []
     for more in MORE:
-        shapes = {name: _grown(shape, AXES[symbol], more) for name, shape in base.items()}
+        shapes = base | {name: _grown(base[name], AXES[symbol], more) for name in which}
         try:
             found.append(_probe(net, shapes))
         except (ValueError, RuntimeError):
@@ -63,8 +67,9 @@ def _named(probes: list[Sizes], inputs: list[str]) -> dict[str, Shape]:
     for blob in inputs:
         for symbol, axis in AXES.items():
             history = _history(probes, blob, axis)
-            if history and len(set(history)) > 1:
-                names.setdefault(history, symbol)
+            if len(set(history)) > 1:
+                taken = symbol in names.values()
+                names.setdefault(history, f'{blob}_{symbol}' if taken else symbol)
     result = {}
     for blob, shape in probes[0].items():
         result[blob] = tuple(_name(_history(probes, blob, axis), names, f'{blob}_{axis}')
@@ -80,8 +85,3 @@ def _name(history: tuple[int, ...], names: dict[tuple[int, ...], str], own: str)
     if len(set(history)) == 1:
         return history[0]
     return names.setdefault(history, own)
-
-
-def static_count(shape: Shape) -> int | None:
-    """Return how many values a shape holds, None where a size is free."""
-    return prod(shape) if all(isinstance(d, int) for d in shape) else None
