@@ -87,12 +87,10 @@ class Layer:
     def set_loss_weights(self, top: list[Blob]) -> None:
         """Put each loss weight into its top's diff, where backward finds it."""
         given = list(self.param.loss_weight)
-        usual = [self.default_loss_weight(i) for i in range(len(top))]
-        # Caffe's default is a single weight, so that a loss of two tops must be given both.
-        if len(given) != len(top) and (given or (any(usual) and len(top) > 1)):
+        if given and len(given) != len(top):
             raise ValueError(f'loss_weight is given {len(given)} time(s) for {len(top)} top(s); '
-                             f'expected one for each top{"" if any(usual) else ", or none"}')
-        self.loss_weights = given or usual
+                             'expected one for each top, or none')
+        self.loss_weights = given or [self.default_loss_weight(i) for i in range(len(top))]
         for blob, weight in zip(top, self.loss_weights, strict=True):
             if weight:
                 blob.diff = torch.full(blob.shape, weight, dtype=blob.dtype, device=blob.device)
