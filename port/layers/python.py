@@ -4,7 +4,6 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -108,7 +107,7 @@ def find_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name == 'caffe' and importlib.util.find_spec('caffe') is None:
             # Layers written for pycaffe begin with `import caffe`: let ours answer.
-            sys.modules['caffe'] = importlib.import_module('port.pycaffe')
+            importlib.import_module('port.pycaffe.alias').answer()
             return find_module(name)
         if error.name != name and not name.startswith(f'{error.name}.'):
             raise

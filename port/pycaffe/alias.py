@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from port.pycaffe import own
+
 OURS = 'port.pycaffe'
 
 
@@ -44,6 +46,7 @@ class CaffeFinder:
 
 def answer() -> ModuleType:
     """Make `caffe` mean ours in this process from now on; return it."""
+    own.secure()
     if CaffeFinder not in sys.meta_path:
         for name in [n for n in sys.modules if n == 'caffe' or n.startswith('caffe.')]:
             del sys.modules[name]
