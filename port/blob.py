@@ -128,6 +128,8 @@ class Blob:
 
     @diff.setter
     def diff(self, value: torch.Tensor) -> None:
+        if value.numel() == self.count:      # a reader in place may have given it more axes
+            value = value.reshape(self.shape)
         self._match(value)
         self._diff.write(value)
 
