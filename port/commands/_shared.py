@@ -9,16 +9,19 @@ import torch
 
 from netspec.fcn import fcn
 from netspec.variants import Variant, find_variant
+from port.data.own import ROW_FILE, read_row
 
 
 class VariantName(click.ParamType):
-    """The name of a row of the table of nets."""
+    """The name of a row of the table of nets, or a folder that `fcn new` wrote."""
 
     name = 'net'
 
     def convert(self, value, param, ctx) -> Variant:
         if isinstance(value, Variant):
             return value
+        if (Path(value) / ROW_FILE).is_file():
+            return read_row(Path(value))
         try:
             return find_variant(value)
         except KeyError as error:

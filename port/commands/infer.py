@@ -11,10 +11,11 @@ from tqdm import tqdm
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
+from port.data.datasets import palette
 from port.infer import Predictor
 from port.net import Net
 from port.startup import prepare
-from port.vis import make_palette, vis_seg, write_beside, write_label
+from port.vis import vis_seg, write_beside, write_label
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
 
@@ -54,10 +55,10 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
     prepare(net)
     predict = Predictor(net, variant.mean)
     out.mkdir(parents=True, exist_ok=True)
-    palette = make_palette(256)
+    colours = palette(variant.labels)
     for path in tqdm(files, desc='infer', disable=not sys.stderr.isatty()):
         rgb, labels = predict.file(path)
-        write_label(out / f'{path.stem}.png', labels)
-        overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, palette)))
+        write_label(out / f'{path.stem}.png', labels, colours)
+        overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
         write_beside(out / f'{path.stem}_overlay.png', lambda p, im=overlay: im.save(p, 'PNG'))
     click.echo(f'labelled {len(files)} picture(s) into {out}')

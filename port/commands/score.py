@@ -11,6 +11,7 @@ from tqdm import tqdm
 from netspec.schema.messages import TEST
 from port import score
 from port.commands._shared import device, gpu_option
+from port.data import datasets
 from port.net import Net
 from port.startup import prepare
 from port.vis import write_beside, write_label
@@ -88,6 +89,5 @@ def _histogram(net: Net, layer: str, label: str, name: str, folder: Path | None)
 
 
 def class_names(data, count: int) -> tuple[str, ...]:
-    """Return the dataset's class names where their number fits, else numbers."""
-    names = tuple(getattr(data, 'class_names', ()) or ())
-    return names if len(names) == count else ()
+    """Return the dataset's class names where a list of that length is its own, else numbers."""
+    return next((names for names in datasets.class_lists(data) if len(names) == count), ())

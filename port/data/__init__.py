@@ -12,6 +12,7 @@ BUILTIN = {
     'siftflow_layers': 'port.data.siftflow',
     'pascalcontext_layers': 'port.data.pascalcontext',
     'camvid_layers': 'port.data.camvid',
+    'folder_layers': 'port.data.folder',
 }
 
 

@@ -144,6 +144,14 @@ def find_dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
+def class_lists(layer: object) -> list[tuple[str, ...]]:
+    """Give the class lists of a data layer: its own, then its dataset's (SIFT Flow has two)."""
+    own = tuple(getattr(layer, 'class_names', ()) or ())
+    rows = [row.name for row in ROWS if isinstance(layer, row.layer)]
+    return [own] * bool(own) + [names for key, names in CLASS_NAMES.items()
+                                if any(key.startswith(row) for row in rows)]
+
+
 def layout(name: str) -> str:
     """Describe the files that a dataset consists of, its published counts and its origin."""
     row = find_dataset(name)

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from netspec.variants import VARIANTS
-from port.data.datasets import CLASS_NAMES, DATASETS, find_dataset, layout, palette
+from port.data.datasets import (
+    CLASS_NAMES,
+    DATASETS,
+    class_lists,
+    find_dataset,
+    layout,
+    palette,
+)
 
 
 def test_every_head_has_its_class_list() -> None:
@@ -52,3 +59,10 @@ def test_an_unknown_dataset_names_the_closest() -> None:
 def test_palettes() -> None:
     assert palette('voc')[15].tolist() == [192, 128, 128]
     assert palette('camvid')[3].tolist() == [128, 64, 128]  # CamVid's road
+
+
+def test_a_layers_class_lists_are_its_own_and_its_datasets() -> None:
+    layer = DATASETS['siftflow'].layer()
+    assert {len(names) for names in class_lists(layer)} == {33, 3}
+    assert {len(names) for names in class_lists(DATASETS['voc2012'].layer())} == {21}
+    assert class_lists(None) == []

@@ -1,0 +1,64 @@
+"""A user's own folders of images and labels: FolderSegDataLayer (module name folder_layers).
+
+param_str: images, labels (folders), lists (folder of SPLIT.txt and classes.txt), split, mean
+(B, G, R), classes; optional ignore_label (255), label_suffix, seed, randomize, prefetch, batch.
+What `fcn new` writes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from port.data.readers import missing, read_index
+from port.data.seg_layer import SegDataLayer, class_values, read_mean
+
+VOID = 255
+IMAGE_TYPES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
+LABEL_TYPES = ('.png', '.bmp', '.gif', '.tif', '.tiff', '.pgm')
+
+
+class FolderSegDataLayer(SegDataLayer):
+    """NAME.jpg (or another type) in one folder, NAME.png of class indices in another."""
+
+    required = {'images': str, 'labels': str, 'lists': str, 'split': str, 'mean': (tuple, list),
+                'classes': int}
+    optional = {'ignore_label': int, 'label_suffix': str}
+
+    def configure(self, params: dict[str, Any]) -> None:
+        """Take the folders, mean, classes and their names."""
+        self.images, self.labels = Path(params['images']), Path(params['labels'])
+        self.lists, self.suffix = Path(params['lists']), params.get('label_suffix', '')
+        self.mean = read_mean(params['mean'], self.where())
+        self.values = class_values(params, (), VOID, self.where())
+        names = self.lists / 'classes.txt'
+        self.class_names = tuple(read_class_names(names)) if names.is_file() else ()
+
+    def split_file(self) -> Path:
+        """SPLIT.txt."""
+        return self.lists / f'{self.split}.txt'
+
+    def files(self, name: str) -> dict[str, Path]:
+        """The image and its label, of whichever types are there."""
+        return {'data': find_file(self.images, name, IMAGE_TYPES),
+                'label': find_file(self.labels, name + self.suffix, LABEL_TYPES)}
+
+    def load_label(self, name: str) -> np.ndarray:
+        """Load the labels, 1 x H x W: 0 .. classes - 1 and the ignored one."""
+        path = self.files(name)['label']
+        return self.values.apply(read_index(path), path)[np.newaxis]
+
+
+def find_file(folder: Path, name: str, types: tuple[str, ...]) -> Path:
+    """Return the file of that name and one of the types; the first type's where there is none."""
+    paths = [folder / f'{name}{end}' for kind in types for end in (kind, kind.upper())]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def read_class_names(path: Path) -> list[str]:
+    """Read a class list: one name a line, the first for label 0; # begins a comment."""
+    if not path.is_file():
+        raise missing(path, 'class list')
+    lines = (line.partition('#')[0].strip()
+             for line in path.read_text(encoding='utf-8').splitlines())
+    return [line for line in lines if line]

@@ -1,0 +1,80 @@
+"""fcn data: what the three sub-commands print and how they end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from port.cli import main
+from port.data.datasets import DATASETS
+
+
+def run(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ['data', *map(str, args)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Three frames of a val split, listed."""
+    for folder in ('val', 'valannot'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'val.txt').write_text('a\nb\nc\n')
+    for name in 'abc':
+        Image.new('RGB', (6, 4)).save(tmp_path / f'val/{name}.png')
+        Image.new('L', (6, 4), 3).save(tmp_path / f'valannot/{name}.png')
+    return tmp_path
+
+
+def test_check_counts_and_ends_with_1_where_a_count_differs(camvid: Path) -> None:
+    output = run('check', 'camvid', '--root', camvid, code=1)
+    assert 'val: 3 images, published 101 (DIFFERS), 0 problems' in output
+    assert 'another count than published in val' in output
+
+
+def test_check_of_a_list_without_a_published_count_is_complete(camvid: Path) -> None:
+    (camvid / 'val.txt').rename(camvid / 'mine.txt')
+    for folder in ('val', 'valannot'):
+        (camvid / folder).rename(camvid / folder.replace('val', 'mine'))
+    assert run('check', 'camvid', '--root', camvid, '--split', 'mine').endswith('complete\n')
+
+
+def test_check_names_each_problem_once(camvid: Path) -> None:
+    (camvid / 'val/b.png').write_bytes(b'nothing')
+    Image.new('L', (6, 4), 12).save(camvid / 'valannot/c.png')
+    output = run('check', 'camvid', '--root', camvid, code=1)
+    assert output.count('/val/b.png: ') == 1 and 'label 12 at x=0, y=0' in output
+
+
+@pytest.mark.parametrize('name', DATASETS)
+def test_layout_shows_tree_counts_and_origin(name: str) -> None:
+    output = run('layout', name)
+    assert 'Images:' in output and 'Origin:' in output and '.txt' in output
+
+
+def test_layout_of_all() -> None:
+    assert all(name in run('layout') for name in DATASETS)
+
+
+def test_an_unknown_dataset_is_one_line(camvid: Path) -> None:
+    result = CliRunner().invoke(main, ['data', 'check', 'camvit', '--root', str(camvid)])
+    assert result.exit_code == 1 and "did you mean 'camvid'" in result.output
+    assert result.output.count('\n') == 1
+
+
+def test_colours_by_a_users_table(tmp_path: Path) -> None:
+    (tmp_path / 'in').mkdir()
+    pixels = np.array([[(1, 2, 3), (9, 9, 9)]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'in/a_L.png')
+    (tmp_path / 't.txt').write_text('1 2 3 road\n9 9 9 sky\n')
+    output = run('colours', tmp_path / 't.txt', tmp_path / 'in', tmp_path / 'out', '--strip', '_L')
+    with Image.open(tmp_path / 'out/a.png') as image:
+        assert np.asarray(image).tolist() == [[0, 1]]
+    assert 'road' in output and '50.00 %' in output
+
+
+def test_colours_by_a_table_that_is_not_there(tmp_path: Path) -> None:
+    assert 'known: voc, camvid, camvid32' in run('colours', 'vok', tmp_path, tmp_path / 'o', code=1)

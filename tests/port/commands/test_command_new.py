@@ -1,0 +1,90 @@
+"""fcn new: from two folders to a net that trains on them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from netspec.schema import read_net, read_solver
+from port.cli import main
+from port.net import Net
+from port.solver import Solver
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six small pairs and a class list, the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'masks').mkdir()
+    random = np.random.RandomState(0)
+    for i in range(6):
+        label = np.repeat(random.randint(0, 3, (4, 5)), 8, 0).repeat(8, 1).astype(np.uint8)
+        Image.fromarray(np.stack([label * 60] * 3, -1)).save(tmp_path / f'photos/{i}.jpg')
+        Image.fromarray(label).save(tmp_path / f'masks/{i}_mask.png')
+    (tmp_path / 'names.txt').write_text('road\ncar\nsky\n')
+    return tmp_path
+
+
+def run(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, ['new', 'my-cars', '--images', 'photos', '--labels', 'masks',
+                                       '--classes', 'names.txt', *args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.mark.parametrize('stride', ['32', '16', '8'])
+def test_writes_what_trains(folders: Path, stride: str) -> None:
+    output = run('--label-suffix', '_mask', '--stride', stride, '--width', '0.03')
+    out = folders / 'my-cars'
+    assert {p.name for p in out.iterdir()} == {
+        'train.txt', 'val.txt', 'classes.txt', 'mean.txt', 'dataset.json', 'train.prototxt',
+        'val.prototxt', 'deploy.prototxt', 'solver.prototxt'}
+    assert 'train: 5 images, val: 1' in output and 'fcn train --solver' in output
+    solver = Solver(out / 'solver.prototxt')
+    solver.step(2)
+    assert np.isfinite(solver.smoothed_loss) and solver.net.blobs['score'].shape == (1, 3, 32, 40)
+    up = next(x for x in read_net(out / 'deploy.prototxt').layer if x.name.startswith('upscore')
+              and x.top[0] in ('upscore', 'upscore16', 'upscore8'))
+    assert list(up.convolution_param.stride) == [int(stride)]
+
+
+def test_the_rate_goes_with_the_size_of_the_images(folders: Path) -> None:
+    run('--label-suffix', '_mask')
+    assert read_solver(folders / 'my-cars/solver.prototxt').base_lr == pytest.approx(
+        1e-10 * 500 * 375 / (32 * 40), rel=0.05)
+
+
+def test_nothing_is_written_while_a_label_is_wrong(folders: Path) -> None:
+    Image.new('L', (40, 32), 9).save(folders / 'masks/3_mask.png')
+    output = run('--label-suffix', '_mask', code=1)
+    assert 'masks/3_mask.png: label 9' in output and '1 problem(s)' in output
+    assert not (folders / 'my-cars').exists()
+
+
+def test_names_that_do_not_match_are_explained(folders: Path) -> None:
+    assert '--label-suffix' in run(code=1)
+
+
+def test_the_folder_stands_for_its_net(folders: Path) -> None:
+    run('--label-suffix', '_mask', '--width', '0.03')
+    net = Net('my-cars/deploy.prototxt')
+    for node in net.nodes:
+        for blob in node.layer.blobs:
+            blob.data.normal_(0, 0.01)
+    net.save('my-cars/w.caffemodel')
+    result = CliRunner().invoke(main, ['infer', 'my-cars', 'photos', '--weights',
+                                       'my-cars/w.caffemodel', '--width', '0.03', '--out', 'l'])
+    assert result.exit_code == 0, result.output
+    with Image.open('l/0.png') as label:
+        assert label.size == (40, 32)
+    result = CliRunner().invoke(main, ['score', '--model', 'my-cars/val.prototxt', '--weights',
+                                       'my-cars/w.caffemodel'])
+    assert result.exit_code == 0 and 'road' in result.output and 'mean IU' in result.output
+
+
+def test_a_class_list_with_a_name_twice(folders: Path) -> None:
+    (folders / 'names.txt').write_text('car\ncar\n')
+    assert "'car' stands twice" in run('--label-suffix', '_mask', code=1)
