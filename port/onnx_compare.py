@@ -12,7 +12,7 @@ from port.net import Net
 
 BATCHES = (1, 2)
 LARGEST, AGREE = 1e-4, 0.9999    # of the largest score; share of pixels
-TIE = 16 * float(np.finfo(np.float32).eps)
+TIE = LARGEST / 10
 GREY = 120.0                     # mean of a channel of which nothing is known
 
 
@@ -22,8 +22,8 @@ class Agreement:
 
     max_diff: largest difference of a score; relative: as a part of the largest score (both None
     for a model that gives labels). agreement: share of pixels whose argmax agrees. ties: those of
-    them where the two picked different classes, which our own scores hold within TIE of the
-    largest score: float32 sums in another order cannot tell these apart.
+    them where the two picked different classes between which our own scores hold less than a
+    tenth of the difference allowed: float32 sums in another order cannot tell these apart.
     """
 
     size: tuple[int, int]

@@ -23,18 +23,16 @@ def free_shapes(net: Net) -> dict[str, Shape]:
     try:
         probes = [_probe(net, base)]
         for symbol in AXES:
-            for grown in _which(net.inputs):
-                probes += _changed(net, base, symbol, grown)
+            probes += _changed(net, base, symbol, net.inputs)
+            for name in net.inputs if len(net.inputs) > 1 else ():
+                alone = _changed(net, base, symbol, [name])
+                # A little more may vanish in rounding; inputs that any change parts are not tied.
+                probes += alone if len(alone) == len(MORE) else []
     finally:
         _probe(net, base)
         for name, data in held.items():
             net.blobs[name].data = data
     return _named(probes, net.inputs)
-
-
-def _which(inputs: list[str]) -> list[list[str]]:
-    """Return the inputs to change together: all, and each alone, which shows what is tied."""
-    return [inputs] if len(inputs) == 1 else [inputs, *([name] for name in inputs)]
 
 
 def _probe(net: Net, shapes: Sizes) -> Sizes:
