@@ -98,7 +98,7 @@ def train_stage(stage: Stage, folder: Path, weights: str | None, hidden: bool) -
         run(solver, hidden)
     finally:
         glog.stop(handler)
-    return solver.snapshot_name('.caffemodel')
+    return solver.weights_path
 
 
 def run_stages(plan: Plan, folders: dict[str, Path], say: Callable[[str], None],

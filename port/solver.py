@@ -7,17 +7,18 @@ the weight decay, turn the gradients into updates, subtract. The log lines are C
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 import torch
 
-from netspec.schema import complete_snapshot_prefix, read_solver, upgrade_solver
-from netspec.schema.messages import TEST, TRAIN, NetParameter, NetState, SolverParameter
+from netspec.schema import read_solver, upgrade_solver
+from netspec.schema.messages import SolverParameter
 from port import debug, updates
+from port import solver_setup as setup
 from port.lr_policy import learning_rate, next_step
-from port.net import Net, load_net
+from port.net import Net
 from port.snapshot import State, extras, read_state, restore_extras, write_state
 
 log = logging.getLogger('port.solver')
@@ -51,14 +52,14 @@ class Solver:
             self.param, self.folder = read_solver(source), Path(source).parent
         self.param.type = type_name or self.param.type
         self.param.max_iter = max_iter or self.param.max_iter
-        self.prefix = self._prefix(source)
+        self.prefix = setup.snapshot_prefix(self.param, source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
         self.update, self.per_param = self._checked()
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed)
-        self.net = self._train_net()
-        self.test_nets = self._test_nets()
+        self.net = setup.train_net(self.param, self.folder, self.device)
+        self.test_nets = setup.test_nets(self.param, self.folder, self.device)
         self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
                         for row in self.net.learnable]
         self._still = [True] * len(self.net.learnable)   # whose histories are all zero
@@ -73,17 +74,6 @@ class Solver:
 
     # -- setting up --------------------------------------------------------------------------------
 
-    def _prefix(self, source) -> str:
-        """Return the snapshot prefix: below the solver's folder where the net was found there."""
-        p = self.param
-        given = p.HasField('snapshot_prefix')
-        if not isinstance(source, SolverParameter):
-            complete_snapshot_prefix(p, source)
-        nets = [name for name in (p.train_net, p.net) if name]
-        moved = (given and bool(nets) and not Path(nets[0]).is_absolute()
-                 and self.find(nets[0]) == str(self.folder / nets[0]))
-        return str(self.folder / p.snapshot_prefix) if moved else p.snapshot_prefix
-
     def _checked(self):
         p = self.param
         updates.check(p)
@@ -95,55 +85,8 @@ class Solver:
         if p.snapshot:
             if not p.snapshot_prefix:
                 raise ValueError('snapshot is set but snapshot_prefix is not')
-            _writable(Path(self.prefix).parent)
+            setup.check_writable(Path(self.prefix).parent)
         return updates.UPDATES[p.type]
-
-    def find(self, path: str) -> str:
-        """Return where a file named in the solver lies: as given, beside the solver file, or, for
-        a solver in our solvers/NET, in prototxt/NET.
-        """
-        ours = self.folder.resolve().parents[1:2]
-        places = [Path(path), self.folder / path,
-                  *(root / 'prototxt' / self.folder.resolve().name / path for root in ours)]
-        return str(next((place for place in places if place.exists()), path))
-
-    def _build(self, source: NetParameter | str, phase: int, extra: Iterable[NetState]) -> Net:
-        param, entries = load_net(self.find(source) if isinstance(source, str) else source)
-        state = NetState(phase=phase)
-        state.MergeFrom(param.state)
-        for more in extra:
-            state.MergeFrom(more)
-        param.state.CopyFrom(state)
-        weights = [self.find(name.strip()) for names in self.param.weights
-                   for name in names.split(',')]
-        return Net((param, entries), weights=weights or None, device=self.device)
-
-    def _train_net(self) -> Net:
-        p = self.param
-        given = [name for name in ('train_net_param', 'train_net', 'net_param', 'net')
-                 if p.HasField(name)]
-        if len(given) != 1:
-            raise ValueError('a solver names its train net by exactly one of net, net_param, '
-                             f'train_net, train_net_param; got {", ".join(given) or "none"}')
-        extra = [p.train_state] if p.HasField('train_state') else []
-        return self._build(getattr(p, given[0]), TRAIN, extra)
-
-    def _test_nets(self) -> list[Net]:
-        p = self.param
-        sources = [*p.test_net_param, *p.test_net]
-        generic = p.net if p.HasField('net') else p.net_param if p.HasField('net_param') else None
-        if generic is not None:
-            sources += [generic] * (len(p.test_iter) - len(sources))
-        if len(p.test_iter) != len(sources):
-            raise ValueError('test_iter must be specified for each test net: got '
-                             f'{len(p.test_iter)} for {len(sources)} test net(s)')
-        if p.test_state and len(p.test_state) != len(sources):
-            raise ValueError('test_state must be unspecified or specified once per test net: got '
-                             f'{len(p.test_state)} for {len(sources)} test net(s)')
-        if sources and p.test_interval <= 0:
-            raise ValueError(f'test_interval must be above 0, got {p.test_interval}')
-        return [self._build(source, TEST, p.test_state[i:i + 1])
-                for i, source in enumerate(sources)]
 
     # -- training ----------------------------------------------------------------------------------
 
@@ -334,18 +277,31 @@ class Solver:
         """Return '<prefix>_iter_<iteration><ending>'."""
         return f'{self.prefix}_iter_{self.iteration}{ending}'
 
+    @property
+    def weights_path(self) -> str:
+        """Where a snapshot of this iteration puts the weights."""
+        return self.snapshot_name('.caffemodel' + self._h5)
+
+    @property
+    def state_path(self) -> str:
+        """Where a snapshot of this iteration puts the solver state."""
+        return self.snapshot_name('.solverstate' + self._h5)
+
+    @property
+    def _h5(self) -> str:
+        return '.h5' if self.param.snapshot_format == SolverParameter.HDF5 else ''
+
     def snapshot(self) -> str:
         """Write weights and solver state; return the weights' path. Whole files or none."""
-        h5 = '.h5' if self.param.snapshot_format == SolverParameter.HDF5 else ''
-        weights = self.snapshot_name(f'.caffemodel{h5}')
-        Path(weights).parent.mkdir(parents=True, exist_ok=True)
-        log.info('Snapshotting to %s file %s', 'HDF5' if h5 else 'binary proto', weights)
-        self.net.save(weights, diff=self.param.snapshot_diff)
-        state = self.snapshot_name(f'.solverstate{h5}')
-        log.info('Snapshotting solver state to %s file %s', 'HDF5' if h5 else 'binary proto', state)
-        write_state(state, State(self.iteration, weights, self.current_step,
-                                 [h.cpu().numpy() for h in self.history], extras(self.net)))
-        return weights
+        kind = 'HDF5' if self._h5 else 'binary proto'
+        Path(self.weights_path).parent.mkdir(parents=True, exist_ok=True)
+        log.info('Snapshotting to %s file %s', kind, self.weights_path)
+        self.net.save(self.weights_path, diff=self.param.snapshot_diff)
+        log.info('Snapshotting solver state to %s file %s', kind, self.state_path)
+        write_state(self.state_path,
+                    State(self.iteration, self.weights_path, self.current_step,
+                          [h.cpu().numpy() for h in self.history], extras(self.net)))
+        return self.weights_path
 
     def restore(self, path: str | PathLike) -> None:
         """Go on from a .solverstate of Caffe or ours: weights, history, iteration.
@@ -371,17 +327,6 @@ class Solver:
         self._still = [not any(h.any() for h in self.history[i::count]) for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
         restore_extras(self.net, state.extra)
-
-
-def _writable(folder: Path) -> None:
-    """Raise ValueError where snapshots cannot be written, before any training is done."""
-    import os
-    there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not os.access(there, os.W_OK) or not there.is_dir():
-        raise ValueError(f'cannot write snapshots to the folder {folder}; make it, or change '
-                         'snapshot_prefix')
 
 
 def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
