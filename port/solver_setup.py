@@ -73,7 +73,8 @@ def snapshot_prefix(p: SolverParameter, source: SolverParameter | str | PathLike
     given, folder = p.HasField('snapshot_prefix'), Path(source).parent
     complete_snapshot_prefix(p, source)
     nets = [name for name in (p.train_net, p.net) if name]
-    moved = given and bool(nets) and find(nets[0], folder) == str(folder / nets[0])
+    moved = (given and bool(nets) and not Path(nets[0]).is_absolute()
+             and find(nets[0], folder) == str(folder / nets[0]))
     return str(folder / p.snapshot_prefix) if moved else p.snapshot_prefix
 
 
