@@ -118,10 +118,18 @@ def _split(entry: Entry, index: int, count: int, weight: float) -> Entry:
     return Entry(param, entry.where, auto_split=True)
 
 
+def _refuse_shared_in_place(entry: Entry, index: int) -> None:
+    param = entry.param
+    if index < len(param.top) and param.top[index] == param.bottom[index]:
+        raise ValueError(f'{entry.label}: works in place on {param.bottom[index]!r}, which is '
+                         'read or weighted as a loss elsewhere too; give its top a name of its own')
+
+
 def insert_splits(entries: list[Entry]) -> list[Entry]:
     """Put a Split behind every blob that several layers read, so that gradients add up.
 
-    Raises ValueError for a bottom that nobody makes and a top made twice.
+    Raises ValueError for a bottom that nobody makes, a top made twice, and a layer in place on
+    what another reads.
     """
     seen, used, result = _trace(entries), Counter(), []
     for i, entry in enumerate(entries):
@@ -130,6 +138,7 @@ def insert_splits(entries: list[Entry]) -> list[Entry]:
         for j in range(len(param.bottom)):
             source = seen.source[i, j]
             if seen.count[source] > 1:
+                _refuse_shared_in_place(entry, j)
                 maker, index = source
                 stem = f'{param.bottom[j]}_{entries[maker].param.name}_{index}_split'
                 param.bottom[j] = f'{stem}_{used[source]}'

@@ -90,6 +90,9 @@ def test_a_loss_counts_as_a_reader() -> None:
      r"made later, by net.prototxt:2: layer 'b' .* a loop"),
     ('layer { name: "a" type: "Input" top: "x" } layer { name: "b" type: "Input" top: "x" }',
      "top blob 'x' is made by two layers"),
+    ('layer { name: "a" type: "Input" top: "x" } layer { name: "b" type: "AbsVal" bottom: "x" '
+     'top: "y" } layer { name: "c" type: "ReLU" bottom: "x" top: "x" }',
+     "layer 'c' .* works in place on 'x'"),
 ])
 def test_broken_graphs(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
