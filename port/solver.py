@@ -35,7 +35,7 @@ class Solver:
     source: solver prototxt path or SolverParameter. Net files are looked for in the current
     folder first, as Caffe does, then beside the solver file. device: torch device. finite: stop
     with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name,
-    max_iter: in place of the file's.
+    max_iter: in place of the file's. amend: called with the parameters before the nets are made.
 
     net: the training net. test_nets. iteration: updates made so far. history: one tensor (two
     for AdaDelta and Adam, the second half after the first) a learnable parameter.
@@ -43,7 +43,8 @@ class Solver:
 
     def __init__(self, source: SolverParameter | str | PathLike,
                  device: torch.device | str = 'cpu', finite: bool = False,
-                 type_name: str = '', max_iter: int | None = None) -> None:
+                 type_name: str = '', max_iter: int | None = None,
+                 amend: Callable[[SolverParameter], None] = lambda param: None) -> None:
         if isinstance(source, SolverParameter):
             self.param, self.folder = SolverParameter(), Path()
             self.param.CopyFrom(source)
@@ -52,6 +53,7 @@ class Solver:
             self.param, self.folder = read_solver(source), Path(source).parent
         self.param.type = type_name or self.param.type
         self.param.max_iter = max_iter or self.param.max_iter
+        amend(self.param)
         self.prefix = setup.snapshot_prefix(self.param, source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
@@ -68,6 +70,7 @@ class Solver:
         self.on_gradients: list[Callable[[], None]] = []
         self.on_iteration: list[Callable[[Solver, float], None]] = []
         self.stopped = False
+        self.saved = ''                          # the state last written or read
         self.losses: list[float] = []
         self.smoothed_loss = 0.0
         self._clock, self._shown = time.monotonic(), 0
@@ -135,8 +138,7 @@ class Solver:
             raise NonFiniteLoss(
                 f'iteration {self.iteration}: the loss is {loss}. Likely causes: a learning rate '
                 f'too high (base_lr {self.param.base_lr:g}) for the way the loss is normalised, '
-                'labels outside the classes, or weights that were not transplanted. Training '
-                'stopped; the last snapshot stays')
+                'labels outside the classes, or weights that were not transplanted')
         return loss
 
     def _smooth(self, loss: float, start: int) -> None:
@@ -301,6 +303,7 @@ class Solver:
         write_state(self.state_path,
                     State(self.iteration, self.weights_path, self.current_step,
                           [h.cpu().numpy() for h in self.history], extras(self.net)))
+        self.saved = self.state_path
         return self.weights_path
 
     def restore(self, path: str | PathLike) -> None:
@@ -327,6 +330,7 @@ class Solver:
         self._still = [not any(h.any() for h in self.history[i::count]) for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
         restore_extras(self.net, state.extra)
+        self.saved = str(path)
 
 
 def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
