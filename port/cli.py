@@ -1,6 +1,6 @@
 """`fcn`: one sub-command per file of port/commands. Errors are one line on stderr.
 
-Exit status: 0 done, 1 failed, 2 wrong usage. --debug shows the traceback.
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. --debug shows the traceback.
 """
 
 import importlib
@@ -11,7 +11,9 @@ import click
 
 from port import commands
 
-FAILURES = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, TypeError)
+FAILURES = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, TypeError, ImportError,
+            MemoryError)
+INTERRUPTED = 130
 
 
 class Verbs(click.Group):
@@ -26,25 +28,55 @@ class Verbs(click.Group):
             return None
         return importlib.import_module(f'{commands.__name__}.{name}').command
 
+    def main(self, *args, standalone_mode: bool = True, **kwargs):
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)
+        try:
+            status = super().main(*args, standalone_mode=False, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.UsageError as error:
+            fail(f'{error.format_message()}{where_to_look(error.ctx)}', error.exit_code)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            fail('interrupted', INTERRUPTED)
+        sys.exit(status if isinstance(status, int) else 0)
+
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
-        except click.exceptions.Exit:
+        except (BrokenPipeError, click.exceptions.Exit, click.Abort):
             raise
-        except click.ClickException:
-            raise
+        except KeyboardInterrupt:
+            fail('interrupted', INTERRUPTED)
         except FAILURES as error:
             if ctx.params.get('debug'):
                 raise
-            click.echo(f'fcn: {one_line(error)}', err=True)
-            sys.exit(1)
+            fail(one_line(error), 1)
+
+
+def fail(text: str, status: int) -> None:
+    """Say on one line of stderr what went wrong, and exit."""
+    click.echo(f'fcn: {" ".join(text.split())}', err=True)
+    sys.exit(status)
+
+
+def where_to_look(ctx: click.Context | None) -> str:
+    """Return the advice to read the help of the command that was used wrongly."""
+    return f' (see {ctx.command_path} --help)' if ctx else ''
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's text on one line, without the quotes that KeyError adds."""
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    """Return an error's text on one line, without the quotes and numbers that Python adds."""
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    elif isinstance(error, OSError) and error.strerror:
+        text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
     notes = ''.join(f' ({note})' for note in getattr(error, '__notes__', ()))
-    return ' '.join(str(text).split()) + notes or type(error).__name__
+    return ' '.join((text + notes).split()) or type(error).__name__
 
 
 @click.group(cls=Verbs, context_settings={'help_option_names': ['-h', '--help']},

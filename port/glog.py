@@ -6,11 +6,15 @@ Log parsers that people have read the time, and what follows the bracket.
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 LETTER = {logging.DEBUG: 'I', logging.INFO: 'I', logging.WARNING: 'W', logging.ERROR: 'E',
           logging.CRITICAL: 'F'}
+MANY = 1_000_000             # records held back before they are lost
 
 
 class Format(logging.Formatter):
@@ -24,10 +28,21 @@ class Format(logging.Formatter):
         return head + record.getMessage()
 
 
+class LogFile(logging.FileHandler):
+    """A log file that keeps quiet about a full disk: whoever writes what counts will say so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 def to_file(path: Path) -> logging.Handler:
     """Append the log to a file from now on; return the handler, for `stop`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _start(logging.FileHandler(path, encoding='utf-8'))
+    return _start(LogFile(path, encoding='utf-8'))
 
 
 def to_stderr() -> logging.Handler:
@@ -35,8 +50,44 @@ def to_stderr() -> logging.Handler:
     return _start(logging.StreamHandler(sys.stderr))
 
 
-def _start(handler: logging.Handler) -> logging.Handler:
-    handler.setFormatter(Format())
+def to_stdout() -> logging.Handler:
+    """Show the log on stdout from now on; return the handler, for `stop`."""
+    return _start(logging.StreamHandler(sys.stdout))
+
+
+def warnings() -> logging.Handler:
+    """Show warnings, a plain line each, on stderr from now on; return the handler, for `stop`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    return _start(handler, logging.Formatter('fcn: warning: %(message)s'))
+
+
+def hold() -> MemoryHandler:
+    """Keep the log in memory from now on, for `replay`; return the handler, for `stop`."""
+    return _start(MemoryHandler(MANY, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
+
+
+def replay(held: MemoryHandler, handlers: Iterable[logging.Handler]) -> None:
+    """Give what was held to other handlers, and hold no more."""
+    logging.getLogger('port').removeHandler(held)
+    for handler in handlers:
+        for record in held.buffer:
+            if record.levelno >= handler.level:
+                handler.handle(record)
+    held.buffer.clear()
+
+
+@contextmanager
+def handling(handler: logging.Handler) -> Iterator[logging.Handler]:
+    """Stop a handler when the block ends."""
+    try:
+        yield handler
+    finally:
+        stop(handler)
+
+
+def _start(handler: logging.Handler, form: logging.Formatter | None = None) -> logging.Handler:
+    handler.setFormatter(form or Format())
     root = logging.getLogger('port')
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -44,6 +95,6 @@ def _start(handler: logging.Handler) -> logging.Handler:
 
 
 def stop(handler: logging.Handler) -> None:
-    """End what to_file or to_stderr began."""
+    """End what one of the above began."""
     logging.getLogger('port').removeHandler(handler)
     handler.close()

@@ -80,8 +80,8 @@ def _unknown_bottom(entries: list[Entry], index: int, name: str, made: list[str]
                 'or form a loop')
     else:
         close = get_close_matches(name, made, 1, 0.6)
-        hint = f'; did you mean {close[0]!r}?' if close else ''
-        hint += f' (blobs so far: {", ".join(made) or "none"})'
+        last = ', '.join(made[-8:]) or 'none'
+        hint = f'; did you mean {close[0]!r}?' if close else f'; the last blobs before it: {last}'
     return ValueError(f'{entries[index].label}: unknown bottom blob {name!r}: '
                       f'no layer before it makes it{hint}')
 

@@ -44,9 +44,10 @@ def layer_class(type_name: str) -> type:
     _load()
     if type_name not in _TYPES:
         close = get_close_matches(type_name, _TYPES, 1, 0.6)
-        hint = f'; did you mean {close[0]!r}?' if close else ''
-        raise KeyError(f'unknown layer type {type_name!r}{hint} '
-                       f'(known types: {", ".join(known_types())})')
+        near = get_close_matches(type_name, _TYPES, 8, 0.0)
+        hint = (f'did you mean {close[0]!r}?' if close else
+                f'expected one of {", ".join(near)}, … ({len(_TYPES)} in all)')
+        raise KeyError(f'unknown layer type {type_name!r}; {hint}')
     return _TYPES[type_name]
 
 

@@ -29,7 +29,11 @@ def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path 
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)
-    report = recipes.apply(variant, new, *[surgery.read_weights(path) for path in sources])
+    weights = [surgery.read_weights(path) for path in sources]
+    try:
+        report = recipes.apply(variant, new, *weights)
+    except ValueError as error:
+        raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
     click.echo(str(report))
     surgery.write_weights(out, new)
     click.echo(f'wrote {out}')

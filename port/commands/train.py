@@ -1,6 +1,7 @@
 """fcn train: run a solver, with a progress bar, a log file and snapshots."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -47,19 +48,24 @@ class Progress:
               help='Log file.  [default: <snapshot_prefix>.log]')
 def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,
             iterations: int | None, log_path: Path | None) -> None:
-    """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU."""
+    """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU.
+
+    Nothing is written before the training can start. The log goes to a file, and to stdout too
+    where there is no terminal for the progress bar.
+    """
     if weights and snapshot:
         raise click.UsageError('give --weights to start, or --snapshot to go on, not both')
-    handlers = [] if sys.stderr.isatty() else [glog.to_stderr()]
-    try:
-        where = device(gpu)
-        solver = Solver(path, where, finite=True, max_iter=iterations)
-        handlers.append(glog.to_file(log_path or Path(f'{solver.prefix}.log')))
+    hidden = not sys.stderr.isatty()
+    with ExitStack() as stack:
+        held = stack.enter_context(glog.handling(glog.hold()))
+        solver = Solver(path, device(gpu), finite=True, max_iter=iterations)
         _start(solver, weights, snapshot)
-        run(solver, hidden=not sys.stderr.isatty())
-    finally:
-        for handler in handlers:
-            glog.stop(handler)
+        outs = [glog.warnings(), glog.to_file(log_path or Path(f'{solver.prefix}.log'))]
+        outs += [glog.to_stdout()] if hidden else []
+        for out in outs:
+            stack.enter_context(glog.handling(out))
+        glog.replay(held, outs)
+        run(solver, hidden)
 
 
 def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
@@ -80,13 +86,18 @@ def run(solver: Solver, hidden: bool = False) -> None:
             {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}) as requests:
         solver.on_iteration.append(progress)
         solver.action = requests
-        solver.solve()
-    state = Path(solver.snapshot_name('.solverstate'))
+        try:
+            solver.solve()
+        except Exception as error:
+            last = f'stays: {solver.saved}' if solver.saved else 'would have been the first'
+            error.add_note(f'training stopped at iteration {solver.iteration}; the last snapshot '
+                           f'{last}')
+            raise
+    state = Path(solver.state_path)
     if solver.stopped:
         if not state.exists():
             solver.snapshot()
         click.echo(f'interrupted at iteration {solver.iteration}; go on with: '
                    f'fcn train … --snapshot {state}', err=True)
         sys.exit(INTERRUPTED)
-    click.echo(f'trained {solver.iteration} iterations; weights in '
-               f'{solver.snapshot_name(".caffemodel")}')
+    click.echo(f'trained {solver.iteration} iterations; weights in {solver.weights_path}')
