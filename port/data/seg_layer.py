@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from port.data.masking import check_mask, hide
 from port.data.order import Arrays, ReadAhead, draw_seed, grouped, picks
 from port.data.readers import LabelValues, planes, read_names, read_rgb
 from port.python_layer import PythonLayer
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int}
+OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int,
+           'mask': str}
 
 
 def read_params(text: str, where: str) -> dict[str, Any]:
@@ -104,6 +106,7 @@ class SegDataLayer(PythonLayer):
         self.random = bool(params.get('randomize', True)) and 'train' in self.split
         self.seed = params.get('seed')
         self.ahead = max(0, params.get('prefetch', self.ahead))
+        self.mask = check_mask(params.get('mask', ''), self.where())
         self.batch: int = params.get('batch', 1)
         if self.batch < 1:
             raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch}; expected 1 or "
@@ -163,6 +166,9 @@ class SegDataLayer(PythonLayer):
             listed = f'(listed in {self.split_file()}:{self.lines[index]})'
             kind = next(k for k in (FileNotFoundError, ValueError, OSError) if isinstance(error, k))
             raise kind(f'{error} {listed}') from error
+        if self.mask:
+            shown = hide(arrays[0], arrays[-1], self.mask, len(self.class_names), self.mean)
+            return (shown, *arrays[1:])
         return arrays
 
     def load_batch(self, indices: tuple[int, ...]) -> Arrays:

@@ -1,0 +1,179 @@
+"""Every published figure that a run is laid beside, with its source; in percent.
+
+Rows that others wrote from memory are not among them. `target` marks the figures of the very
+recipe that the row trains; the others are older versions, other recipes or others' retrainings.
+"""
+
+from dataclasses import dataclass
+
+SOURCES = {
+    'PAMI': 'Shelhamer, Long, Darrell, PAMI 39(4) 2017 = arXiv 1605.06211',
+    'CVPR-v2': 'Long, Shelhamer, Darrell, arXiv 1411.4038v2 (2015)',
+    'CVPR-AUTH': "the CVPR paper, the authors' page version (Sep 2015)",
+    'UP': 'the published repository shelhamer/fcn.berkeleyvision.org at 1305c73',
+    'CH': 'wkentaro/fcn README (released weights converted and evaluated again; Chainer)',
+    'PT': 'wkentaro/pytorch-fcn README and PR #89',
+    'MCN': 'vlfeat/matconvnet-fcn README at 273020a',
+    'GITLANX': 'GitLanx/Semantic-Segmentation-PyTorch README',
+    'ITER': 'adri-romsor/iterative_inference_segm README at 0591dbc',
+    'SEG': 'Badrinarayanan, Kendall, Cipolla, arXiv 1511.00561v3',
+    'TUT': 'the SegNet tutorial, as chainercv examples/segnet/README.md quotes it'}
+FOUR = ('pixel accuracy', 'mean accuracy', 'mean IU', 'f.w. IU')
+GEOMETRIC, FOREGROUND = 'geometric accuracy', 'mean IU without background'
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a table: what `values` says of `net`, where; target: the recipe of our row."""
+
+    net: str
+    source: str
+    values: dict[str, float]
+    where: str = ''
+    note: str = ''
+    target: bool = False
+
+    def cite(self) -> str:
+        """Name the source and the table."""
+        return f'{self.source} {self.where}'.strip()
+
+
+def _four(net: str, source: str, where: str, *values: float | None, note: str = '',
+          target: bool = False, **more: float) -> Figure:
+    """Make a figure from up to four metrics in the papers' order, None where one is not given."""
+    given = {name: v for name, v in zip(FOUR, values, strict=False) if v is not None}
+    return Figure(net, source, given | {k.replace('_', ' '): v for k, v in more.items()}, where,
+                  note, target)
+
+
+def _iu(net: str, source: str, where: str, value: float, note: str = '',
+        target: bool = False) -> Figure:
+    return Figure(net, source, {'mean IU': value}, where, note, target)
+
+
+OLD = 'the CVPR recipe: 20 images by accumulation, loss normalised'
+TEST_SPLIT = 'on the test split, which is held back here: ours is scored on val'
+SAME = dict(target=True)
+
+FIGURES = (
+    # PASCAL VOC, seg11valid (736 images), trained on SBD
+    _four('voc-fcn32s', 'PAMI', 'Table 3', 90.5, 76.5, 63.6, 83.5, **SAME),
+    _four('voc-fcn16s', 'PAMI', 'Table 3', 91.0, 78.1, 65.0, 84.3, **SAME),
+    _four('voc-fcn8s', 'PAMI', 'Table 3', 91.2, 77.6, 65.5, 84.5, **SAME),
+    _four('voc-fcn8s-atonce', 'PAMI', 'Table 3', 91.1, 78.5, 65.4, 84.4, **SAME),
+    _iu('voc-fcn32s', 'UP', 'README', 63.6, **SAME),
+    _iu('voc-fcn16s', 'UP', 'README', 65.0, **SAME),
+    _iu('voc-fcn8s', 'UP', 'README', 65.5, **SAME),
+    _iu('voc-fcn8s-atonce', 'UP', 'README', 65.4, **SAME),
+    _iu('voc-fcn-alexnet', 'UP', 'README', 48.0, **SAME),
+    _iu('voc-fcn-alexnet', 'PAMI', 'text', 48.0, **SAME),
+    _four('voc-fcn32s', 'CVPR-v2', 'Table 2', 89.1, 73.3, 59.4, 81.4, note=OLD),
+    _four('voc-fcn16s', 'CVPR-v2', 'Table 2', 90.0, 75.7, 62.4, 83.0, note=OLD),
+    _four('voc-fcn8s', 'CVPR-v2', 'Table 2', 90.3, 75.9, 62.7, 83.2, note=OLD),
+    # NYUDv2, test (654 images)
+    _four('nyud-fcn32s-color', 'PAMI', 'Table 5', 61.8, 44.7, 31.6, 46.0, **SAME),
+    _four('nyud-fcn32s-color-d', 'PAMI', 'Table 5', 62.1, 44.8, 31.7, 46.3, **SAME),
+    _four('nyud-fcn32s-hha', 'PAMI', 'Table 5', 58.3, 35.7, 25.2, 41.7, **SAME),
+    _four('nyud-fcn32s-color-hha', 'PAMI', 'Table 5', 65.3, 44.0, 33.3, 48.6, **SAME),
+    _four('nyud-fcn32s-color', 'CVPR-v2', 'Table 4', 60.0, 42.2, 29.2, 43.9, note=OLD),
+    _four('nyud-fcn32s-color-d', 'CVPR-v2', 'Table 4', 61.5, 42.4, 30.5, 45.5, note=OLD),
+    _four('nyud-fcn32s-hha', 'CVPR-v2', 'Table 4', 57.1, 35.2, 24.2, 40.4, note=OLD),
+    _four('nyud-fcn32s-color-hha', 'CVPR-v2', 'Table 4', 64.3, 44.9, 32.8, 48.0, note=OLD),
+    # SIFT Flow, test (200 images); means over the classes that occur
+    _four('siftflow-fcn8s', 'PAMI', 'Table 6', 85.9, 53.9, 41.2, 77.2, **SAME,
+          geometric_accuracy=94.6),
+    _four('siftflow-fcn16s', 'CVPR-v2', 'Table 5', 85.2, 51.7, 39.5, 76.1, note=OLD,
+          geometric_accuracy=94.3),
+    # PASCAL-Context, the task of 59 classes, val (5,105 images)
+    _four('pascalcontext-fcn32s', 'PAMI', 'Table 7', 65.5, 49.1, 36.7, 50.9, **SAME),
+    _four('pascalcontext-fcn16s', 'PAMI', 'Table 7', 66.9, 51.3, 38.4, 52.3, **SAME),
+    _four('pascalcontext-fcn8s', 'PAMI', 'Table 7', 67.5, 52.3, 39.1, 53.0, **SAME),
+    _four('pascalcontext-fcn32s', 'CVPR-AUTH', 'Table 6', 65.4, 47.2, 35.1, 50.3, note=OLD),
+    _four('pascalcontext-fcn16s', 'CVPR-AUTH', 'Table 6', 66.8, 49.6, 37.6, 52.3, note=OLD),
+    _four('pascalcontext-fcn8s', 'CVPR-AUTH', 'Table 6', 67.0, 50.7, 37.8, 52.5, note=OLD),
+    _four('pascalcontext-fcn32s', 'CVPR-v2', 'Table 6', 63.8, 42.7, 31.8, 48.3, note=OLD),
+    _four('pascalcontext-fcn16s', 'CVPR-v2', 'Table 6', 65.7, 46.2, 34.8, 50.7, note=OLD),
+    _four('pascalcontext-fcn8s', 'CVPR-v2', 'Table 6', 65.9, 46.5, 35.1, 51.0, note=OLD),
+    # CamVid: no published training is this one
+    _four('camvid-fcn8s', 'ITER', 'README', 88.06, None, 57.03, note=TEST_SPLIT),
+    _four('camvid-fcn8s', 'ITER', 'README, later', 88.41, None, 57.41, note=TEST_SPLIT),
+    _four('camvid-fcn8s', 'GITLANX', 'at 699eb32', 83.62, 66.79, 50.36,
+          note='lr 0.01, mean loss; split and size not stated'),
+    _four('camvid-fcn32s', 'GITLANX', 'at 82521fd', 85.71, 59.66, 49.34,
+          note='lr 0.01, mean loss; split and size not stated'),
+    _four('camvid-segnet-basic', 'SEG', 'Table 1', 84.0, 54.6, 46.3, note=TEST_SPLIT, **SAME),
+    _four('camvid-segnet-basic-balanced', 'SEG', 'Table 1', 82.7, 62.0, 47.7, note=TEST_SPLIT,
+          **SAME),
+    _four('camvid-fcn-basic', 'SEG', 'Table 1', 83.9, 55.6, 45.0, note=TEST_SPLIT, **SAME),
+    _four('camvid-fcn-basic-balanced', 'SEG', 'Table 1', 81.7, 62.4, 47.3, note=TEST_SPLIT,
+          **SAME),
+    _four('camvid-segnet-basic-balanced', 'TUT', '', 82.8, 62.3, 46.3, note=TEST_SPLIT),
+    # the papers' other experiments (netspec.experiments)
+    _four('accum', 'PAMI', 'Table 2', 86.0, 66.5, 51.9, 76.5, **SAME),
+    _four('online', 'PAMI', 'Table 2', 89.3, 76.2, 60.7, 81.8, **SAME),
+    _four('heavy', 'PAMI', 'Table 2', 90.5, 76.5, 63.6, 83.5, **SAME),
+    _four('fixed', 'PAMI', 'Table 3', 82.9, 64.6, 46.6, 72.3, **SAME),
+    _four('fixed', 'CVPR-v2', 'Table 2', 83.0, 59.7, 45.4, 72.0, note=OLD),
+    _four('pool5', 'PAMI', 'Table 3', 87.4, 60.5, 50.0, 78.5, **SAME),
+    _four('pool4', 'PAMI', 'Table 3', 78.7, 31.7, 22.4, 67.0, **SAME),
+    _four('pool3', 'PAMI', 'Table 3', 70.9, 13.7, 9.2, 57.6, **SAME),
+    _iu('voc-only', 'PAMI', 'text', 57.7, **SAME),
+    _iu('voc-only', 'CVPR-v2', 'Table 1', 56.0, note='on the val of VOC 2011; ' + OLD),
+    _iu('voc-only-alexnet', 'PAMI', 'Table 1 and text', 39.8, **SAME),
+    *(Figure(net, 'PAMI', {FOREGROUND: value}, 'Table 8',
+             'far above what Table 3 gives for the same net; the paper does not say how it was '
+             'scored', True)
+      for net, value in (('mask-reference', 84.8), ('mask-reference-fg', 81.0),
+                         ('mask-reference-bg', 19.8), ('mask-fg-only', 76.1),
+                         ('mask-bg-only', 37.8), ('mask-shape', 29.1))))
+
+# The authors' caffemodels on seg11valid, to four decimals (CH README).
+RELEASED = tuple(
+    _four(net, 'CH', 'README, original weights', *values, target=True) for net, values in {
+        'voc-fcn32s': (90.4810, 76.4824, 63.6261, 83.4580),
+        'voc-fcn16s': (90.9971, 78.0710, 65.0050, 84.2614),
+        'voc-fcn8s': (91.2212, 77.6146, 65.5126, 84.5445),
+        'voc-fcn8s-atonce': (91.1288, 78.4979, 65.3998, 84.4326)}.items())
+
+# Others' trainings of the same recipe: how far apart runs lie.
+RETRAINED = (
+    _iu('voc-fcn32s', 'PT', 'README', 62.84), _iu('voc-fcn32s', 'PT', 'PR #89, run 1', 62.8708),
+    _iu('voc-fcn32s', 'PT', 'PR #89, run 2', 62.3003),
+    _four('voc-fcn32s', 'CH', 'README, trained', 90.5668, 76.8740, 63.8180, 83.5067),
+    _four('voc-fcn32s', 'MCN', 'README', 89.61, 75.49, 60.80),
+    _four('voc-fcn32s', 'GITLANX', 'at b1f756b', 90.17, 75.56, 61.81),
+    _iu('voc-fcn16s', 'PT', 'README', 64.91), _iu('voc-fcn16s', 'PT', 'PR #89', 65.1225),
+    _four('voc-fcn16s', 'CH', 'README, from the original 32s', 90.9671, 78.0617, 65.0911, 84.2604),
+    _four('voc-fcn16s', 'CH', 'README, from their own 32s', 91.1009, 77.2522, 65.3628, 84.3675),
+    _four('voc-fcn16s', 'MCN', 'README', 90.08, 77.81, 62.25),
+    _iu('voc-fcn8s', 'PT', 'README', 65.49), _iu('voc-fcn8s', 'PT', 'PR #89', 65.4783),
+    _four('voc-fcn8s', 'CH', 'README, from the original 16s', 91.2513, 77.1490, 65.4789, 84.5460),
+    _four('voc-fcn8s', 'CH', 'README, from their own 16s', 91.2608, 78.1484, 65.8444, 84.6447),
+    _iu('voc-fcn8s-atonce', 'PT', 'README', 64.74),
+    _iu('voc-fcn8s-atonce', 'PT', 'PR #89, run 1', 64.1524),
+    _iu('voc-fcn8s-atonce', 'PT', 'PR #89, run 2', 63.9817),
+    _four('voc-fcn8s-atonce', 'CH', 'README, trained', 91.0883, 77.3528, 65.3433, 84.4276),
+    _four('voc-fcn8s-atonce', 'GITLANX', 'at b1f756b', 90.27, 74.95, 62.13),
+    _four('voc-only', 'GITLANX', 'at 0eb9465', 89.37, 68.53, 56.93, note='VOC 2012'))
+SAME_CODE_SPREAD = 0.6  # the same code trained twice or thrice (PT): 62.3-62.9, 64.0-64.7
+
+# Mean IU of labels sampled down and up again (PAMI section 6.3, CVPR-v2 appendix A).
+BOUND = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}
+ABSENT_SIFTFLOW = 3  # classes that its test set lacks (CVPR-v2 footnote 10, PAMI footnote 6)
+
+
+def figures(net: str, released: bool = False) -> list[Figure]:
+    """Return what is published of a net: the figures of its own recipe first."""
+    rows = [f for f in (RELEASED if released else FIGURES) if f.net == net]
+    return sorted(rows, key=lambda figure: not figure.target)
+
+
+def retrained(net: str) -> list[Figure]:
+    """Return others' trainings of a net by its recipe."""
+    return [figure for figure in RETRAINED if figure.net == net]
+
+
+def spread(net: str) -> tuple[float, float] | None:
+    """Return the lowest and highest mean IU of others' trainings, None where there are none."""
+    values = [figure.values['mean IU'] for figure in retrained(net)]
+    return (min(values), max(values)) if values else None
