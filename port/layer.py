@@ -28,6 +28,7 @@ class Layer:
     same_count = False           # as many tops as bottoms
     auto_top = False             # missing tops are made without a name (Caffe's AutoTopBlobs)
     always_reshape = False       # reshape before every forward, whatever the shapes
+    shares_memory = False        # the tops are the bottom's memory: in place on them is on it too
     shares_params = True         # False: a parameter shared by name is refused
 
     def __init__(self, param: LayerParameter, phase: int) -> None:

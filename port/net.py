@@ -52,7 +52,7 @@ class Net(torch.nn.Module):
     """A Caffe net.
 
     source: prototxt path, NetParameter, or what load_net returned. phase: TRAIN or TEST; it, level
-    and stages are the state that include and exclude rules ask for. weights: path of a caffemodel
+    and stages are the state that include and exclude rules ask for; without a phase, the file's. weights: path of a caffemodel
     (or several), or {layer: [arrays]}, copied in by layer name.
 
     blobs: name -> Blob, in the order they are made. params: layer -> [Blob]. inputs, outputs:
@@ -68,8 +68,7 @@ class Net(torch.nn.Module):
         super().__init__()
         net, entries = load_net(source)
         if phase is not None:
-            net.state.phase = phase
-        net.state.level = level or net.state.level
+            net.state.phase, net.state.level = phase, level
         net.state.stage.extend(s for s in stages if s not in net.state.stage)
         self.phase, self.param_name = net.state.phase, net.name
         self.device, self.dtype = torch.device(device), dtype
@@ -185,7 +184,11 @@ class Net(torch.nn.Module):
         if layer.always_reshape or shapes != node.shapes:
             layer.reshape(bottom, top)
             node.shapes = shapes
+        shared = [blob.data for blob in node.shared]
         layer.forward(bottom, top)
+        for blob, memory in zip(node.shared, shared, strict=True):
+            if blob.data.data_ptr() != memory.data_ptr():
+                blob.data = memory.copy_(blob.data)
         loss = 0.0
         for blob, weight in zip(top, layer.loss_weights, strict=True):
             if weight:

@@ -21,6 +21,7 @@ class Node:
     bottom: list[Blob] = field(default_factory=list)
     top: list[Blob] = field(default_factory=list)
     propagate_down: list[bool] = field(default_factory=list)
+    shared: list[Blob] = field(default_factory=list)   # tops in place on another blob's memory
     need_backward: bool = False
     shapes: tuple | None = None        # the bottoms' shapes at the last reshape
 
@@ -61,6 +62,7 @@ class Wiring:
         self.params = ParamTable()
         self._available: dict[str, None] = {}
         self._wants_diff: dict[int, bool] = {}   # by id of the blob
+        self._views: set[int] = set()            # ids of the blobs on another's memory
 
     def add(self, entry: Entry) -> None:
         """Make a layer, connect it, set it up and take in its parameters."""
@@ -75,7 +77,7 @@ class Wiring:
             self.log('Creating Layer %s', param.name)
             node = Node(entry, create(param, param.phase))
             node.layer.dtype, node.layer.device = self.dtype, self.device
-            rates = [spec.lr_mult for spec in param.param]  # before a layer adds its own (BatchNorm)
+            rates = [spec.lr_mult for spec in param.param]  # before BatchNorm adds
             self._connect(node)
             self._set_up(node)
             self.params.add(entry, node.layer)
@@ -106,6 +108,10 @@ class Wiring:
         if layer.auto_top:
             missing = layer.tops[0] - len(node.top)
             node.top.extend(self._blob('(automatic)') for _ in range(missing))
+        if layer.shares_memory:
+            self._views.update(id(blob) for blob in node.top)
+        node.shared = [blob for blob in node.top if id(blob) in self._views
+                       and any(blob is read for read in node.bottom)]
 
     def _set_up(self, node: Node) -> None:
         layer = node.layer

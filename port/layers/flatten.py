@@ -17,6 +17,7 @@ class Flatten(Layer):
 
     bottoms = (1, 1)
     tops = (1, 1)
+    shares_memory = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)

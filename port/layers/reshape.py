@@ -18,6 +18,7 @@ class Reshape(Layer):
 
     bottoms = (1, 1)
     tops = (1, 1)
+    shares_memory = True
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)

@@ -16,6 +16,7 @@ from port.registry import layer
 class Split(Layer):
     bottoms = (1, 1)
     tops = (1, None)
+    shares_memory = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
