@@ -2,6 +2,8 @@
 a bias of the same shape (Caffe's ScaleLayer).
 """
 
+from math import prod
+
 import torch
 
 from netspec.schema.messages import FillerParameter
@@ -53,6 +55,15 @@ class Scale(Broadcast):
         return [g.add('Add', product, self.onnx_operand(g, bottoms[:1], self.blobs[-1:], 'bias'),
                       out=tops[0])]
 
+    def overwrites(self, bottom: Blob, scale: Blob) -> bool:
+        """Whether Caffe forgets earlier gradients of the scale, those of iter_size among them:
+        where no axis before the scale's repeats it (a batch of one), unless it is one number.
+        """
+        if scale.count == bottom.count:
+            return True
+        first = len(self.view) - len(scale.shape) - self.after
+        return scale.count > 1 and prod(bottom.shape[:first]) == 1
+
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         diff, in_place = top[0].diff, top[0] is bottom[0]
         if self.param.scale_param.bias_term and self.param_propagate_down[-1]:
@@ -60,8 +71,8 @@ class Scale(Broadcast):
         scale = (bottom[1:] or self.blobs)[0]
         if (propagate_down[1:] or self.param_propagate_down)[0]:
             gradient = self.gathered(diff * (self.kept if in_place else bottom[0].data), scale)
-            if len(bottom) == 2 or scale.count == bottom[0].count:
-                scale.diff = gradient  # Caffe overwrites a scale as large as the bottom as well
+            if len(bottom) == 2 or self.overwrites(bottom[0], scale):
+                scale.diff = gradient
             else:
                 scale.add_diff(gradient)
         if propagate_down[0]:
