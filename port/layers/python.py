@@ -13,6 +13,14 @@ from port.python_layer import BlobVec, PythonLayer
 from port.registry import layer
 
 
+class NoLayerModule(ModuleNotFoundError, ValueError):
+    """The module of a Python layer is not there (pycaffe: ImportError)."""
+
+
+class NoLayerClass(AttributeError, ValueError):
+    """The module of a Python layer has no such class (pycaffe: AttributeError)."""
+
+
 @layer('Python')
 class Python(Layer):
     """python_param { module layer param_str }: an instance of module.layer takes each step.
@@ -94,9 +102,9 @@ def find_class(module_name: str, class_name: str) -> type[PythonLayer]:
                    if inspect.isclass(value) and issubclass(value, PythonLayer)
                    and value is not PythonLayer)
     close = difflib.get_close_matches(class_name, known, 1)
-    raise ValueError(f'no class {class_name!r} in {where}'
-                     + (f'; did you mean {close[0]!r}?' if close else '')
-                     + f' Its Python layers: {", ".join(known) or "none"}')
+    raise NoLayerClass(f'no class {class_name!r} in {where}'
+                       + (f'; did you mean {close[0]!r}?' if close else '')
+                       + f' Its Python layers: {", ".join(known) or "none"}')
 
 
 def find_module(name: str) -> ModuleType:
@@ -115,6 +123,6 @@ def find_module(name: str) -> ModuleType:
             return importlib.import_module(BUILTIN[name])
         close = difflib.get_close_matches(name, BUILTIN, 1)
         hint = f'; did you mean {close[0]!r}?' if close else ''
-        raise ValueError(
+        raise NoLayerModule(
             f'no Python module {name!r}{hint} Put the folder of {name}.py on PYTHONPATH, or use '
             f'one of those that come along: {", ".join(sorted(BUILTIN))}') from None

@@ -8,7 +8,8 @@ import torch
 
 from port import glog
 
-_state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0, 'cpu_only': False}
+_state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0, 'cpu_only': False,
+          'log': None}
 LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 log_to = logging.getLogger('port.pycaffe')
 
@@ -125,8 +126,8 @@ def init_log(level: int | None = None, stderr: bool = True) -> None:
     Without a level GLOG_minloglevel is asked, as glog does.
     """
     root = logging.getLogger('port')
-    if not root.handlers:
-        glog.to_stderr()
+    if _state['log'] not in root.handlers:
+        _state['log'] = glog.to_stderr()
     if level is None:
         level = int(os.environ.get('GLOG_minloglevel') or 0)
     root.setLevel(LEVELS[min(max(level, 0), 3)])
