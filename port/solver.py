@@ -134,12 +134,17 @@ class Solver:
             total = total + self.net.run_forward()
             self.net.backward()
         loss = float(total) / self.param.iter_size
-        if self.finite and not math.isfinite(loss):
+        if not math.isfinite(loss):
+            self._diverged(f'the loss is {loss}')
+        return loss
+
+    def _diverged(self, what: str) -> None:
+        """Raise NonFiniteLoss, unless training is to go on as Caffe's does."""
+        if self.finite:
             raise NonFiniteLoss(
-                f'iteration {self.iteration}: the loss is {loss}. Likely causes: a learning rate '
+                f'iteration {self.iteration}: {what}. Likely causes: a learning rate '
                 f'too high (base_lr {self.param.base_lr:g}) for the way the loss is normalised, '
                 'labels outside the classes, or weights that were not transplanted')
-        return loss
 
     def _smooth(self, loss: float, start: int) -> None:
         """Average over the last average_loss iterations, in Caffe's running form."""
@@ -296,6 +301,9 @@ class Solver:
     def snapshot(self) -> str:
         """Write weights and solver state; return the weights' path. Whole files or none."""
         kind = 'HDF5' if self._h5 else 'binary proto'
+        for layer, blobs in self.net.params.items() if self.finite else ():
+            if not all(blob.data.isfinite().all() for blob in blobs):
+                self._diverged(f'the weights of layer {layer!r} are not finite')
         Path(self.weights_path).parent.mkdir(parents=True, exist_ok=True)
         log.info('Snapshotting to %s file %s', kind, self.weights_path)
         self.net.save(self.weights_path, diff=self.param.snapshot_diff)

@@ -66,6 +66,8 @@ def _replacing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except (OSError, RuntimeError) as error:       # HDF5 reports a full disk as either
+        raise OSError(f'{path}: not written, and nothing was left behind: {error}') from error
     finally:
         beside.unlink(missing_ok=True)
 
