@@ -1,0 +1,37 @@
+"""fcn summary: names and files, sizes, JSON, and one line for each mistake."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from port.cli import main
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def invoke(*args: str):
+    return CliRunner().invoke(main, ['summary', *args])
+
+
+def test_name_and_file_agree() -> None:
+    by_name = invoke('voc-fcn32s', '--size', '64x64')
+    by_file = invoke(str(ROOT / 'prototxt' / 'voc-fcn32s' / 'deploy.prototxt'), '--size', '64x64')
+    assert by_name.exit_code == 0 and by_name.output == by_file.output
+    assert '16 parameter layers, 134,346,581 parameters learnt' in by_name.output
+
+
+def test_json() -> None:
+    done = invoke('camvid-fcn8s', '--width', '0.0625', '--size', '64x96', '--json')
+    assert json.loads(done.output)['layers'][0]['shape'] == [1, 3, 64, 96]
+
+
+@pytest.mark.parametrize(('args', 'code', 'text'), [
+    (['voc-fcn33s'], 2, "did you mean 'voc-fcn32s'"),
+    (['none/net.prototxt'], 1, 'none/net.prototxt'),
+    (['voc-fcn32s', '--size', '10x10,20x20'], 2, 'one size'),
+    ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'is a file')])
+def test_mistakes(args: list[str], code: int, text: str) -> None:
+    done = invoke(*args)
+    assert done.exit_code == code and text in done.output
