@@ -1,0 +1,1 @@
+"""The fast paths beside the plain engine: the same numbers with less work (docs/padding.md)."""

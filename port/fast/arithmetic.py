@@ -1,0 +1,137 @@
+"""What each kind of operation computes, on whole tensors or on the parts that a plan asks for."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+
+from netspec.schema.messages import PoolingParameter
+from port.blob import Blob
+from port.fast.geometry import Span
+from port.fast.plan import Step
+from port.layer import Layer
+from port.layers.deconvolution import is_diagonal, own_kernels
+from port.pool_axis import Axis, maximum, total
+
+Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
+NONE: Pads = (0, 0, 0, 0)
+
+
+def pads_of(reads: list[Span], sizes: list[int]) -> Pads:
+    """Return how far a span lies outside the canvas on each side."""
+    (rows, columns), (height, width) = reads, sizes
+    return (max(0, -columns.first), max(0, columns.last - width), max(0, -rows.first),
+            max(0, rows.last - height))
+
+
+def pool(layer: Layer, x: torch.Tensor, step: Step, inner: list[Span]) -> torch.Tensor:
+    """Pool the part of a bottom that the windows of `inner` cover within the canvas."""
+    axes = [Axis(dim, x.shape[dim], r.extent, r.stride, max(0, r.pad - s.first * r.stride),
+                 s.size) for dim, r, s in zip((-2, -1), step.rules, inner, strict=True)]
+    if layer.method == PoolingParameter.MAX:
+        return maximum(x, *axes)
+    y = total(x, *axes)
+    for axis, rule, size, s in zip(axes, step.rules, step.sizes, inner, strict=True):
+        whole = Axis(axis.dim, size, rule.extent, rule.stride, rule.pad, rule.out)
+        divisor = whole.divisor(x)
+        y /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
+    return y
+
+
+def pointwise(layer: Layer, bottoms: list[torch.Tensor]) -> torch.Tensor:
+    """Run a layer on tensors of any size, in float32, leaving the layer in its net as it is."""
+    dtype, twin = bottoms[0].dtype, copy.copy(layer)
+    blobs = []
+    for x in bottoms:
+        blob = Blob('bottom', tuple(x.shape), torch.float32, x.device)
+        blob.data = x.float()
+        blobs.append(blob)
+    top = Blob('top', (), torch.float32, bottoms[0].device)
+    twin.reshape(blobs, [top])
+    twin.forward(blobs, [top])
+    return top.data.to(dtype)
+
+
+def halve(y: torch.Tensor) -> torch.Tensor:
+    """Return the maxima of 2 x 2, those at the end of what is there."""
+    return F.max_pool2d(y, 2, 2, ceil_mode=True)
+
+
+def convolve(layer: Layer, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
+             pads: Pads) -> torch.Tensor:
+    """Convolve what is padded by `pads` here."""
+    left, right, above, below = pads
+    if left != right or above != below:
+        x, left, above = F.pad(x, pads), 0, 0
+    w = layer.window
+    return F.conv2d(x, weight, bias, w.stride, (above, left), w.dilation, layer.group)
+
+
+# -- upsampling ------------------------------------------------------------------------------------
+
+class Upsampling:
+    """A Deconvolution from a part of its bottom to a part of its top.
+
+    Where every channel has the same separable kernel onto itself, as bilinear upsampling has, it
+    is two products with matrices of one axis each.
+    """
+
+    TOLERANCE = 1e-7     # of the kernel's largest value: what two float32 factors can promise
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        weight = layer.blobs[0].data
+        self.factors = self._separate(weight)
+        self.own = layer.group == 1 and weight.shape[0] == weight.shape[1] and is_diagonal(weight)
+
+    def _kernels(self, weight: torch.Tensor) -> torch.Tensor | None:
+        layer = self.layer
+        if layer.window.dilation != (1, 1) or len(layer.blobs) > 1:
+            return None
+        if layer.group == layer.channels == layer.num_output:
+            return weight[:, 0]
+        if layer.group == 1 and weight.shape[0] == weight.shape[1] and is_diagonal(weight):
+            return own_kernels(weight)[:, 0]
+        return None
+
+    def _separate(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        kernels = self._kernels(weight)
+        if kernels is None or not bool((kernels == kernels[0]).all()):
+            return None
+        kernel = kernels[0].double()
+        peak = kernel.abs().max()
+        if peak == 0:
+            return None
+        row, column = divmod(int(kernel.abs().argmax()), kernel.shape[1])
+        down, across = kernel[:, column], kernel[row] / kernel[row, column]
+        apart = (torch.outer(down, across) - kernel).abs().max()
+        return (down, across) if apart <= self.TOLERANCE * peak else None
+
+    def _matrix(self, factor: torch.Tensor, axis: int, out: Span, read: Span,
+                like: torch.Tensor) -> torch.Tensor:
+        """Return outputs x inputs with the factor's value where an input reaches an output."""
+        w = self.layer.window
+        o = torch.arange(*out)[:, None] + w.pad[axis]
+        place = o - torch.arange(*read) * w.stride[axis]
+        there = (place >= 0) & (place < len(factor))
+        values = factor.cpu()[place.clamp(0, len(factor) - 1)] * there
+        return values.to(like.device, like.dtype)
+
+    def __call__(self, x: torch.Tensor, out: list[Span], reads: list[Span]) -> torch.Tensor:
+        """Return the outputs `out` from x, the inputs `reads`."""
+        if self.factors is None:
+            return self._transposed(x, out, reads)
+        down, across = (self._matrix(f, i, out[i], reads[i], x)
+                        for i, f in enumerate(self.factors))
+        return down @ (x.contiguous() @ across.T)
+
+    def _transposed(self, x: torch.Tensor, out: list[Span], reads: list[Span]) -> torch.Tensor:
+        layer, w = self.layer, self.layer.window
+        weight = layer.blobs[0].data.to(x.dtype)
+        weight, group = (own_kernels(weight), layer.channels) if self.own else (weight,
+                                                                                layer.group)
+        y = F.conv_transpose2d(x, weight, None, w.stride, 0, 0, group, w.dilation)
+        for dim, (o, r) in enumerate(zip(out, reads, strict=True), 2):
+            first = o.first - (r.first * w.stride[dim - 2] - w.pad[dim - 2])
+            y = y.narrow(dim, first, o.size)
+        return y + layer.blobs[1].data.to(x.dtype).view(-1, 1, 1) if len(layer.blobs) > 1 else y

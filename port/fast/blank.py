@@ -1,0 +1,74 @@
+"""What a net holds for an image of zeros, each kind of position once (docs/padding.md).
+
+Along an axis the blank values are special near the two ends and alike in between. A blob's blank
+is therefore a small tensor over `Reach.runs` of its rows and columns; the rest is repetition.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from port.fast.geometry import Reach, Span
+from port.fast.plan import Plan, Step
+
+Blanks = dict[int, torch.Tensor]
+# Applied to (step, bottoms cut to what the window covers, first position read, of rows and columns,
+# number of outputs, of rows and columns)
+Apply = Callable[[Step, list[torch.Tensor], list[Span]], torch.Tensor]
+
+
+def spread(blank: torch.Tensor, reaches: list[Reach], rows: range, columns: range) -> torch.Tensor:
+    """Return the blank values at the given rows and columns, zeros outside the canvas."""
+    x = blank
+    for dim, reach, positions in ((2, reaches[0], rows), (3, reaches[1], columns)):
+        kept = reach.kept(positions)
+        if max(kept) == x.shape[dim]:
+            x = F.pad(x, (0, 1) if dim == 3 else (0, 0, 0, 1))
+        x = x.index_select(dim, torch.tensor(kept, device=x.device))
+    return x
+
+
+def needed(plan: Plan) -> set[int]:
+    """Return the values whose blanks are wanted: beside a computed part, or below one such."""
+    asked: set[int] = set()
+    for step in reversed(plan.steps):
+        beside = any(p.wanted != p.computed for p in step.places)
+        if beside or step.op.output in asked:
+            asked.add(step.op.output)
+            asked.update(step.op.inputs)
+    return asked
+
+
+def blanks(plan: Plan, channels: dict[int, int], apply: Apply, like: torch.Tensor) -> Blanks:
+    """Run the plan's operations on an image of zeros, at the positions that differ."""
+    asked = needed(plan)
+    reaches = {v: [p.reach for p in places] for v, places in plan.inputs.items()}
+    found = {v: like.new_zeros(1, channels[v], *(sum(r.size for r in p.reach.runs)
+                                                 for p in places))
+             for v, places in plan.inputs.items() if v in asked}
+    for step in plan.steps:
+        reaches[step.op.output] = [p.reach for p in step.places]
+        if step.op.output in asked:
+            found[step.op.output] = _blank(step, found, reaches, apply)
+    return found
+
+
+def _blank(step: Step, found: Blanks, reaches: dict[int, list[Reach]],
+           apply: Apply) -> torch.Tensor:
+    """Compute each pair of runs of rows and columns by itself and join them."""
+    rows, columns = (p.reach.runs for p in step.places)
+    bands = []
+    for down in rows:
+        band = [_patch(step, [down, across], found, reaches, apply) for across in columns]
+        bands.append(torch.cat(band, 3) if len(band) > 1 else band[0])
+    return torch.cat(bands, 2) if len(bands) > 1 else bands[0]
+
+
+def _patch(step: Step, run: list[Span], found: Blanks, reaches: dict[int, list[Reach]],
+           apply: Apply) -> torch.Tensor:
+    inner = step.inside(run)
+    reads = step.read(inner)
+    bottoms = [spread(found[v], reaches[v], range(*reads[0]), range(*reads[1]))
+               for v in step.op.inputs]
+    return apply(step, bottoms, inner)

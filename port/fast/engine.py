@@ -1,0 +1,244 @@
+"""Run a deploy net on what the image reaches only, with packed weights (docs/padding.md)."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+from netspec.schema.messages import TEST
+from port.fast import arithmetic, native
+from port.fast.blank import blanks, needed, spread
+from port.fast.geometry import Place, Span
+from port.fast.plan import Plan, Step, plan
+from port.fast.program import Op, Unsuited, program
+from port.net import Net
+
+KEPT_SIZES = 2      # input sizes whose buffers are kept
+LAST = torch.channels_last
+PACKED = torch.ops.mkldnn
+
+
+class Convolution:
+    """One convolution with its weights packed for the fastest arithmetic there is for it."""
+
+    def __init__(self, op: Op, dtype: torch.dtype, use_native: bool) -> None:
+        layer = self.layer = op.layer
+        self.relu, self.halved = op.relu, op.pool is not None
+        self.dtype = dtype if op.relu else torch.float32    # scores stay exact
+        weight = layer.blobs[0].data
+        self.cpu = weight.device.type == 'cpu'
+        self.kind, self.packed = 'torch', None
+        self.plain, self.bias = self._cast(weight), self._bias()
+        w = layer.window
+        if not (use_native and self.cpu and self.dtype == torch.float32 and layer.group == 1):
+            return
+        if set(w.stride) == set(w.dilation) == {1} and native.fits_winograd(weight):
+            self.kind, self.packed = 'winograd', native.pack_winograd(weight)
+        elif not self.halved and native.fits_few(weight, w.stride, w.dilation):
+            self.kind, self.packed = 'few', native.pack_few(weight)
+
+    def _cast(self, weight: torch.Tensor) -> torch.Tensor:
+        weight = weight.to(self.dtype)
+        return weight if self.cpu else weight.to(memory_format=LAST)
+
+    def _bias(self) -> torch.Tensor | None:
+        return self.layer.blobs[1].data.to(self.dtype) if len(self.layer.blobs) > 1 else None
+
+    def by_torch(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
+        """Compute by torch; on a CPU with weights in oneDNN's own order."""
+        x = x.to(self.dtype)
+        if not self.cpu or x.shape[2] * x.shape[3] == 0:
+            y = arithmetic.convolve(self.layer, x, self.plain, self.bias, pads)
+            y = y.relu_() if self.relu else y
+        else:
+            y = self._onednn(x, pads)
+        return arithmetic.halve(y) if self.halved else y
+
+    def _onednn(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
+        w, group = self.layer.window, self.layer.group
+        left, right, above, below = pads
+        if left != right or above != below:
+            x, left, above = F.pad(x, pads), 0, 0
+        pad, how = [above, left], (list(w.stride), list(w.dilation), group)
+        x = x.contiguous(memory_format=LAST)
+        if self.packed is None:
+            self.packed = PACKED._reorder_convolution_weight(self.plain, pad, *how,
+                                                             list(x.shape))
+        return PACKED._convolution_pointwise(x, self.packed, self.bias, pad, *how,
+                                             'relu' if self.relu else 'none', [], '')
+
+    def into(self, x: torch.Tensor, pads: arithmetic.Pads, y: torch.Tensor,
+             inner: list[Span]) -> None:
+        """Compute by a kernel of our own straight into y."""
+        if self.kind == 'few':
+            padded = F.pad(x, pads).contiguous(memory_format=LAST)
+            native.few_channels(padded, self.layer.window.kernel[0], self.packed, self.bias,
+                                self.relu, y)
+        else:
+            native.winograd(x, (pads[2], pads[0]), self.packed, self.bias, self.relu,
+                            self.halved, y, (inner[0].size, inner[1].size))
+
+
+class FastNet:
+    """A net in the TEST phase, ready to be called with arrays; equal to Net.forward.
+
+    outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
+    float32. skip: leave out what the image does not reach. use_native: use the C kernels where
+    they are. Weights are packed at first; call refresh after changing them through numpy.
+    Raises Unsuited for a net whose arithmetic is not known here.
+    """
+
+    def __init__(self, net: Net, outputs: Sequence[str] | None = None,
+                 dtype: torch.dtype = torch.float32, skip: bool = True,
+                 use_native: bool = True) -> None:
+        if net.phase != TEST:
+            raise Unsuited('the net is not in the TEST phase')
+        self.net, self.dtype, self.skip = net, dtype, skip
+        self.use_native = use_native and native.library() is not None
+        self.program = program(net, outputs)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Pack the weights as they are now."""
+        self._seen = self._versions()
+        self.convolutions, self.upsamplings = {}, {}
+        self._sizes: OrderedDict[tuple, _Sized] = OrderedDict()
+        for op in self.program.ops:
+            if op.kind == 'Convolution':
+                self.convolutions[op.output] = Convolution(op, self.dtype, self.use_native)
+            elif op.kind == 'Deconvolution':
+                self.upsamplings[op.output] = arithmetic.Upsampling(op.layer)
+
+    def _versions(self) -> tuple:
+        return tuple((row.blob.data.data_ptr(), row.blob.data._version)
+                     for row in self.net.learnable)
+
+    @torch.no_grad()
+    def __call__(self, **arrays) -> dict[str, torch.Tensor]:
+        """Return the wanted blobs, float32, for input arrays N x C x H x W by blob name."""
+        if self._versions() != self._seen:
+            self.refresh()
+        inputs = {}
+        for name, value in self.program.inputs.items():
+            if name not in arrays:
+                raise KeyError(f'no array for the input {name!r}; the net takes '
+                               f'{", ".join(self.program.inputs)}')
+            x = torch.as_tensor(arrays[name]).to(self.net.device, torch.float32)
+            inputs[value] = x.contiguous(memory_format=LAST)
+        return self._sized(inputs).run(inputs)
+
+    def _sized(self, inputs: dict[int, torch.Tensor]) -> '_Sized':
+        key = tuple(tuple(x.shape) for x in inputs.values())
+        found = self._sizes.pop(key, None) or _Sized(self, inputs)
+        self._sizes[key] = found
+        while len(self._sizes) > KEPT_SIZES:
+            self._sizes.popitem(last=False)
+        return found
+
+    def plan(self, sizes: dict[str, tuple[int, int]]) -> Plan:
+        """Return the plan for inputs of these heights and widths."""
+        return plan(self.program, sizes, self.skip)
+
+    def compute(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span],
+                pads: arithmetic.Pads = arithmetic.NONE) -> torch.Tensor:
+        """Return an operation's outputs from just what they read."""
+        op = step.op
+        if op.kind == 'Convolution':
+            return self.convolutions[op.output].by_torch(bottoms[0], pads)
+        if op.kind == 'Pooling':
+            return arithmetic.pool(op.layer, bottoms[0], step, inner)
+        if op.kind == 'Deconvolution':
+            return self.upsamplings[op.output](bottoms[0].float(), inner, step.read(inner))
+        return bottoms[0] if op.kind == 'Crop' else arithmetic.pointwise(op.layer, bottoms)
+
+    def blank(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span]) -> torch.Tensor:
+        """Return an operation's outputs on a blank patch, which holds its padding."""
+        if step.op.kind == 'Convolution':
+            mine = self.convolutions[step.op.output]
+            y = arithmetic.convolve(mine.layer, bottoms[0].to(mine.dtype), mine.plain,
+                                    mine.bias, arithmetic.NONE)
+            y = y.relu_() if mine.relu else y
+            return arithmetic.halve(y) if mine.halved else y
+        return self.compute(step, bottoms, inner)
+
+
+def cut(x: torch.Tensor, places: Sequence[Place], spans: list[Span]) -> torch.Tensor:
+    """Return a part of a tensor that covers what is wanted of a value, clipped to the canvas."""
+    for dim, place, span in zip((2, 3), places, spans, strict=True):
+        inside = span.clip(place.size)
+        x = x.narrow(dim, inside.first - place.wanted.first, inside.size)
+    return x
+
+
+class _Sized:
+    """A fast net for inputs of one shape: its plan, and buffers with their blank margins."""
+
+    def __init__(self, fast: FastNet, inputs: dict[int, torch.Tensor]) -> None:
+        names = {v: name for name, v in fast.program.inputs.items()}
+        self.fast = fast
+        self.plan = fast.plan({names[v]: tuple(x.shape[2:]) for v, x in inputs.items()})
+        self.places = dict(self.plan.inputs)
+        self.places.update((s.op.output, s.places) for s in self.plan.steps)
+        self.batch = next(iter(inputs.values())).shape[0]
+        self.buffers: dict[int, torch.Tensor] = {}
+        self._fill_margins(inputs)
+
+    def _fill_margins(self, inputs: dict[int, torch.Tensor]) -> None:
+        if not needed(self.plan):
+            return
+        like = next(iter(inputs.values()))
+        found = blanks(self.plan, {v: x.shape[1] for v, x in inputs.items()}, self.fast.blank,
+                       like)
+        for step in self.plan.steps:
+            wanted, computed = ([getattr(p, what) for p in step.places]
+                                for what in ('wanted', 'computed'))
+            if wanted != computed:
+                value = step.op.output
+                reaches = [p.reach for p in step.places]
+                rows, columns = (range(*s) for s in wanted)
+                whole = spread(found[value], reaches, rows, columns)
+                self.buffers[value] = whole.expand(self.batch, -1, -1, -1).contiguous(
+                    memory_format=LAST)
+
+    def run(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Run every operation; return the wanted blobs."""
+        values = dict(inputs)
+        for step in self.plan.steps:
+            values[step.op.output] = self._step(step, values)
+        outputs = {}
+        for name, value in self.fast.program.outputs.items():
+            y = values[value].float().contiguous()
+            mine = self.buffers.get(value)
+            outputs[name] = y.clone() if mine is not None and y.data_ptr() == mine.data_ptr() \
+                else y
+        return outputs
+
+    def _step(self, step: Step, values: dict[int, torch.Tensor]) -> torch.Tensor:
+        value = step.op.output
+        bottoms = [cut(values[v], self.places[v], step.reads) for v in step.op.inputs]
+        pads = arithmetic.pads_of(step.reads, step.sizes)
+        mine = self.fast.convolutions.get(value)
+        if mine is not None and mine.kind != 'torch':
+            buffer = self._buffer(step, bottoms[0])
+            mine.into(bottoms[0], pads, cut(buffer, step.places, self._computed(step)),
+                      step.inner)
+            return buffer
+        y = self.fast.compute(step, bottoms, step.inner, pads)
+        buffer = self.buffers.get(value)
+        if buffer is None:
+            return y
+        cut(buffer, step.places, self._computed(step)).copy_(y)
+        return buffer
+
+    @staticmethod
+    def _computed(step: Step) -> list[Span]:
+        return [p.computed for p in step.places]
+
+    def _buffer(self, step: Step, like: torch.Tensor) -> torch.Tensor:
+        value = step.op.output
+        if value not in self.buffers:
+            sizes = [p.wanted.size for p in step.places]
+            self.buffers[value] = torch.empty(
+                self.batch, step.op.layer.num_output, *sizes, memory_format=LAST)
+        return self.buffers[value]

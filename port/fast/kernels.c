@@ -1,0 +1,250 @@
+/* 3 x 3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, 2016), and the first
+ * layer's convolution of few channels; both with bias and ReLU, optionally 2 x 2 maxima, written
+ * where they are wanted. Images are rows x columns x channels, the channels next to each other.
+ *
+ * Points 0, +-a, +-b, infinity with a b = 1, a^2 = 1/2: smaller constants than with 1 and 2, and
+ * so a smaller rounding error. Tiles of 4 x 4 outputs take 36 products instead of 144.
+ */
+#include <stddef.h>
+
+#if defined(__AVX512F__)
+#define W 16                       /* floats a vector */
+#define MR 14                      /* rows of a block in registers: MR x 2 vectors */
+#else
+#define W 8
+#define MR 6
+#endif
+#define NR (2 * W)
+#define UNROLL _Pragma("GCC unroll 16")
+
+typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef int mask __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef ptrdiff_t size;
+
+static const float A = 0.70710678118654752f, B = 1.41421356237309505f;
+static const float A3 = 0.35355339059327376f, B3 = 2.8284271247461901f;
+
+typedef struct {                   /* a rectangle of an image with `channels` values a pixel */
+    float *data;
+    size row, image;               /* steps, in floats */
+    int height, width, channels;
+} Plane;
+
+int kernel_lanes(void) { return NR; }
+int kernel_rows(void) { return MR; }
+
+static inline vec load(const float *p) { return *(const vec *)p; }
+static inline void store(float *p, vec v) { *(vec *)p = v; }
+static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
+static inline vec larger(vec a, vec b)
+{
+    mask first = a > b;
+    return (vec)((first & (mask)a) | (~first & (mask)b));
+}
+
+/* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. */
+static inline __attribute__((always_inline))
+void block(int rows, const float *a, const float *b, int k, float *out, size step)
+{
+    vec sum[MR][2];
+    UNROLL
+    for (int r = 0; r < MR; r++)
+        sum[r][0] = sum[r][1] = (vec){0};
+    for (int kk = 0; kk < k; kk += W, a += MR * W)
+        for (int i = 0; i < W; i++, b += NR) {
+            vec b0 = load(b), b1 = load(b + W);
+            UNROLL
+            for (int r = 0; r < MR; r++) {
+                if (r >= rows)
+                    break;
+                float v = a[r * W + i];
+                sum[r][0] += v * b0;
+                sum[r][1] += v * b1;
+            }
+        }
+    UNROLL
+    for (int r = 0; r < MR; r++) {
+        if (r >= rows)
+            break;
+        store(out + r * step, sum[r][0]);
+        store(out + r * step + W, sum[r][1]);
+    }
+}
+
+static void some_rows(int rows, const float *a, const float *b, int k, float *out, size step)
+{
+    if (rows == MR)
+        block(MR, a, b, k, out, step);
+    else if (rows > MR / 2)        /* the rest of a block is computed and not read */
+        block(MR, a, b, k, out, step);
+    else
+        block(MR / 2, a, b, k, out, step);
+}
+
+#define FORWARD(x0, x1, x2, x3, x4, x5, y) do {                                              \
+    vec e = x4 - 2 * x2, f = A * x3 - B * x1, g = x4 - 0.5f * x2, h = B * x3 - A * x1;        \
+    y(0, x0 - 2.5f * x2 + x4); y(1, e + f); y(2, e - f);                                     \
+    y(3, g + h); y(4, g - h); y(5, x1 - 2.5f * x3 + x5); } while (0)
+
+/* Transform the 6 x 6 inputs of one tile, W channels at a time, into 36 matrices. */
+static inline __attribute__((always_inline))
+void tile_in(const Plane *x, const float *image, int top, int left, float *v, size matrix,
+             int inside)
+{
+    for (int c = 0; c < x->channels; c += W, v += MR * W) {
+        vec t[6][6];
+        for (int j = 0; j < 6; j++) {
+            vec in[6];
+            int column = left + j, there = inside || (column >= 0 && column < x->width);
+            UNROLL
+            for (int i = 0; i < 6; i++) {
+                int row = top + i;
+                in[i] = there && (inside || (row >= 0 && row < x->height))
+                    ? load(image + row * x->row + (size)column * x->channels + c) : (vec){0};
+            }
+#define PUT(i, value) t[i][j] = (value)
+            FORWARD(in[0], in[1], in[2], in[3], in[4], in[5], PUT);
+#undef PUT
+        }
+        UNROLL
+        for (int i = 0; i < 6; i++) {
+#define PUT(j, value) store(v + (i * 6 + j) * matrix, value)
+            FORWARD(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], PUT);
+#undef PUT
+        }
+    }
+}
+
+#define BACK(m0, m1, m2, m3, m4, m5, y) do {                                                 \
+    vec near = (m1) + (m2), odd = (m1) - (m2), far = (m3) + (m4), wide = (m3) - (m4);        \
+    y(0, (m0) + near + far); y(1, A * odd + B * wide); y(2, 0.5f * near + 2 * far);          \
+    y(3, A3 * odd + B3 * wide + (m5)); } while (0)
+
+/* Write 4 x 4 outputs, or their 2 x 2 maxima, as far as they lie in the plane. */
+static inline void put(const Plane *y, float *image, int top, int left, int pool, int height,
+                       int width, int o, vec out[4][4])
+{
+    if (!pool) {
+        for (int i = 0; i < 4 && top + i < height; i++)
+            for (int j = 0; j < 4 && left + j < width; j++)
+                store(image + (top + i) * y->row + (size)(left + j) * y->channels + o,
+                      out[i][j]);
+        return;
+    }
+    for (int i = 0; i < 4 && top + i < height; i += 2)
+        for (int j = 0; j < 4 && left + j < width; j += 2) {
+            vec best = out[i][j];
+            int right = left + j + 1 < width, below = top + i + 1 < height;
+            if (right)
+                best = larger(best, out[i][j + 1]);
+            if (below)
+                best = larger(best, out[i + 1][j]);
+            if (right && below)
+                best = larger(best, out[i + 1][j + 1]);
+            store(image + (top + i) / 2 * y->row + (size)((left + j) / 2) * y->channels + o,
+                  best);
+        }
+}
+
+static void tile_out(const float *m, size matrix, const float *bias, int relu, int pool,
+                     const Plane *y, float *image, int top, int left, int height, int width)
+{
+    for (int o = 0; o < y->channels; o += W) {
+        vec t[4][6], out[4][4], b = bias ? load(bias + o) : (vec){0};
+        UNROLL
+        for (int j = 0; j < 6; j++) {
+            const float *at = m + j * matrix + o;
+            size down = 6 * matrix;
+#define PUT(i, value) t[i][j] = (value)
+            BACK(load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
+                 load(at + 4 * down), load(at + 5 * down), PUT);
+#undef PUT
+        }
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+#define PUT(j, value) out[i][j] = (value) + b
+            BACK(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], PUT);
+#undef PUT
+        }
+        if (relu) {
+            UNROLL
+            for (int i = 0; i < 16; i++)
+                out[i / 4][i % 4] = positive(out[i / 4][i % 4]);
+        }
+        put(y, image, top, left, pool, height, width, o, out);
+    }
+}
+
+/* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
+ * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
+ * u: 36 x outputs / NR x channels x NR. room: 36 many (channels + outputs) floats, many a
+ * multiple of MR.
+ */
+void winograd(const Plane *x, int top, int left, const float *u, const float *bias, int relu,
+              int pool, const Plane *y, int height, int width, size first, size last, int many,
+              float *room)
+{
+    int c = x->channels, o = y->channels, wide = (width + 3) / 4, high = (height + 3) / 4;
+    size v_matrix = (size)many * c, m_matrix = (size)many * o;
+    float *v = room, *m = room + 36 * v_matrix;
+    for (size start = first; start < last; start += many) {
+        int count = last - start < many ? last - start : many;
+        for (int t = 0; t < count; t++) {
+            size tile = start + t, image = tile / (wide * high), rest = tile % (wide * high);
+            int row = 4 * (int)(rest / wide) - top, column = 4 * (int)(rest % wide) - left;
+            float *to = v + (t / MR) * (size)MR * c + t % MR * W;
+            const float *from = x->data + image * x->image;
+            if (row >= 0 && column >= 0 && row + 6 <= x->height && column + 6 <= x->width)
+                tile_in(x, from, row, column, to, v_matrix, 1);
+            else
+                tile_in(x, from, row, column, to, v_matrix, 0);
+        }
+        for (int p = 0; p < 36; p++)
+            for (int ob = 0; ob < o; ob += NR) {
+                const float *panel = u + ((size)p * o + ob) * c;
+                for (int t = 0; t < count; t += MR)
+                    some_rows(count - t < MR ? count - t : MR, v + p * v_matrix + (size)t * c,
+                              panel, c, m + p * m_matrix + (size)t * o + ob, o);
+            }
+        for (int t = 0; t < count; t++) {
+            size tile = start + t, image = tile / (wide * high), rest = tile % (wide * high);
+            tile_out(m + (size)t * o, m_matrix, bias, relu, pool, y, y->data + image * y->image,
+                     4 * (int)(rest / wide), 4 * (int)(rest % wide), height, width);
+        }
+    }
+}
+
+/* A convolution of k x k over few channels: rows first..last of the outputs. x has room for every
+ * window. u: outputs / NR x K x NR with K = k k channels rounded up to W, rows behind zero.
+ * room: MR K + MR outputs floats.
+ */
+void few_channels(const Plane *x, int k, const float *u, const float *bias, int relu,
+                  const Plane *y, int width, size first, size last, int height, float *room)
+{
+    int c = x->channels, o = y->channels, run = k * c, depth = (k * run + W - 1) / W * W;
+    float *a = room, *out = room + MR * depth;
+    vec none = {0};
+    for (int i = 0; i < MR * depth; i++)
+        a[i] = 0;
+    for (size line = first; line < last; line++) {
+        const float *from = x->data + line / height * x->image + line % height * x->row;
+        float *to = y->data + line / height * y->image + line % height * y->row;
+        for (int j = 0; j < width; j += MR) {
+            int count = width - j < MR ? width - j : MR;
+            for (int r = 0; r < count; r++)
+                for (int i = 0; i < k; i++)
+                    for (int e = 0; e < run; e++) {
+                        int at = i * run + e;
+                        a[at / W * (MR * W) + r * W + at % W] =
+                            from[i * x->row + (size)(j + r) * c + e];
+                    }
+            for (int ob = 0; ob < o; ob += NR)
+                some_rows(count, a, u + (size)ob * depth, depth, out + ob, o);
+            for (int r = 0; r < count; r++)
+                for (int q = 0; q < o; q += W) {
+                    vec value = load(out + r * o + q) + (bias ? load(bias + q) : none);
+                    store(to + (size)(j + r) * o + q, relu ? positive(value) : value);
+                }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+"""The C kernels of this package: compiled by the machine's own compiler at first use, and kept.
+
+Where there is no compiler, or FCN_NATIVE=0, nothing breaks: torch's convolutions are used.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import torch
+
+log = logging.getLogger('port.fast')
+SOURCE = Path(__file__).with_name('kernels.c')
+FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
+COMPILE_LIMIT = 120.0       # seconds
+WINOGRAD = 36               # products a tile
+BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
+MOST_BLOCKS = 16            # blocks of rows a thread works on at a time
+
+
+class Plane(ctypes.Structure):
+    """A batch of images, channels last, as the kernels see it."""
+
+    _fields_ = [('data', ctypes.c_void_p), ('row', ctypes.c_ssize_t), ('image', ctypes.c_ssize_t),
+                ('height', ctypes.c_int), ('width', ctypes.c_int), ('channels', ctypes.c_int)]
+
+
+def plane(x: torch.Tensor) -> Plane:
+    """Lay a plane over a float32 tensor N x C x H x W whose channels are next to each other."""
+    n, c, h, w = x.shape
+    if x.stride(1) != 1 or (w > 1 and x.stride(3) != c) or x.dtype != torch.float32:
+        raise ValueError(f'expected float32 with channels last, got {x.dtype}, strides '
+                         f'{x.stride()} for shape {tuple(x.shape)}')
+    return Plane(x.data_ptr(), x.stride(2), x.stride(0), h, w, c)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'fcn-caffe'
+
+
+def _machine() -> str:
+    """Return what the compiled code depends on: the processor's abilities."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return ''
+    return next((line for line in lines if line.startswith(('flags', 'Features'))), '')
+
+
+def _compile(compiler: str) -> Path:
+    key = hashlib.sha256((SOURCE.read_text() + compiler + _machine()).encode()).hexdigest()[:16]
+    target = _cache_folder() / f'kernels-{key}.so'
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            built = Path(folder) / 'kernels.so'
+            subprocess.run([compiler, *FLAGS, str(SOURCE), '-o', str(built)], check=True,
+                           capture_output=True, timeout=COMPILE_LIMIT)
+            os.replace(built, target)
+    return target
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled kernels, None where they cannot be had."""
+    compiler = os.environ.get('CC') or shutil.which('gcc') or shutil.which('clang')
+    if os.environ.get('FCN_NATIVE') == '0' or compiler is None:
+        return None
+    try:
+        found = ctypes.CDLL(str(_compile(compiler)))
+    except (OSError, subprocess.SubprocessError) as error:
+        log.info('no kernels of our own (%s); torch computes all convolutions', error)
+        return None
+    p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
+    found.winograd.argtypes = [p, i, i, p, p, i, i, p, i, i, s, s, i, p]
+    found.few_channels.argtypes = [p, i, p, p, i, p, i, s, s, i, p]
+    found.winograd.restype = found.few_channels.restype = None
+    return found
+
+
+@cache
+def lanes() -> tuple[int, int]:
+    """Return how many outputs and how many rows a block of the kernels has."""
+    return library().kernel_lanes(), library().kernel_rows()
+
+
+# -- threads: the kernels let go of Python's lock ----------------------------------------------------
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, 'fcn-kernels')
+
+
+def share(work: Callable[[int, int], None], count: int, grain: int) -> None:
+    """Call work(first, last) over 0..count in pieces of a multiple of `grain`, on all threads."""
+    threads = torch.get_num_threads()
+    grains = -(-count // grain)
+    if threads == 1 or grains == 1:
+        work(0, count)
+        return
+    pieces = min(grains, 4 * threads)
+    ends = [min(count, -(-grains * k // pieces) * grain) for k in range(pieces + 1)]
+    list(_pool(threads).map(work, ends[:-1], ends[1:]))
+
+
+# -- 3 x 3 ----------------------------------------------------------------------------------------
+
+def _points() -> torch.Tensor:
+    """Return the 6 x 3 matrix that evaluates a kernel's row at 0, ±a, ±b and infinity."""
+    a, b = 0.5 ** 0.5, 2 ** 0.5
+    rows = [[1., 0., 0.]]
+    for p, other in ((a, b), (-a, b), (b, a), (-b, a)):
+        rows.append([q / (2 * p * p * (p * p - other * other)) for q in (1, p, p * p)])
+    return torch.tensor([*rows, [0, 0, 1]], dtype=torch.float64)
+
+
+def fits_winograd(weight: torch.Tensor) -> bool:
+    """Whether the kernel takes a weight of outputs x channels x 3 x 3."""
+    nr, _ = lanes()
+    o, c = weight.shape[:2]
+    return weight.shape[2:] == (3, 3) and c % (nr // 2) == 0 and o % nr == 0
+
+
+def pack_winograd(weight: torch.Tensor) -> torch.Tensor:
+    """Return the 36 matrices of a weight, in the kernel's order."""
+    nr, _ = lanes()
+    o, c = weight.shape[:2]
+    g = _points()
+    half = torch.einsum('ij,ocjk->iock', g, weight.double())
+    out = torch.empty(6, 6, o // nr, c, nr)
+    for k in range(6):
+        column = torch.einsum('iocj,j->ioc', half, g[k]).view(6, o // nr, nr, c)
+        out[:, k] = column.transpose(2, 3)
+    return out
+
+
+def _many(channels: int, outputs: int, tiles: int) -> int:
+    """Return how many tiles to work on at a time: all that a core's cache holds, or, where the
+    transformed weights are larger than that, enough to make their reading worth it.
+    """
+    _, rows = lanes()
+    fit = BUDGET // (4 * WINOGRAD * (channels + outputs) * rows)
+    if fit < 2:
+        fit = MOST_BLOCKS
+    share_of = -(-tiles // (torch.get_num_threads() * rows))
+    return rows * max(1, min(fit, share_of))
+
+
+def winograd(x: torch.Tensor, pad: tuple[int, int], packed: torch.Tensor,
+             bias: torch.Tensor | None, relu: bool, pool: bool, y: torch.Tensor,
+             size: tuple[int, int]) -> None:
+    """Write the 3 x 3 convolution of x (zero outside, shifted by pad) to y; `size` outputs.
+
+    pool: y takes the maxima of 2 x 2 outputs.
+    """
+    lib, into, out = library(), plane(x), plane(y)
+    tiles = x.shape[0] * -(-size[0] // 4) * -(-size[1] // 4)
+    many = _many(x.shape[1], y.shape[1], tiles)
+    room = WINOGRAD * many * (x.shape[1] + y.shape[1])
+
+    def work(first: int, last: int) -> None:
+        space = torch.empty(room)
+        lib.winograd(ctypes.byref(into), *pad, packed.data_ptr(),
+                     None if bias is None else bias.data_ptr(), relu, pool, ctypes.byref(out),
+                     *size, first, last, many, space.data_ptr())
+
+    share(work, tiles, many)
+
+
+# -- few channels ---------------------------------------------------------------------------------
+
+def fits_few(weight: torch.Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> bool:
+    """Whether the kernel for an image's few channels takes a weight."""
+    o, c, k, other = weight.shape
+    return (k == other and c * k * k <= 128 and o % lanes()[0] == 0
+            and set(stride) == set(dilation) == {1})
+
+
+def pack_few(weight: torch.Tensor) -> torch.Tensor:
+    """Return a weight as outputs / lanes x (rows, columns, channels, zeros) x lanes."""
+    nr, _ = lanes()
+    flat = weight.permute(2, 3, 1, 0).flatten(0, 2)              # k k c x outputs
+    depth = -(-len(flat) * 2 // nr) * nr // 2
+    flat = torch.nn.functional.pad(flat, (0, 0, 0, depth - len(flat)))
+    return flat.view(depth, -1, nr).transpose(0, 1).contiguous()
+
+
+def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tensor | None,
+                 relu: bool, y: torch.Tensor) -> None:
+    """Write the k x k convolution of x, which holds the padding, to y."""
+    lib, into, out = library(), plane(x), plane(y)
+    n, o, h, w = y.shape
+    room = lanes()[1] * (packed.shape[1] + o)
+
+    def work(first: int, last: int) -> None:
+        space = torch.empty(room)
+        lib.few_channels(ctypes.byref(into), k, packed.data_ptr(),
+                         None if bias is None else bias.data_ptr(), relu, ctypes.byref(out),
+                         w, first, last, h, space.data_ptr())
+
+    share(work, n * h, 4)

@@ -1,0 +1,169 @@
+"""A net in the TEST phase as a list of operations on values, each value written once.
+
+In-place layers, Split and Dropout vanish; ReLU joins the convolution before it, and 2 x 2 maxima
+join both. What the wanted outputs do not need is left out.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
+from port.layer import Layer
+from port.net import Net
+from port.wiring import Node
+
+SAME = {'Split', 'Dropout'}
+POINTWISE = {'AbsVal', 'BNLL', 'Clip', 'ELU', 'Exp', 'Log', 'Power', 'PReLU', 'ReLU', 'Sigmoid',
+             'Swish', 'TanH', 'Threshold', 'BatchNorm', 'LRN', 'Eltwise', 'Concat', 'Scale', 'Bias',
+             'Softmax'}
+WINDOWED = {'Convolution', 'Deconvolution', 'Pooling'}
+
+
+class Unsuited(Exception):
+    """The net cannot take the fast path; the text says which layer and why."""
+
+
+@dataclass
+class Op:
+    """One operation: a layer, the values it reads, the value it makes; what has joined it."""
+
+    kind: str                     # the layer's type, or Point for all that is pointwise
+    name: str
+    layer: Layer
+    inputs: list[int]
+    output: int
+    relu: bool = False
+    pool: Layer | None = None     # of kernel 2, stride 2: the output is the maxima's
+
+
+@dataclass
+class Program:
+    """ops in running order; inputs, outputs: blob name -> value; like: Crop's value -> the value
+    whose size it takes.
+    """
+
+    ops: list[Op]
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    like: dict[int, int]
+
+
+def program(net: Net, wanted: Sequence[str] | None = None) -> Program:
+    """Return what computes the wanted blobs (default: the outputs); Unsuited where it cannot."""
+    values: dict[int, int] = {}
+    made = _Maker(net, values)
+    for node in net.nodes:
+        made.add(node)
+    outputs = {name: values[id(net.all_blobs[name])] for name in wanted or net.outputs}
+    found = Program(made.ops, made.inputs, outputs, made.like)
+    _prune(found)
+    for op in found.ops:
+        check(op)
+    _join(found)
+    return found
+
+
+class _Maker:
+    """Turns nodes into operations; a layer that repeats its bottom makes no value."""
+
+    def __init__(self, net: Net, values: dict[int, int]) -> None:
+        self.net, self.values = net, values
+        self.ops: list[Op] = []
+        self.inputs: dict[str, int] = {}
+        self.like: dict[int, int] = {}
+        self.count = 0
+
+    def new(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def add(self, node: Node) -> None:
+        kind, values = node.layer.type, self.values
+        if kind == 'Input':
+            for blob in node.top:
+                values[id(blob)] = self.inputs[blob.name] = self.new()
+            return
+        inputs = [values[id(b)] for b in node.bottom]
+        if kind in SAME:
+            values.update((id(b), inputs[0]) for b in node.top)
+            return
+        made = self.new()
+        values.update((id(b), made if i == 0 else self.new()) for i, b in enumerate(node.top))
+        if kind == 'Crop':
+            self.like[made] = inputs.pop()
+        simple = 'Point' if kind in POINTWISE else kind
+        if len(node.top) != 1:
+            simple = f'{kind} with {len(node.top)} tops'
+        self.ops.append(Op(simple, node.name, node.layer, inputs, made))
+
+
+def _prune(found: Program) -> None:
+    """Keep the operations that the outputs and the sizes of crops come from."""
+    needed, kept = set(found.outputs.values()), []
+    for op in reversed(found.ops):
+        if op.output in needed:
+            kept.append(op)
+            needed.update(op.inputs)
+            needed.update([found.like[op.output]] if op.output in found.like else [])
+    found.ops = kept[::-1]
+
+
+def check(op: Op) -> None:
+    """Raise Unsuited unless the operation's arithmetic is known here."""
+    layer, p = op.layer, op.layer.param
+    if op.kind not in (*WINDOWED, 'Crop', 'Point'):
+        raise Unsuited(f'layer {op.name!r}: {op.kind} is not known to the fast path')
+    if op.kind in WINDOWED and len(op.inputs) != 1:
+        raise Unsuited(f'layer {op.name!r}: {op.kind} of {len(op.inputs)} bottoms')
+    if op.kind in ('Convolution', 'Deconvolution') and (
+            layer.channel_axis != 1 or layer.spatial_axes != 2):
+        raise Unsuited(f'layer {op.name!r}: not over rows and columns')
+    if op.kind == 'Pooling' and (layer.kernel is None
+                                 or layer.method == PoolingParameter.STOCHASTIC):
+        raise Unsuited(f'layer {op.name!r}: pooling over the whole image or at random')
+    reason = {'LRN': p.lrn_param.norm_region == LRNParameter.WITHIN_CHANNEL,
+              'Concat': getattr(layer, 'at', 1) != 1,
+              'Softmax': p.softmax_param.axis != 1,
+              'Scale': len(op.inputs) != 1 or p.scale_param.axis != 1
+              or p.scale_param.num_axes not in (0, 1),
+              'Bias': len(op.inputs) != 1 or p.bias_param.axis != 1
+              or p.bias_param.num_axes not in (0, 1),
+              'Eltwise': p.bottom[:1] == p.top[:1]
+              and p.eltwise_param.operation != EltwiseParameter.PROD,
+              'BatchNorm': not getattr(layer, 'stored', False)}
+    if reason.get(layer.type):
+        raise Unsuited(f'layer {op.name!r}: {layer.type} here is not position by position')
+    if op.kind == 'Crop' and layer.axis(p.crop_param.axis, 4) != 2:
+        raise Unsuited(f'layer {op.name!r}: crops other axes than rows and columns')
+
+
+def _join(found: Program) -> None:
+    """Let ReLU, then 2 x 2 maxima, join the convolution that alone they read."""
+    readers = Counter(v for op in found.ops for v in op.inputs)
+    readers.update(found.outputs.values())
+    readers.update(found.like.values())
+    maker = {op.output: op for op in found.ops}
+    kept = []
+    for op in found.ops:
+        before = maker.get(op.inputs[0]) if len(op.inputs) == 1 else None
+        alone = before is not None and before.kind == 'Convolution' and before.pool is None \
+            and readers[before.output] == 1
+        if alone and op.layer.type == 'ReLU' and op.layer.slope == 0 and not before.relu:
+            before.relu = True
+        elif alone and before.relu and before.output != op.output and _halves(op):
+            before.pool = op.layer
+        else:
+            kept.append(op)
+            continue
+        before.output = op.output
+        maker[op.output] = before
+    found.ops = kept
+
+
+def _halves(op: Op) -> bool:
+    layer = op.layer
+    return (op.kind == 'Pooling' and layer.method == PoolingParameter.MAX
+            and tuple(layer.kernel) == tuple(layer.stride) == (2, 2)
+            and not any(layer.pad) and layer.param.pooling_param.round_mode
+            == PoolingParameter.CEIL)
