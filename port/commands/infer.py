@@ -12,6 +12,7 @@ from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
 from port.data.datasets import palette
+from port.data.readers import missing
 from port.infer import Predictor
 from port.net import Net
 from port.startup import prepare
@@ -32,7 +33,25 @@ def pictures(paths: tuple[Path, ...]) -> list[Path]:
             found += inside
         else:
             found.append(path)
+    for path in found:
+        if not path.is_file():
+            raise missing(path, 'image')
     return found
+
+
+def label_files(files: list[Path], out: Path) -> list[Path]:
+    """Name each picture's label file; ValueError where that is a picture, or another's already."""
+    places: dict[Path, Path] = {}
+    pictures = {path.resolve() for path in files}
+    for path in files:
+        place = out / f'{path.stem}.png'
+        if place in places or place.resolve() in pictures:
+            what = f'{places[place]} and {path}' if place in places else path
+            raise ValueError(f'{what}: the labels would go to {place}, over '
+                             f'{"one another" if place in places else "a picture"}; '
+                             'give another folder with --out')
+        places[place] = path
+    return list(places)
 
 
 @click.command(epilog='Example:  fcn infer voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
@@ -50,15 +69,17 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
             out: Path, width: float, classes, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
     files = pictures(images)
+    places = label_files(files, out)
     net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
               device=device(gpu))
     prepare(net)
     predict = Predictor(net, variant.mean)
-    out.mkdir(parents=True, exist_ok=True)
     colours = palette(variant.labels)
-    for path in tqdm(files, desc='infer', disable=not sys.stderr.isatty()):
+    pairs = list(zip(files, places, strict=True))
+    for path, place in tqdm(pairs, desc='infer', disable=not sys.stderr.isatty()):
         rgb, labels = predict.file(path)
-        write_label(out / f'{path.stem}.png', labels, colours)
         overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
+        out.mkdir(parents=True, exist_ok=True)
+        write_label(place, labels, colours)
         write_beside(out / f'{path.stem}_overlay.png', lambda p, im=overlay: im.save(p, 'PNG'))
     click.echo(f'labelled {len(files)} picture(s) into {out}')

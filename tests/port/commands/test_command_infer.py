@@ -1,0 +1,147 @@
+"""fcn infer: labels of the picture's own size in the palette's colours, and overlays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from netspec.fcn import fcn as make_net
+from netspec.schema import print_net
+from netspec.schema.messages import TEST
+from netspec.variants import VARIANTS
+from port.net import Net
+
+WIDTH = '0.03125'
+MEAN = np.array((104.00699, 116.66877, 122.67892))       # BGR, as published
+
+
+def opened(path: Path) -> Image.Image:
+    """Read a picture whole and close its file."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures of odd sizes and several kinds."""
+    rng, folder = np.random.RandomState(7), tmp_path / 'photos'
+    folder.mkdir()
+    for name, mode, size in (('a.png', 'RGB', (61, 37)), ('b.jpg', 'RGB', (33, 50)),
+                             ('c.png', 'L', (47, 31)), ('d.png', 'RGBA', (40, 41))):
+        bands = len(Image.new(mode, (1, 1)).getbands())
+        pixels = rng.randint(0, 256, (size[1], size[0], bands)).astype(np.uint8)
+        Image.fromarray(pixels.squeeze(), mode if bands != 1 else None).save(folder / name)
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def biased(trained: Path, tmp_path_factory) -> Path:
+    """Weights whose labels differ from pixel to pixel: the narrow net with larger ones."""
+    net = Net(trained / 'deploy.prototxt', TEST, weights=trained / 'trained.caffemodel')
+    rng = np.random.RandomState(3)
+    for layer, blobs in net.params.items():
+        if layer != 'upscore':
+            for blob in blobs:
+                fan = max(1, blob.count // blob.shape[0])
+                blob.data = net.blobs['data'].data.new_tensor(
+                    rng.normal(0, (2 / fan) ** .5, blob.shape))
+    path = tmp_path_factory.mktemp('biased') / 'biased.caffemodel'
+    net.save(path)
+    return path
+
+
+def plain_labels(model: Path, weights: Path, picture: Path) -> np.ndarray:
+    """The published infer.py, step by step."""
+    net = Net(model, TEST, weights=weights)
+    pixels = np.array(opened(picture).convert('RGB'), dtype=np.float32)
+    pixels = pixels[:, :, ::-1] - MEAN
+    net.forward(data=pixels.transpose(2, 0, 1)[None].astype(np.float32))
+    return net.blobs['score'].data[0].numpy().argmax(0)
+
+
+def test_folder_of_any_sizes(photos: Path, trained: Path, biased: Path, tmp_path: Path,
+                             fcn) -> None:
+    out = tmp_path / 'new' / 'labels'
+    result = fcn('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, '--out', out, photos)
+    assert result.exit_code == 0 and result.stderr == ''
+    assert result.stdout == f'labelled 4 picture(s) into {out}\n'
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        f'{stem}{end}.png' for stem in 'abcd' for end in ('', '_overlay'))
+    seen = set()
+    for picture in photos.glob('?.*'):
+        labels = opened(out / f'{picture.stem}.png')
+        assert labels.mode == 'P' and labels.size == opened(picture).size
+        expected = plain_labels(trained / 'deploy.prototxt', biased, picture)
+        assert np.array_equal(np.asarray(labels), expected)
+        seen |= set(np.unique(expected))
+        assert opened(out / f'{picture.stem}_overlay.png').size == labels.size
+    assert len(seen) > 1
+
+
+def voc_colour(label: int) -> list[int]:
+    """The colour of a VOC class: the label's bits, spread over the channels from the top."""
+    colour = [0, 0, 0]
+    for bit in range(8):
+        colour[bit % 3] |= (label >> bit & 1) << 7 - bit // 3
+    return colour
+
+
+def test_palette(photos: Path, biased: Path, tmp_path: Path, fcn) -> None:
+    assert fcn('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, '--out', tmp_path,
+               photos / 'b.jpg').exit_code == 0
+    palette = opened(tmp_path / 'b.png').getpalette()
+    assert [palette[3 * i:3 * i + 3] for i in range(21)] == [voc_colour(i) for i in range(21)]
+
+
+def test_other_model_and_classes(photos: Path, scenes, tmp_path: Path, fcn) -> None:
+    """A deploy file of another head takes the place of the generated one; its score_fr says 2."""
+    text = print_net(make_net(VARIANTS['voc-fcn32s'], 'deploy', width=float(WIDTH), classes=4))
+    (tmp_path / 'deploy.prototxt').write_text(text)
+    net = Net(tmp_path / 'deploy.prototxt', TEST)
+    net.params['score_fr'][1].data[2] = 1.0
+    net.save(tmp_path / 'w.caffemodel')
+    result = fcn('infer', 'voc-fcn32s', '--weights', tmp_path / 'w.caffemodel', '--model',
+                 tmp_path / 'deploy.prototxt', '--out', tmp_path / 'out', photos / 'a.png')
+    assert result.exit_code == 0
+    labels = np.asarray(opened(tmp_path / 'out' / 'a.png'))
+    assert labels.shape == (37, 61) and (labels == 2).all()
+
+
+def test_warns_of_missing_weights(photos: Path, tmp_path: Path, trained: Path, fcn,
+                                  caplog) -> None:
+    net = Net(trained / 'deploy.prototxt', TEST)
+    for blob in net.params['conv3_1']:
+        blob.data.zero_()
+    net.save(tmp_path / 'w.caffemodel')
+    result = fcn('infer', 'voc-fcn32s', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
+                 '--out', tmp_path / 'out', photos / 'a.png')
+    assert result.exit_code == 0
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == 'WARNING']
+    assert 'NO WEIGHTS in conv3_1' in warning
+
+
+def test_refusals(photos: Path, biased: Path, tmp_path: Path, refused) -> None:
+    def line(*args: object) -> str:
+        return refused('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, *args)
+    out = ('--out', tmp_path / 'out')
+    assert f'{photos / "e.png"}: no such image' in line(*out, photos, photos / 'e.png')
+    (tmp_path / 'empty').mkdir()
+    assert f'{tmp_path / "empty"}: no pictures in this folder' in line(*out, tmp_path / 'empty')
+    assert 'over a picture' in line('--out', photos, photos / 'a.png')
+    (tmp_path / 'a.jpg').write_bytes((photos / 'b.jpg').read_bytes())
+    both = line(*out, photos / 'a.png', tmp_path / 'a.jpg')
+    assert 'over one another' in both and str(tmp_path / 'a.jpg') in both
+    broken = photos / 'broken.jpg'
+    broken.write_bytes(b'\xff\xd8\xff nothing')
+    assert f'{broken}: the image cannot be read' in line(*out, broken)
+
+
+def test_net_of_two_inputs(photos: Path, tmp_path: Path, refused) -> None:
+    net = Net(make_net(VARIANTS['nyud-fcn32s-color-hha'], 'deploy', width=float(WIDTH)), TEST)
+    net.save(tmp_path / 'w.caffemodel')
+    line = refused('infer', 'nyud-fcn32s-color-hha', '--weights', tmp_path / 'w.caffemodel',
+                   '--width', WIDTH, '--out', tmp_path / 'out', photos)
+    assert 'the net takes 2 inputs (color, hha)' in line
