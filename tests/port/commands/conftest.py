@@ -102,12 +102,13 @@ def spawn() -> Callable[..., subprocess.CompletedProcess]:
 
 @pytest.fixture
 def start():
-    """start('train', …) -> a running real process; ended when the test is."""
+    """start('train', …) -> a running real process, which waits where its output is not read."""
     running: list[subprocess.Popen] = []
 
     def run(*args: object) -> subprocess.Popen:
         running.append(subprocess.Popen([sys.executable, '-m', 'port.cli', *map(str, args)],
-                                        text=True, stdout=subprocess.PIPE,
+                                        text=True, pipesize=4096,
+                                        stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, env=environment()))
         return running[-1]
     yield run
