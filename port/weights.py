@@ -81,7 +81,9 @@ def save(net, path: str | PathLike, diff: bool = False, hdf5: bool | None = None
         write_hdf5(path, everything, diffs=diffs)
     else:
         types = {node.name: node.layer.type for node in net.nodes}
-        write_caffemodel(path, arrays(net), types, net.param_name, diffs)
+        found = arrays(net)
+        everything = {name: found.get(name, []) for name in types}   # as Caffe: all layers
+        write_caffemodel(path, everything, types, net.param_name, diffs)
 
 
 def _owns(net, layer: str, index: int) -> bool:
