@@ -1,0 +1,32 @@
+"""fcn draw: a picture of a net."""
+
+from pathlib import Path
+
+import click
+
+from netspec.schema.messages import TEST, TRAIN
+from port.commands._shared import Sizes, fitting
+from port.commands.summary import one_size, source
+
+
+@click.command(epilog='Example:  fcn draw voc-fcn8s --out fcn8s.svg')
+@click.argument('net', metavar='NAME|FILE')
+@click.option('--out', type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help='The picture: .svg, .png or .pdf.')
+@click.option('--size', 'sizes', type=Sizes(), help="Image size.  [default: the net's own]")
+@click.option('--phase', type=click.Choice(['train', 'test']), default='test', show_default=True,
+              help='Which layers of a FILE to take.')
+@click.option('--graphviz/--no-graphviz', default=None,
+              help='Lay it out with Graphviz.  [default: where it is installed]')
+@fitting
+def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None, width: float,
+            classes) -> None:
+    """Draw a net: NAME's deploy net, or that of a prototxt FILE.
+
+    A box holds the layers from one pooling, join or split to the next, and the shape that leaves
+    it. A dashed line gives its size only.
+    """
+    from port import draw, summary
+    given = source(net, width, classes)
+    loaded = summary.load(given, TRAIN if phase == 'train' else TEST, one_size(sizes))
+    click.echo(draw.draw(loaded, out, graphviz))
