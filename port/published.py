@@ -155,6 +155,7 @@ RETRAINED = (
     _four('voc-fcn8s-atonce', 'CH', 'README, trained', 91.0883, 77.3528, 65.3433, 84.4276),
     _four('voc-fcn8s-atonce', 'GITLANX', 'at b1f756b', 90.27, 74.95, 62.13),
     _four('voc-only', 'GITLANX', 'at 0eb9465', 89.37, 68.53, 56.93, note='VOC 2012'))
+SAME_AS = {'heavy': 'voc-fcn32s'}
 SAME_CODE_SPREAD = 0.6  # the same code trained twice or thrice (PT): 62.3-62.9, 64.0-64.7
 
 # Mean IU of labels sampled down and up again (PAMI section 6.3, CVPR-v2 appendix A).
@@ -170,7 +171,7 @@ def figures(net: str, released: bool = False) -> list[Figure]:
 
 def retrained(net: str) -> list[Figure]:
     """Return others' trainings of a net by its recipe."""
-    return [figure for figure in RETRAINED if figure.net == net]
+    return [figure for figure in RETRAINED if figure.net == SAME_AS.get(net, net)]
 
 
 def spread(net: str) -> tuple[float, float] | None:

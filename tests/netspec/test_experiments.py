@@ -7,6 +7,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net, parse_solver
 from netspec.variants import VARIANTS
 
+
 def texts(name, **options):
     files = find_experiment(name).contents('x', {}, **options)
     return {path.stem: text for path, text in files.items()}
@@ -59,7 +60,8 @@ def test_truncated_nets_end_at_their_pool(pool, kernel, channels):
 def test_truncated_deploy_nets_have_no_loss():
     assert 'loss' not in {x.name for x in parse_net(texts('pool4')['deploy']).layer}
     narrow = parse_net(texts('pool4', width=0.25, classes=5)['deploy'])
-    assert next(x for x in narrow.layer if x.name == 'score_pool4').convolution_param.num_output == 5
+    (score,) = (x for x in narrow.layer if x.name == 'score_pool4')
+    assert score.convolution_param.num_output == 5
 
 
 @pytest.mark.parametrize(('name', 'train', 'val'), [

@@ -1,0 +1,174 @@
+"""Train one net of the chain in blocks, scoring after each; go on from wherever it stands.
+
+Whatever is on disk is whole: a snapshot is its solver state, written after its weights, a scored
+block its JSON. So an interruption at any place costs at most what came after the last snapshot,
+and on the CPU the numbers are those of a run without it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import surgery
+from netspec.schema import read_net, write_atomic
+from netspec.schema.messages import TEST
+from port import glog
+from port.net import Net
+from port.reproduce.evaluate import Evaluation, Interrupted, evaluate, read
+from port.reproduce.plan import Settings, Stage, roots, solver_options
+from port.signals import Requests
+from port.solver import STOP, Solver
+from port.startup import prepare
+from surgery import recipes, shapes
+
+log = logging.getLogger('port.reproduce')
+SIGNALS = {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}
+Tick = Callable[[Stage, int, float], None]          # stage, iteration, loss
+Told = Callable[[Stage, Evaluation], None]
+
+
+def write_nets(stage: Stage, settings: Settings) -> None:
+    """Write the stage's nets and solver; always the same text for the same settings."""
+    images = settings.images or stage.row.schedule.test_iter
+    texts = stage.experiment.contents(
+        stage.folder, solver_options(stage, settings, images), width=settings.width,
+        data_root=roots(stage.row, Path(settings.data)))
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        write_atomic(path, [text.encode()])
+
+
+def start_weights(stage: Stage) -> Path | None:
+    """Return the weights that training begins with, after surgery; None for fillers."""
+    if not stage.donors:
+        return None
+    path = stage.folder / 'init.caffemodel'
+    if not path.exists():
+        new = shapes.blank(read_net(stage.file(test=False)))
+        report = recipes.apply(stage.row, new, *[surgery.read_weights(d) for d in stage.donors])
+        write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
+        for line in report.loud:
+            log.warning('%s: %s', stage.name, line)
+        surgery.write_weights(path, new)
+    return path
+
+
+def latest(stage: Stage) -> Path | None:
+    """Return the last solver state whose weights are there."""
+    found = [(int(path.stem.rpartition('_')[2]), path)
+             for path in (stage.folder / 'snapshot').glob('train_iter_*.solverstate')
+             if path.with_suffix('.caffemodel').exists()]
+    return max(found)[1] if found else None
+
+
+def done(stage: Stage) -> list[Evaluation]:
+    """Return the scored blocks of a stage, in order; that of a stage without training is 0."""
+    marks = [stage.block * (i + 1) for i in range(stage.blocks)] or [0]
+    return [read(stage.scores(mark)) for mark in marks if stage.scores(mark).exists()]
+
+
+def complete(stage: Stage) -> bool:
+    """Tell whether every block is trained and scored and the final weights are there."""
+    return len(done(stage)) == max(1, stage.blocks) and (
+        not stage.blocks or stage.weights().exists())
+
+
+class Training:
+    """One stage under way: its solver, and the hooks that show it."""
+
+    def __init__(self, stage: Stage, settings: Settings, device: torch.device,
+                 tick: Tick, told: Told, keep_all: bool = False) -> None:
+        self.stage, self.settings, self.keep_all = stage, settings, keep_all
+        self.told = told
+        self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
+        self.solver.on_iteration.append(
+            lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
+        self._begin()
+
+    def _begin(self) -> None:
+        state = latest(self.stage)
+        if state is not None:
+            self.solver.restore(state)
+            return
+        weights = start_weights(self.stage)
+        if weights is not None:
+            self.solver.net.copy_from(weights)
+        prepare(self.solver.net)
+
+    def run(self) -> None:
+        """Train and score block after block; raise Interrupted where a stop is asked for."""
+        with Requests(SIGNALS) as requests:
+            self.solver.action = requests
+            for number in range(self.stage.blocks):
+                mark = self.stage.block * (number + 1)
+                if self.solver.iteration > mark and not self.stage.scores(mark).exists():
+                    raise ValueError(f'{self.stage.scores(mark)} is missing, but training is past '
+                                     f'it: put it back, or remove {self.stage.folder}')
+                if self.solver.iteration < mark or not self.stage.scores(mark).exists():
+                    self._block(mark, lambda: STOP in requests.pending)
+
+    def _block(self, mark: int, asked: Callable[[], bool]) -> None:
+        solver, start = self.solver, time.monotonic()
+        solver.step(mark - solver.iteration)
+        if solver.stopped:
+            solver.snapshot()
+            raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
+        trained = time.monotonic() - start
+        if latest(self.stage) != Path(solver.snapshot_name('.solverstate')):
+            solver.snapshot()
+        net = solver.test_nets[0]
+        net.share_from(solver.net)
+        result = evaluate(net, mark, self.settings.images, asked)
+        result.trained = trained
+        result.write(self.stage.scores(mark))
+        self._prune(mark)
+        self.told(self.stage, result)
+
+    def _prune(self, mark: int) -> None:
+        """Remove older snapshots, but the weights of the best block."""
+        if self.keep_all:
+            return
+        best = max(done(self.stage), key=lambda e: e.main.mean_iu).iteration
+        for state in (self.stage.folder / 'snapshot').glob('train_iter_*.solverstate'):
+            if state != Path(self.solver.snapshot_name('.solverstate')):
+                state.unlink()
+        keep = {self.stage.weights(best), self.stage.weights(mark)}
+        for weights in (self.stage.folder / 'snapshot').glob('train_iter_*.caffemodel'):
+            if weights not in keep:
+                weights.unlink()
+
+
+def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evaluation:
+    """Score weights that are not trained here: released ones, or another experiment's."""
+    weights = Path(settings.weights) if settings.released else stage.donors[0]
+    net = Net(stage.file(test=True), TEST, weights=weights, device=device)
+    prepare(net)
+    result = evaluate(net, 0, settings.images)
+    result.write(stage.scores(0))
+    return result
+
+
+def run_stage(stage: Stage, settings: Settings, device: torch.device, tick: Tick, told: Told,
+              keep_all: bool = False) -> list[Evaluation]:
+    """Bring one stage to its end, from wherever it stands; return its scored blocks."""
+    write_nets(stage, settings)
+    handler = glog.to_file(stage.folder / 'train.log')
+    try:
+        if not complete(stage):
+            if stage.blocks:
+                Training(stage, settings, device, tick, told, keep_all).run()
+            else:
+                told(stage, score_only(stage, settings, device))
+    finally:
+        glog.stop(handler)
+    return done(stage)
+
+
+def final_weights(stage: Stage, settings: Settings) -> Path:
+    """Return the weights that the last evaluation of a stage is of."""
+    if stage.blocks:
+        return stage.weights()
+    return Path(settings.weights) if settings.released else stage.donors[0]
