@@ -25,17 +25,22 @@ class Convolution:
     def __init__(self, op: Op, dtype: torch.dtype, use_native: bool) -> None:
         layer = self.layer = op.layer
         self.relu, self.halved = op.relu, op.pool is not None
-        self.dtype = dtype if op.relu else torch.float32    # scores stay exact
         weight = layer.blobs[0].data
         self.cpu = weight.device.type == 'cpu'
         self.kind, self.packed = 'torch', None
+        if use_native and self.cpu:
+            self._pack(weight)
+        # Our own kernels' float32 outruns bfloat16 and rounds less; scores stay exact.
+        self.dtype = dtype if op.relu and self.kind == 'torch' else torch.float32
         self.plain, self.bias = self._cast(weight), self._bias()
-        w = layer.window
-        if not (use_native and self.cpu and self.dtype == torch.float32 and layer.group == 1):
+
+    def _pack(self, weight: torch.Tensor) -> None:
+        w = self.layer.window
+        if set(w.stride) | set(w.dilation) != {1} or self.layer.group > 1:
             return
-        if set(w.stride) == set(w.dilation) == {1} and native.fits_winograd(weight):
+        if native.fits_winograd(weight):
             self.kind, self.packed = 'winograd', native.pack_winograd(weight)
-        elif not self.halved and native.fits_few(weight, w.stride, w.dilation):
+        elif not self.halved and native.fits_few(weight):
             self.kind, self.packed = 'few', native.pack_few(weight)
 
     def _cast(self, weight: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@
 #define MR 6
 #endif
 #define NR (2 * W)
+#define RUN 32                     /* terms summed in registers before they are added up */
 #define UNROLL _Pragma("GCC unroll 16")
 
 typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
@@ -42,32 +43,42 @@ static inline vec larger(vec a, vec b)
     return (vec)((first & (mask)a) | (~first & (mask)b));
 }
 
-/* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. */
+/* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. Sums over
+ * RUN terms are added up: the rounding errors of one long sum would be most of Winograd's.
+ */
 static inline __attribute__((always_inline))
 void block(int rows, const float *a, const float *b, int k, float *out, size step)
 {
-    vec sum[MR][2];
-    UNROLL
-    for (int r = 0; r < MR; r++)
-        sum[r][0] = sum[r][1] = (vec){0};
-    for (int kk = 0; kk < k; kk += W, a += MR * W)
-        for (int i = 0; i < W; i++, b += NR) {
-            vec b0 = load(b), b1 = load(b + W);
-            UNROLL
-            for (int r = 0; r < MR; r++) {
-                if (r >= rows)
-                    break;
-                float v = a[r * W + i];
-                sum[r][0] += v * b0;
-                sum[r][1] += v * b1;
+    for (int done = 0; done < k; done += RUN) {
+        vec sum[MR][2];
+        int stop = done + RUN < k ? done + RUN : k;
+        UNROLL
+        for (int r = 0; r < MR; r++)
+            sum[r][0] = sum[r][1] = (vec){0};
+        for (int kk = done; kk < stop; kk += W, a += MR * W)
+            for (int i = 0; i < W; i++, b += NR) {
+                vec b0 = load(b), b1 = load(b + W);
+                UNROLL
+                for (int r = 0; r < MR; r++) {
+                    if (r >= rows)
+                        break;
+                    float v = a[r * W + i];
+                    sum[r][0] += v * b0;
+                    sum[r][1] += v * b1;
+                }
             }
+        UNROLL
+        for (int r = 0; r < MR; r++) {
+            if (r >= rows)
+                break;
+            float *to = out + r * step;
+            if (done) {
+                sum[r][0] += load(to);
+                sum[r][1] += load(to + W);
+            }
+            store(to, sum[r][0]);
+            store(to + W, sum[r][1]);
         }
-    UNROLL
-    for (int r = 0; r < MR; r++) {
-        if (r >= rows)
-            break;
-        store(out + r * step, sum[r][0]);
-        store(out + r * step + W, sum[r][1]);
     }
 }
 

@@ -23,6 +23,7 @@ FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
 COMPILE_LIMIT = 120.0       # seconds
 WINOGRAD = 36               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
+MOST_TERMS = 128            # terms of an output of few_channels
 MOST_BLOCKS = 16            # blocks of rows a thread works on at a time
 
 
@@ -93,7 +94,7 @@ def lanes() -> tuple[int, int]:
     return library().kernel_lanes(), library().kernel_rows()
 
 
-# -- threads: the kernels let go of Python's lock ----------------------------------------------------
+# -- threads: the kernels let go of Python's lock ------------------------------------------------
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -178,11 +179,10 @@ def winograd(x: torch.Tensor, pad: tuple[int, int], packed: torch.Tensor,
 
 # -- few channels ---------------------------------------------------------------------------------
 
-def fits_few(weight: torch.Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> bool:
+def fits_few(weight: torch.Tensor) -> bool:
     """Whether the kernel for an image's few channels takes a weight."""
     o, c, k, other = weight.shape
-    return (k == other and c * k * k <= 128 and o % lanes()[0] == 0
-            and set(stride) == set(dilation) == {1})
+    return k == other and c * k * k <= MOST_TERMS and o % lanes()[0] == 0
 
 
 def pack_few(weight: torch.Tensor) -> torch.Tensor:
