@@ -75,7 +75,8 @@ def _write_hdf5(path: str | PathLike, state: State) -> None:
     memory = io.BytesIO()
     with h5py.File(memory, 'w') as file:
         file['iter'] = np.array([state.iteration], 'i4')
-        file['learned_net'] = np.bytes_(state.learned_net)
+        name = state.learned_net.encode()
+        file['learned_net'] = np.array(name, f'S{len(name) + 1}')   # Caffe reads up to a zero
         file['current_step'] = np.array([state.current_step], 'i4')
         for i, history in enumerate(state.history):
             file[f'history/{i}'] = history
