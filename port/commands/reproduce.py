@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from netspec.experiments import EXPERIMENTS
-from netspec.variants import VARIANTS
+from netspec.variants import VARIANTS, find_variant
 from port import published
+from port.commands import bound
 from port.commands._shared import device, gpu_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
@@ -17,6 +18,11 @@ from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+LABELS_ONLY = {
+    'bound': ('voc-fcn32s', 'PAMI section 6.3: upper bound of mean IU at each stride'),
+    'absent': ('siftflow-fcn8s', 'PAMI footnote 6: classes that the test split lacks')}
 
 
 def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
@@ -75,6 +81,9 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
         return
     if name is None or data is None or out is None:
         raise click.UsageError('give NAME, --data and --out, or --list')
+    if name in LABELS_ONLY:
+        _from_labels(name, net or LABELS_ONLY[name][0], data, out)
+        return
     if weights is not None and not weights.is_file():
         raise FileNotFoundError(f'{weights}: no such weights')
     settings = Settings(name, str(data.resolve()), str(weights.resolve()) if weights else '', net,
@@ -85,6 +94,12 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
         click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
         sys.exit(INTERRUPTED)
     click.echo(summary(content, out))
+
+
+def _from_labels(name: str, net: str, data: Path, out: Path) -> None:
+    """Run what needs no net: `fcn bound`."""
+    out.mkdir(parents=True, exist_ok=True)
+    bound.command.callback(find_variant(net), data, name == 'absent', (), out / f'{name}.json')
 
 
 def summary(content: dict, out: Path) -> str:
@@ -108,4 +123,5 @@ def table() -> str:
         value = f'{next(v for k, v in figure.values.items() if "IU" in k):.1f}' if figure else '-'
         lines.append(f'{name:<30} {value:>9}  {figure.cite() if figure else ""}'
                      + (f' ({title})' if title else ''))
+    lines += [f'{name:<30} {"-":>9}  {title}' for name, (_, title) in LABELS_ONLY.items()]
     return '\n'.join(lines)

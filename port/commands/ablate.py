@@ -1,0 +1,53 @@
+"""fcn ablate: does the order of the paper's findings hold on a dataset, with a narrow net?"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from port.commands._shared import device, gpu_option
+from port.commands.generate import setting
+from port.commands.train import INTERRUPTED
+from port.reproduce import ablation
+from port.reproduce.evaluate import Interrupted
+from port.reproduce.plan import Settings
+from port.vis import write_beside
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command(epilog='Example:  fcn ablate camvid --data data/camvid --out runs/ablation '
+                      '--width 0.25 --block 400 --blocks 5 --set base_lr=1e-9')
+@click.argument('dataset', default='camvid')
+@click.option('--data', type=FOLDER, required=True, help='Folder of the dataset.')
+@click.option('--out', type=FOLDER, required=True, help='Folder of the runs.')
+@click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
+              help='VGG16, for the full width.  [default: from fillers]')
+@click.option('--width', type=click.FloatRange(min=0, min_open=True), default=0.25,
+              show_default=True, help="Scale the trunk's channels.")
+@click.option('--block', type=click.IntRange(min=1), default=400, show_default=True,
+              help='Images of a block.')
+@click.option('--blocks', type=click.IntRange(min=1), default=5, show_default=True)
+@click.option('--images', type=click.IntRange(min=1), help='Score on the first so many images.')
+@click.option('--seed', default=1337, show_default=True)
+@click.option('--set', 'options', multiple=True, callback=setting, metavar='[NET.]KEY=VALUE',
+              help='A solver field of all nets, or of one; may be repeated.')
+@gpu_option
+def command(dataset: str, data: Path, out: Path, weights: Path | None, width: float, block: int,
+            blocks: int, images: int | None, seed: int, options: dict, gpu: int | None) -> None:
+    """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
+
+    Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
+    """
+    settings = Settings('', str(data.resolve()), str(weights.resolve()) if weights else '', '',
+                        width, block, blocks, images, seed, False, options)
+    try:
+        content = ablation.run(dataset, settings, out, device(gpu), click.echo)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
+        sys.exit(INTERRUPTED)
+    text = ablation.markdown(content)
+    write_beside(out / 'ablation.json', lambda p: p.write_text(json.dumps(content, indent=2)))
+    write_beside(out / 'ablation.md', lambda p: p.write_text(text, encoding='utf-8'))
+    click.echo(text)

@@ -1,0 +1,71 @@
+"""fcn bound: how high mean IU can be at a stride, from the labels alone."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from netspec.variants import Variant
+from port import published
+from port.commands._shared import VariantName
+from port.data.datasets import CLASS_NAMES
+from port.reproduce import labels
+from port.vis import write_beside
+
+
+def bar(name: str):
+    """Return what shows the walk over a split."""
+    return lambda walk: tqdm(walk, desc=name, unit='img', disable=not sys.stderr.isatty())
+
+
+@click.command(epilog='Example:  fcn bound voc-fcn32s --data data')
+@click.argument('variant', type=VariantName(), default='voc-fcn32s')
+@click.option('--data', required=True, type=click.Path(path_type=Path, file_okay=False),
+              help='Folder of the datasets, or of this one.')
+@click.option('--absent', is_flag=True, help='Instead list the classes that the test split lacks.')
+@click.option('--method', 'methods', multiple=True, type=click.Choice(list(labels.METHODS)),
+              help='How labels are resampled; may be repeated.  [default: all]')
+@click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
+              help='Write the figures to this file.')
+def command(variant: Variant, data: Path, absent: bool, methods: tuple[str, ...],
+            json_path: Path | None) -> None:
+    """Score VARIANT's test labels, sampled down and up again, against themselves.
+
+    The paper does not say how it resampled; three ways are shown beside its figures.
+    """
+    layer = labels.open_layer(variant, data)
+    if absent:
+        figures = absences(variant, labels.counts(layer, variant, bar('count')))
+    else:
+        figures = labels.bound(layer, variant, methods or tuple(labels.METHODS), bar('bound'))
+        click.echo(table(variant, figures))
+    if json_path:
+        write_beside(json_path, lambda path: path.write_text(json.dumps(figures, indent=2)))
+
+
+def table(variant: Variant, figures: dict[str, dict[int, float]]) -> str:
+    """Write a line for each factor, with the published value for PASCAL VOC."""
+    known = published.BOUND if variant.dataset == 'voc' else {}
+    lines = [f'{"factor":>6}' + ''.join(f' {name:>9}' for name in figures)
+             + (f' {"published":>9}  (PAMI section 6.3)' if known else '')]
+    lines += [f'{factor:>6}' + ''.join(f' {rows[factor]:>9.1f}' for rows in figures.values())
+              + (f' {known[factor]:>9.1f}' if known else '') for factor in labels.FACTORS]
+    return '\n'.join(lines)
+
+
+def absences(variant: Variant, pixels: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    """Print which classes of each labelling have no pixel; return their names."""
+    found = {}
+    for head in variant.heads:
+        names = CLASS_NAMES.get(head.labels) or [str(i) for i in range(head.classes)]
+        lacking = [name for name, n in zip(names, pixels[head.label], strict=True) if not n]
+        found[head.label] = lacking
+        published_count = (f' (published: {published.ABSENT_SIFTFLOW})'
+                           if head.labels == 'siftflow_sem' else '')
+        click.echo(f'{head.label}: {len(lacking)} of {head.classes} classes do not occur'
+                   f'{published_count}' + (f': {", ".join(lacking)}' if lacking else '')
+                   + '; metrics are means over those that do')
+    return found
