@@ -61,6 +61,7 @@ class _Meaning(ast.NodeTransformer):
             new = _call('list', node)
         elif bare and name in _VIEWS:
             node.func.attr = _VIEWS[name]
+            new = _call('iter', node) if name.startswith('iter') else node
         elif bare and name == 'next':
             new = _call('__py2_next__', node.func.value)
         elif name == 'has_key' and len(node.args) == 1:

@@ -1,13 +1,15 @@
 """caffe.draw: a net as a graph for Graphviz (python/caffe/draw.py).
 
-The graph is plain DOT text. Graphviz's `dot` draws it where it is installed; without it only
-the text forms ('raw', 'dot', 'gv') can be had. pydot is not needed.
+The graph is plain DOT text, for which pydot is not needed. Graphviz's `dot` draws it where it is
+installed; without it the layers alone are drawn, by port.draw_layout.
 """
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from os import PathLike, fspath
+from pathlib import Path
 
 from netspec.schema import write_atomic
 from port.pycaffe.proto import caffe_pb2
@@ -92,21 +94,19 @@ def _included(layer: caffe_pb2.LayerParameter, phase: int | None) -> bool:
 class Graph:
     """A graph in DOT, with the methods of pydot.Dot that scripts use."""
 
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
+    def __init__(self, lines: list[str], layers: list[caffe_pb2.LayerParameter]) -> None:
+        self.lines, self.layers = lines, layers
 
     def to_string(self) -> str:
         """Return the DOT text."""
         return '\n'.join(self.lines) + '\n'
 
     def create(self, prog: str = 'dot', format: str = 'ps') -> bytes:
-        """Return the drawing; RuntimeError without Graphviz, except for the text forms."""
+        """Return the drawing in a format; 'raw', 'dot' and 'gv' are the text."""
         if format in TEXT:
             return self.to_string().encode()
         if shutil.which(prog) is None:
-            raise RuntimeError(f'Graphviz is not installed (no program {prog!r}), so the net '
-                               f'cannot be drawn as {format}; install it, ask for .dot or .raw, '
-                               'or use `fcn draw`')
+            return _painted(self.layers, format)
         done = subprocess.run([prog, f'-T{format}'], input=self.to_string().encode(),
                               capture_output=True, check=False)
         if done.returncode:
@@ -154,11 +154,28 @@ def get_pydot_graph(caffe_net: caffe_pb2.NetParameter, rankdir: str, label_edges
 
     rankdir: LR, TB or BT. phase: only the layers of this phase; None shows all.
     """
-    lines = dict.fromkeys(
-        line for layer in caffe_net.layer if _included(layer, phase)
-        for line in _layer_lines(layer, rankdir, label_edges, display_lrm))
+    layers = [layer for layer in caffe_net.layer if _included(layer, phase)]
+    lines = dict.fromkeys(line for layer in layers
+                          for line in _layer_lines(layer, rankdir, label_edges, display_lrm))
     return Graph([f'digraph {_quoted(caffe_net.name or "Net")} {{', f'rankdir={rankdir};',
-                  *lines, '}'])
+                  *lines, '}'], layers)
+
+
+def _painted(layers: list[caffe_pb2.LayerParameter], format: str) -> bytes:
+    """Return a drawing that needs no Graphviz: a box a layer."""
+    from port.draw import Block, Edge
+    from port.draw_layout import paint
+    makers: dict[str, int] = {}
+    blocks, edges = [], []
+    for i, layer in enumerate(layers):
+        blocks.append(Block(layer.type, [(layer.name, f'({layer.type})')]))
+        edges += [Edge(makers[blob], i) for blob in layer.bottom if blob in makers]
+        makers.update(dict.fromkeys(layer.top, i))
+    colours = {layer.type: choose_color_by_layertype(layer.type) for layer in layers}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f'net.{format}'
+        paint(blocks or [Block('', [('(no layers)', '')])], edges, path, {'': '#E0E0E0', **colours})
+        return path.read_bytes()
 
 
 def draw_net(caffe_net: caffe_pb2.NetParameter, rankdir: str, ext: str = 'png',
