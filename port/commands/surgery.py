@@ -22,16 +22,18 @@ from surgery import recipes, shapes
               help='Where the new weights go.')
 @click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
               help='The net, if it is not the generated one.')
+@click.option('--skip', multiple=True, metavar='LAYER',
+              help='Do not take this layer: it is learnt afresh. May be repeated.')
 @fitting
 def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
-            width: float, classes) -> None:
+            skip: tuple[str, ...], width: float, classes) -> None:
     """Transplant weights into VARIANT as its published recipe does."""
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)
     weights = [surgery.read_weights(path) for path in sources]
     try:
-        report = recipes.apply(variant, new, *weights)
+        report = recipes.apply(variant, new, *weights, skip=skip)
     except ValueError as error:
         raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
     click.echo(str(report))
