@@ -4,8 +4,10 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. --debug shows the
 """
 
 import importlib
+import importlib.metadata
 import pkgutil
 import sys
+from difflib import get_close_matches
 
 import click
 
@@ -27,6 +29,16 @@ class Verbs(click.Group):
         if name not in self.list_commands(ctx):
             return None
         return importlib.import_module(f'{commands.__name__}.{name}').command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), 1)
+            hint = f'did you mean {close[0]!r}?' if close else (
+                f'expected one of {", ".join(self.list_commands(ctx))}')
+            error.message = f'{error.message.rstrip(".")}; {hint}'
+            raise
 
     def main(self, *args, standalone_mode: bool = True, **kwargs):
         if not standalone_mode:
@@ -79,10 +91,18 @@ def one_line(error: BaseException) -> str:
     return ' '.join((text + notes).split()) or type(error).__name__
 
 
+def version() -> str:
+    """Return the version that is installed."""
+    try:
+        return importlib.metadata.version('fcn-caffe')
+    except importlib.metadata.PackageNotFoundError:
+        return 'unknown: a checkout that is not installed'
+
+
 @click.group(cls=Verbs, context_settings={'help_option_names': ['-h', '--help']},
              epilog='Example:  fcn generate voc-fcn8s --out nets/voc-fcn8s')
 @click.option('--debug', is_flag=True, help='Show the traceback of an error.')
-@click.version_option(package_name='fcn-caffe')
+@click.version_option(version())
 def main(debug: bool) -> None:
     """The original fully convolutional nets: generate, train, score, run and export them."""
 

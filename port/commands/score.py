@@ -46,6 +46,9 @@ def heads(net: Net) -> list[tuple[str, str]]:
 def command(model: Path, weights: str, iterations: int | None, save: Path | None,
             json_path: Path | None, gpu: int | None) -> None:
     """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""
+    if json_path and not json_path.parent.is_dir():
+        raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
+                                'make it first')
     net = Net(model, TEST, weights=weights, device=device(gpu))
     prepare(net)
     results = score_net(net, iterations, save)

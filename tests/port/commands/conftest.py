@@ -7,12 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from netspec.generate import write_variant
+from netspec.schema.messages import TEST
 from port.cli import main
+from port.data.readers import read_rgb
 from port.data.scenes import draw_dataset
+from port.infer import Predictor
+from port.net import Net
+from port.startup import fill_upsampling
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 0.03125              # two channels in conv1
@@ -74,6 +81,23 @@ def trained(tmp_path_factory, scenes: Data, make_run) -> Path:
     solver.step(2)
     solver.net.save(folder / 'trained.caffemodel')
     return folder
+
+
+@pytest.fixture(scope='session')
+def lively(trained: Path, scenes: Data) -> Path:
+    """Weights for the net of `trained` under which pixels of one picture get several labels."""
+    net, pixels = Net(trained / 'deploy.prototxt', TEST), read_rgb(scenes.image('val_000000'))
+    for seed in range(100):
+        rng = np.random.RandomState(seed)
+        for blobs in (blobs for layer, blobs in net.params.items() if layer != 'upscore'):
+            for blob in blobs:
+                spread = (2 * blob.shape[0] / blob.count) ** .5
+                blob.data = torch.tensor(rng.normal(0, spread, blob.shape), dtype=torch.float32)
+        fill_upsampling(net)
+        if len(np.unique(Predictor(net, (0, 0, 0))(pixels))) > 2:
+            net.save(trained / 'lively.caffemodel')
+            return trained / 'lively.caffemodel'
+    raise AssertionError('no seed gives several labels')
 
 
 @pytest.fixture

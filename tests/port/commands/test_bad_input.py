@@ -103,9 +103,10 @@ def test_weights_of_another_shape(trained: Path, scenes, tmp_path: Path, refused
                    tmp_path / 'labels', scenes.image('val_000000'))
     assert f"{weights}: layer 'conv1_1', param 0: shape [2, 3, 3, 3]" in line
     assert 'expects [4, 3, 3, 3]' in line and 'fcn surgery' in line
-    line = refused('surgery', 'voc-fcn16s', '--from', weights, '--out', tmp_path / 'w.caffemodel')
+    line = refused('surgery', 'voc-fcn16s', '--from', weights, '--width', '0.0625', '--out',
+                   tmp_path / 'w.caffemodel')
     assert str(weights) in line and "layer 'conv1_1' blob 0" in line
-    assert '(2, 3, 3, 3)' in line and '(64, 3, 3, 3)' in line
+    assert '(2, 3, 3, 3)' in line and '(4, 3, 3, 3)' in line
 
 
 def test_missing_weights_and_state(trained: Path, scenes, make_run, tmp_path: Path,

@@ -37,22 +37,6 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope='module')
-def biased(trained: Path, tmp_path_factory) -> Path:
-    """Weights whose labels differ from pixel to pixel: the narrow net with larger ones."""
-    net = Net(trained / 'deploy.prototxt', TEST, weights=trained / 'trained.caffemodel')
-    rng = np.random.RandomState(3)
-    for layer, blobs in net.params.items():
-        if layer != 'upscore':
-            for blob in blobs:
-                fan = max(1, blob.count // blob.shape[0])
-                blob.data = net.blobs['data'].data.new_tensor(
-                    rng.normal(0, (2 / fan) ** .5, blob.shape))
-    path = tmp_path_factory.mktemp('biased') / 'biased.caffemodel'
-    net.save(path)
-    return path
-
-
 def plain_labels(model: Path, weights: Path, picture: Path) -> np.ndarray:
     """The published infer.py, step by step."""
     net = Net(model, TEST, weights=weights)
@@ -62,10 +46,10 @@ def plain_labels(model: Path, weights: Path, picture: Path) -> np.ndarray:
     return net.blobs['score'].data[0].numpy().argmax(0)
 
 
-def test_folder_of_any_sizes(photos: Path, trained: Path, biased: Path, tmp_path: Path,
+def test_folder_of_any_sizes(photos: Path, trained: Path, lively: Path, tmp_path: Path,
                              fcn) -> None:
     out = tmp_path / 'new' / 'labels'
-    result = fcn('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, '--out', out, photos)
+    result = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out', out, photos)
     assert result.exit_code == 0 and result.stderr == ''
     assert result.stdout == f'labelled 4 picture(s) into {out}\n'
     assert sorted(p.name for p in out.iterdir()) == sorted(
@@ -74,7 +58,7 @@ def test_folder_of_any_sizes(photos: Path, trained: Path, biased: Path, tmp_path
     for picture in photos.glob('?.*'):
         labels = opened(out / f'{picture.stem}.png')
         assert labels.mode == 'P' and labels.size == opened(picture).size
-        expected = plain_labels(trained / 'deploy.prototxt', biased, picture)
+        expected = plain_labels(trained / 'deploy.prototxt', lively, picture)
         assert np.array_equal(np.asarray(labels), expected)
         seen |= set(np.unique(expected))
         assert opened(out / f'{picture.stem}_overlay.png').size == labels.size
@@ -89,8 +73,8 @@ def voc_colour(label: int) -> list[int]:
     return colour
 
 
-def test_palette(photos: Path, biased: Path, tmp_path: Path, fcn) -> None:
-    assert fcn('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, '--out', tmp_path,
+def test_palette(photos: Path, lively: Path, tmp_path: Path, fcn) -> None:
+    assert fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out', tmp_path,
                photos / 'b.jpg').exit_code == 0
     palette = opened(tmp_path / 'b.png').getpalette()
     assert [palette[3 * i:3 * i + 3] for i in range(21)] == [voc_colour(i) for i in range(21)]
@@ -123,9 +107,9 @@ def test_warns_of_missing_weights(photos: Path, tmp_path: Path, trained: Path, f
     assert 'NO WEIGHTS in conv3_1' in warning
 
 
-def test_refusals(photos: Path, biased: Path, tmp_path: Path, refused) -> None:
+def test_refusals(photos: Path, lively: Path, tmp_path: Path, refused) -> None:
     def line(*args: object) -> str:
-        return refused('infer', 'voc-fcn32s', '--weights', biased, '--width', WIDTH, *args)
+        return refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, *args)
     out = ('--out', tmp_path / 'out')
     assert f'{photos / "e.png"}: no such image' in line(*out, photos, photos / 'e.png')
     (tmp_path / 'empty').mkdir()
