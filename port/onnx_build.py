@@ -1,13 +1,14 @@
 """A net in the TEST phase as an ONNX graph: each layer writes its own nodes (Layer.onnx).
 
-Leaner than the net: Dropout, Silence and Split leave nothing, an in-place top is a new value, and
-what no output depends on is dropped.
+Leaner than the net: Dropout, Silence and Split leave nothing, an in-place top is a new value,
+BatchNorm and Scale go into the convolution before them, and what no output depends on is dropped.
 """
 
 from collections import Counter
 
 from netspec.schema.messages import TEST
 from port.net import Net
+from port.onnx_fold import fold_affine
 from port.onnx_graph import Graph
 from port.onnx_shapes import free_shapes
 from port.wiring import located
@@ -32,6 +33,8 @@ def build_graph(net: Net, inputs: dict[str, str] | None = None,
         _add_layer(g, node, values, shapes, left)
     for blob in net.outputs:
         g.outputs[blob] = _called(g, blob, values, net.outputs)
+    g.prune(g.outputs.values())
+    fold_affine(g)
     g.prune(g.outputs.values())
     return g
 
