@@ -68,8 +68,7 @@ class Convolution:
         pad, how = [above, left], (list(w.stride), list(w.dilation), group)
         x = x.contiguous(memory_format=LAST)
         if self.packed is None:
-            self.packed = PACKED._reorder_convolution_weight(self.plain, pad, *how,
-                                                             list(x.shape))
+            self.packed = PACKED._reorder_convolution_weight(self.plain, pad, *how, list(x.shape))
         return PACKED._convolution_pointwise(x, self.packed, self.bias, pad, *how,
                                              'relu' if self.relu else 'none', [], '')
 

@@ -15,7 +15,7 @@
 #define MR 6
 #endif
 #define NR (2 * W)
-#define RUN 32                     /* terms summed in registers before they are added up */
+#define RUN W                      /* terms summed in registers before they are added up */
 #define UNROLL _Pragma("GCC unroll 16")
 
 typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
