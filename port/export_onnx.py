@@ -149,9 +149,12 @@ def _write(model: onnx.ModelProto, g: Graph, path: Path, external_above: int) ->
             _write_data(Path(folder, data), g.constants)
         beside.write_bytes(model.SerializeToString())
         onnx.checker.check_model(str(beside), full_check=True)
+        stale = not data and path.exists()
         if data:
             os.replace(Path(folder, data), path.with_name(data))
         os.replace(beside, path)
+        if stale:                # the data of the file that stood there
+            path.with_name(path.name + '.data').unlink(missing_ok=True)
 
 
 def _large(constants: dict[str, np.ndarray]) -> Iterable[tuple[str, np.ndarray, int]]:

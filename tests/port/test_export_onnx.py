@@ -133,6 +133,12 @@ def test_external_data(voc8: Net, tmp_path: Path) -> None:
     assert 'fc6.weight' in large
 
 
+def test_data_of_a_replaced_file_goes(voc8: Net, tmp_path: Path) -> None:
+    export(voc8, tmp_path / 'm.onnx', external_above=1000)
+    export(voc8, tmp_path / 'm.onnx')
+    assert [p.name for p in tmp_path.iterdir()] == ['m.onnx']
+
+
 def test_a_failure_leaves_what_was_there(voc8: Net, tmp_path: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / 'm.onnx'
