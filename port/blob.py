@@ -6,6 +6,7 @@ shows it: writable numpy arrays that travel between device and host only when to
 
 import weakref
 from math import prod
+from operator import index
 
 import numpy as np
 import torch
@@ -301,6 +302,8 @@ class ArrayBlob:
     height = property(lambda self: self._legacy(2))
     width = property(lambda self: self._legacy(3))
 
-    def reshape(self, *shape: int) -> None:
-        """Change the shape, given as separate sizes."""
-        self._blob.reshape(*shape)
+    def reshape(self, *shape: int, **named: int) -> None:
+        """Change the shape, given as separate sizes; TypeError for a list, as in pycaffe."""
+        if named:
+            raise RuntimeError('Blob.reshape takes no kwargs')
+        self._blob.reshape(*map(index, shape))

@@ -7,7 +7,7 @@ from port.pycaffe import own  # noqa: F401  (first: it settles what `surgery` me
 
 # isort: split
 from netspec.spec import NetSpec, layers, params, to_proto
-from port.pycaffe import io, net_spec, proto
+from port.pycaffe import _caffe, io, net_spec, proto, pycaffe
 from port.pycaffe.classifier import Classifier
 from port.pycaffe.detector import Detector
 from port.pycaffe.mode import (
@@ -43,7 +43,7 @@ from port.registry import known_types as layer_type_list
 __version__ = '1.0.0'
 __all__ = ['AdaDeltaSolver', 'AdaGradSolver', 'AdamSolver', 'Blob', 'Classifier', 'Detector',
            'Layer', 'NCCL', 'Net', 'NetSpec', 'NesterovSolver', 'RMSPropSolver', 'SGDSolver',
-           'TEST', 'TRAIN', 'Timer', 'get_solver', 'has_nccl', 'init_log', 'io',
-           'layer_type_list', 'layers', 'log', 'net_spec', 'params', 'proto', 'set_device',
-           'set_mode_cpu', 'set_mode_gpu', 'set_multiprocess', 'set_random_seed',
+           'TEST', 'TRAIN', 'Timer', '_caffe', 'get_solver', 'has_nccl', 'init_log', 'io',
+           'layer_type_list', 'layers', 'log', 'net_spec', 'params', 'proto', 'pycaffe',
+           'set_device', 'set_mode_cpu', 'set_mode_gpu', 'set_multiprocess', 'set_random_seed',
            'set_solver_count', 'set_solver_rank', 'solver_count', 'solver_rank', 'to_proto']

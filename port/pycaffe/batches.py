@@ -28,8 +28,8 @@ class Batches:
         """
         outs: dict[str, list] = {name: [] for name in {*self.outputs, *(blobs or ())}}
         backs: dict[str, list] = {name: [] for name in {*self.inputs, *(diffs or ())}}
-        forward = self._batch({n: kwargs[n] for n in self.inputs if n in kwargs})
-        backward = self._batch({n: kwargs[n] for n in self.outputs if n in kwargs})
+        forward, backward = (self._batch(given) if given else iter(()) for given in (
+            {n: kwargs[n] for n in names if n in kwargs} for names in (self.inputs, self.outputs)))
         for ins, tops in zip_longest(forward, backward, fillvalue={}):
             for name, array in self.forward(blobs=blobs, **ins).items():
                 outs[name].extend(array.copy())
@@ -40,8 +40,6 @@ class Batches:
 
     def _batch(self, blobs: Arrays) -> Iterator[Arrays]:
         """Yield the items batch by batch; the last is filled up with zeros."""
-        if not blobs:
-            return
         count, size = _length(blobs), next(iter(self.blobs.values())).shape[0]
         for at in range(0, count, size):
             batch = {name: np.asarray(items[at:at + size]) for name, items in blobs.items()}
@@ -72,6 +70,8 @@ class Batches:
 
 
 def _length(arrays: Arrays) -> int:
+    if not arrays:
+        raise RuntimeError('the items are missing: give each input by keyword')
     return len(next(iter(arrays.values())))
 
 

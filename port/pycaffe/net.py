@@ -6,6 +6,7 @@ Automatic splits stay invisible: layers, names and indices here are those of the
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from operator import index
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def _arguments(network_file, phase, level=0, stages=None, weights=None) -> tuple
     return network_file, phase, level, stages, weights
 
 
+def _more(names: Iterable[str], wanted: Iterable[str] | None) -> dict[str, None]:
+    if isinstance(wanted, str):
+        raise TypeError(f'a list of blob names is expected, got the string {wanted!r}')
+    return dict.fromkeys([*names, *(wanted or ())])
+
+
 class Net(Batches):
     """Net(file, phase), Net(file, weights, phase) or Net(file, phase, level, stages, weights).
 
@@ -59,7 +66,7 @@ class Net(Batches):
                             f'level, stages, weights), stages a list; got {args} {kwargs}')
         path = readable(path)
         weights = None if weights is None else readable(weights)
-        self._wrap(Executor(path, int(phase), level, tuple(stages or ()), weights,
+        self._wrap(Executor(path, index(phase), level, tuple(stages or ()), weights,
                             device=mode.device()))
 
     @classmethod
@@ -145,8 +152,9 @@ class Net(Batches):
         if kwargs:
             self._fill('data', kwargs, self.inputs, 'Input blob arguments do not match net '
                        'inputs.', 'Input is not batch sized')
+        names = _more(names, blobs)
         self._forward(first, last)
-        return {name: self.blobs[name].data for name in {*names, *(blobs or ())}}
+        return {name: self.blobs[name].data for name in names}
 
     def backward(self, diffs: Iterable[str] | None = None, start: str | None = None,
                  end: str | None = None, **kwargs: np.ndarray) -> dict[str, np.ndarray]:
@@ -159,8 +167,9 @@ class Net(Batches):
         if kwargs:
             self._fill('diff', kwargs, self.outputs, 'Top diff arguments do not match net '
                        'outputs.', 'Diff is not batch sized')
+        names = _more(names, diffs)
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in {*names, *(diffs or ())}}
+        return {name: self.blobs[name].diff for name in names}
 
     def _fill(self, which: str, arrays: dict, names: list[str], mismatch: str, size: str) -> None:
         if set(arrays) != set(names):

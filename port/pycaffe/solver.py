@@ -1,6 +1,7 @@
 """pycaffe's solvers over port.Solver (python/caffe/_caffe.cpp)."""
 
 from collections.abc import Callable
+from operator import index
 from os import PathLike, fspath
 
 from port.lr_policy import learning_rate
@@ -46,7 +47,7 @@ class Solver:
     def step(self, iterations: int) -> None:
         """Take training steps."""
         self._settle()
-        self._solver.step(iterations)
+        self._solver.step(index(iterations))
 
     def solve(self, resume: str | PathLike | None = None) -> None:
         """Train to max_iter, from a .solverstate if one is given."""

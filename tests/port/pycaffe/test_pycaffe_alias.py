@@ -48,29 +48,25 @@ def python(folder: Path, *args: str, path: str = str(ROOT)) -> subprocess.Comple
                           capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize(('first', 'second'), [('caffe', 'surgery'), ('surgery', 'caffe')])
-@pytest.mark.parametrize('way', ['run', 'install'])
-def test_a_script_finds_caffe_and_its_own_surgery(folder, first, second, way) -> None:
-    (folder / 's.py').write_text(SCRIPT.format(first=first, second=second))
-    if way == 'run':
-        done = python(folder, '-m', 'port.cli', 'run', 's.py')
-    else:
-        python(ROOT, '-m', 'port.pycaffe.install', '--target', str(folder / 'site'))
-        done = python(folder, 's.py', path=str(folder / 'site'))
+def test_a_script_that_is_run_finds_caffe_and_its_own_surgery(folder) -> None:
+    (folder / 's.py').write_text(SCRIPT.format(first='caffe', second='surgery'))
+    done = python(folder, '-m', 'port.cli', 'run', 's.py')
     assert done.stdout == 'done 1.0.0\n', done.stderr
     assert '] Creating Layer p' in done.stderr       # pycaffe logs unless it is told not to
+
+
+def test_so_does_a_script_where_caffe_is_installed(folder, monkeypatch) -> None:
+    monkeypatch.setenv('GLOG_minloglevel', '2')
+    (folder / 's.py').write_text(SCRIPT.format(first='surgery', second='caffe'))
+    install.install(folder / 'site')
+    done = python(folder, 's.py', path=str(folder / 'site'))
+    assert done.stdout == 'done 1.0.0\n' and done.stderr == ''
 
 
 def test_without_a_surgery_of_their_own_ours_stays(tmp_path) -> None:
     (tmp_path / 's.py').write_text('import caffe, surgery\nprint(surgery.upsample_filt(2))\n')
     done = python(tmp_path, '-m', 'port.cli', 'run', 's.py')
     assert done.stdout.split() == ['[[0.25', '0.25]', '[0.25', '0.25]]'], done.stderr
-
-
-def test_the_log_can_be_silenced(folder, monkeypatch) -> None:
-    monkeypatch.setenv('GLOG_minloglevel', '2')
-    (folder / 's.py').write_text(SCRIPT.format(first='caffe', second='surgery'))
-    assert python(folder, '-m', 'port.cli', 'run', 's.py').stderr == ''
 
 
 def test_install_and_uninstall(tmp_path) -> None:
