@@ -13,8 +13,9 @@ from netspec.variants import Variant
 from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
 from port.data.datasets import palette
 from port.data.readers import missing
-from port.infer import Predictor
+from port.infer import Predictor, decoded
 from port.net import Net
+from port.predict import PRECISIONS
 from port.startup import prepare
 from port.vis import vis_seg, write_beside, write_label
 
@@ -64,20 +65,23 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
 @click.option('--out', type=click.Path(path_type=Path, file_okay=False), default='.',
               show_default=True, help='Folder for NAME.png (labels) and NAME_overlay.png.')
 @fitting
+@click.option('--precision', type=click.Choice(list(PRECISIONS)), default='float32',
+              show_default=True, help='Of the trunk; scores stay float32. tf32, float16: GPU.')
 @gpu_option
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
-            out: Path, width: float, classes, gpu: int | None) -> None:
+            out: Path, width: float, classes, precision: str, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
     files = pictures(images)
     places = label_files(files, out)
     net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
               device=device(gpu))
     prepare(net)
-    predict = Predictor(net, variant.mean)
+    predict = Predictor(net, variant.mean, precision=precision)
     colours = palette(variant.labels)
-    pairs = list(zip(files, places, strict=True))
-    for path, place in tqdm(pairs, desc='infer', disable=not sys.stderr.isatty()):
-        rgb, labels = predict.file(path)
+    rows = zip(files, places, decoded(files), strict=True)
+    for path, place, rgb in tqdm(rows, desc='infer', total=len(files),
+                                 disable=not sys.stderr.isatty()):
+        labels = predict(rgb)
         overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
         out.mkdir(parents=True, exist_ok=True)
         write_label(place, labels, colours)

@@ -1,0 +1,133 @@
+"""predictor(net, weights): a callable from images to scores by the fastest route that is exact."""
+
+import logging
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from netspec.fcn import fcn
+from netspec.schema.messages import TEST, NetParameter
+from netspec.variants import VARIANTS, Variant
+from port.data.readers import planes, read_rgb
+from port.fast.engine import FastNet
+from port.fast.program import Unsuited
+from port.net import Net
+from port.precision import use_tf32
+from port.startup import prepare
+
+log = logging.getLogger('port.predict')
+Images = np.ndarray | torch.Tensor | str | PathLike | Sequence[str | PathLike]
+PRECISIONS = {'float32': torch.float32, 'tf32': torch.float32, 'bfloat16': torch.bfloat16,
+              'float16': torch.float16}
+GPU_ONLY = ('tf32', 'float16')
+
+
+def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
+              precision: str = 'float32', device: torch.device | str = 'cpu',
+              layer: str | None = None, mean: Sequence[float] | None = None,
+              skip: bool = True) -> 'Scores':
+    """Return a callable from images to scores.
+
+    net: a Net in the TEST phase, or what one is made of: the name of a variant, a deploy
+    prototxt. weights: a file or {layer: [arrays]}. precision: float32, tf32 (GPU), bfloat16 or
+    float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
+    score…). mean: BGR, for image files (a variant knows its own). skip: do not compute the
+    padding that no image reaches. Raises ValueError or KeyError for what does not fit together.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
+    row = VARIANTS.get(net) if isinstance(net, str) else net if isinstance(net, Variant) else None
+    if row is not None:
+        net, mean = fcn(row, 'deploy'), row.mean if mean is None else mean
+    if not isinstance(net, Net):
+        net = Net(net, TEST, device=device)
+    if weights is not None:
+        net.copy_from(weights)
+        prepare(net)
+    if net.device.type == 'cpu' and precision in GPU_ONLY:
+        raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
+    if net.device.type == 'cuda' and precision == 'tf32':
+        use_tf32(True)
+    return Scores(net, PRECISIONS[precision], layer, mean, skip)
+
+
+class Scores:
+    """What predictor returns. fast: the engine, None where the net needs the plain one.
+
+    reason: why the net needs the plain one.
+    """
+
+    def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
+                 mean: Sequence[float] | None = None, skip: bool = True) -> None:
+        self.net, self.reason = net, ''
+        self.layer = layer or score_layers(net)[0]
+        if self.layer not in net.blobs:
+            raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
+                           f'{", ".join(net.outputs)}')
+        self.mean = None if mean is None else np.asarray(mean, np.float64)
+        self.fast = self._engine(dtype, skip)
+
+    def _engine(self, dtype: torch.dtype, skip: bool) -> FastNet | None:
+        try:
+            return FastNet(self.net, [self.layer], dtype, skip)
+        except Unsuited as error:
+            self.reason = str(error)
+            log.info('the plain engine is used: %s', self.reason)
+            return None
+
+    def __call__(self, images: Images, *more: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Return scores, N x classes x H x W.
+
+        images: one array N x C x H x W for each input of the net, as the net expects it (BGR,
+        less the mean); or one image file, or several of one size.
+        """
+        arrays = (images, *more)
+        if not isinstance(images, (np.ndarray, torch.Tensor)):
+            arrays = (self._read(images),)
+        if len(arrays) != len(self.net.inputs):
+            raise ValueError(f'got {len(arrays)} array(s); the net takes {len(self.net.inputs)}: '
+                             f'{", ".join(self.net.inputs)}')
+        for name, array in zip(self.net.inputs, arrays, strict=True):
+            if array.ndim != 4:
+                raise ValueError(f'input {name!r}: expected N x C x H x W, got the shape '
+                                 f'{list(array.shape)}')
+        return self.run(dict(zip(self.net.inputs, arrays, strict=True)))
+
+    def run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
+        """Return the scores for arrays by input name."""
+        if self.fast is not None:
+            try:
+                return self.fast(**arrays)[self.layer]
+            except Unsuited as error:           # this size only
+                log.info('the plain engine is used: %s', error)
+        return self.net.forward(**arrays)[self.layer] if self.layer in self.net.outputs else \
+            self._inner(arrays)
+
+    def _inner(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
+        self.net.forward(**arrays)
+        return self.net.blobs[self.layer].data
+
+    def _read(self, images: str | PathLike | Sequence[str | PathLike]) -> np.ndarray:
+        """Read image files of one size as N x 3 x H x W, BGR less the mean."""
+        paths = [images] if isinstance(images, (str, PathLike)) else list(images)
+        if self.mean is None:
+            raise ValueError('image files need the mean to subtract: predictor(..., mean=(B, G, '
+                             'R)), or name a variant, which knows its own')
+        pictures = [self.planes(read_rgb(Path(path))) for path in paths]
+        sizes = {picture.shape for picture in pictures}
+        if len(sizes) != 1:
+            raise ValueError(f'image files of {len(sizes)} sizes; give those of one size at a time')
+        return np.stack(pictures)
+
+    def planes(self, rgb: np.ndarray) -> np.ndarray:
+        """Return the planes of a picture, H x W x 3 uint8: 3 x H x W float32, BGR less the mean."""
+        flipped = np.ascontiguousarray(rgb[:, :, ::-1])
+        return np.asarray(planes(flipped, self.mean), np.float32)
+
+
+def score_layers(net: Net) -> list[str]:
+    """Return the outputs of a net that are called score…, or else all outputs."""
+    return [name for name in net.outputs if name.startswith('score')] or net.outputs
