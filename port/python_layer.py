@@ -11,6 +11,10 @@ import torch
 from port.blob import ArrayBlob, Blob
 
 
+class MissingStep(NotImplementedError, AttributeError):
+    """A layer class lacks one of the four steps (pycaffe: AttributeError)."""
+
+
 class BlobVec:
     """The parameters of a Python layer, as pycaffe shows them: `blobs[i].data`, `add_blob`."""
 
@@ -19,8 +23,10 @@ class BlobVec:
         self.held = [] if blobs is None else blobs
         self.dtype, self.device = dtype, device
 
-    def add_blob(self, *shape: int) -> None:
+    def add_blob(self, *shape: int, **named: int) -> None:
         """Append a parameter of this shape, all zero; fill `blobs[i].data` after it."""
+        if named:
+            raise RuntimeError('BlobVec.add_blob takes no kwargs')
         self.held.append(Blob(f'blobs[{len(self.held)}]', shape, self.dtype, self.device))
 
     def __len__(self) -> int:
@@ -61,19 +67,19 @@ class PythonLayer:
 
     def setup(self, bottom: list[ArrayBlob], top: list[ArrayBlob]) -> None:
         """Read param_str, check the numbers of blobs and make parameters, once."""
-        raise NotImplementedError(f'{type(self).__name__} must define setup(self, bottom, top)')
+        raise MissingStep(f'{type(self).__name__} must define setup(self, bottom, top)')
 
     def reshape(self, bottom: list[ArrayBlob], top: list[ArrayBlob]) -> None:
         """Give the tops their shapes, before every forward pass."""
-        raise NotImplementedError(f'{type(self).__name__} must define reshape(self, bottom, top)')
+        raise MissingStep(f'{type(self).__name__} must define reshape(self, bottom, top)')
 
     def forward(self, bottom: list[ArrayBlob], top: list[ArrayBlob]) -> None:
         """Fill the data of the tops."""
-        raise NotImplementedError(f'{type(self).__name__} must define forward(self, bottom, top)')
+        raise MissingStep(f'{type(self).__name__} must define forward(self, bottom, top)')
 
     def backward(self, top: list[ArrayBlob], propagate_down: list[bool],
                  bottom: list[ArrayBlob]) -> None:
         """Fill the diff of each bottom that propagate_down asks for, add to the parameters'."""
         if any(propagate_down) or len(self.blobs):
-            raise NotImplementedError(f'{type(self).__name__} must define backward(self, top, '
-                                      'propagate_down, bottom): the net asks for its gradient')
+            raise MissingStep(f'{type(self).__name__} must define backward(self, top, '
+                              'propagate_down, bottom): the net asks for its gradient')
