@@ -42,9 +42,3 @@ def totals(net) -> None:
     l2 = [float(sum(t.square().sum() for t in ts)) ** 0.5 for ts in (data, diff)]
     log.error('    [Backward] All net params (data, diff): L1 norm = (%g, %g); '
               'L2 norm = (%g, %g)', *l1, *l2)
-
-
-def update(net, row) -> None:
-    """Log a parameter's mean absolute data and update."""
-    log.info('    [Update] Layer %s, param %s data: %g; diff: %g', row.layer, row.display,
-             _mean(row.blob.data), _mean(row.blob.diff))

@@ -1,11 +1,14 @@
 """The learnable parameters of a net: multipliers, and sharing by name (Net::AppendParam)."""
 
+import logging
 from dataclasses import dataclass
 
 from netspec.schema.messages import ParamSpec
 from port.blob import Blob, SharedParam
 from port.graph import Entry
 from port.layer import Layer
+
+log = logging.getLogger('port.net')
 
 
 @dataclass
@@ -50,6 +53,8 @@ class ParamTable:
                 if spec.name:
                     self._named[spec.name] = row
             else:
+                log.info("Sharing parameters '%s' owned by layer '%s', param index %d",
+                         spec.name, row.layer, row.index)
                 layer.blobs[i] = _share(layer.blobs[i], row, spec)
             self.owner[entry.param.name, i] = row
 

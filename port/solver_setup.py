@@ -49,8 +49,11 @@ def test_nets(p: SolverParameter, folder: Path, device: torch.device) -> list[Ne
                          f'{len(p.test_state)} for {len(sources)} test net(s)')
     if sources and p.test_interval <= 0:
         raise ValueError(f'test_interval must be above 0, got {p.test_interval}')
-    return [_build(p, source, TEST, p.test_state[i:i + 1], folder, device)
+    nets = [_build(p, source, TEST, p.test_state[i:i + 1], folder, device)
             for i, source in enumerate(sources)]
+    for net in nets:
+        net.debug_info = p.debug_info
+    return nets
 
 
 def _build(p: SolverParameter, source: NetParameter | str, phase: int,

@@ -60,6 +60,7 @@ class Wiring:
         self.hidden: dict[str, str] = {}          # blobs of automatic splits -> what they split
         self.inputs: list[str] = []
         self.params = ParamTable()
+        self._values = 0                          # in all tops so far
         self._available: dict[str, None] = {}
         self._wants_diff: dict[int, bool] = {}   # by id of the blob
         self._views: set[int] = set()            # ids of the blobs on another's memory
@@ -122,9 +123,11 @@ class Wiring:
         layer.set_loss_weights(node.top)
         self.log('Setting up %s', node.name)
         for blob, weight in zip(node.top, layer.loss_weights, strict=True):
-            self.log('Top shape: %s (%d)', ' '.join(map(str, blob.shape)), blob.count)
+            self.log('Top shape: %s(%d)', ''.join(f'{n} ' for n in blob.shape), blob.count)
             if weight:
                 self.log('    with loss weight %g', weight)
+            self._values += blob.count
+        self.log('Memory required for data: %d', 4 * self._values)
 
     def _mark(self, node: Node, rates: list[float]) -> None:
         """Decide whether the layer is worth a backward pass by what lies below it."""
