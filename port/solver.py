@@ -15,8 +15,8 @@ import torch
 
 from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
-from port import debug, updates
 from port import solver_setup as setup
+from port import updates
 from port.lr_policy import learning_rate, next_step
 from port.net import Net
 from port.snapshot import State, extras, read_state, restore_extras, write_state
@@ -64,7 +64,8 @@ class Solver:
         self.test_nets = setup.test_nets(self.param, self.folder, self.device)
         self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
                         for row in self.net.learnable]
-        self._still = [True] * len(self.net.learnable)   # whose histories are all zero
+        self._linear = self.param.type in updates.LINEAR
+        self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
         self.action: Callable[[], str | None] = lambda: None
         self.on_start: list[Callable[[], None]] = []
         self.on_gradients: list[Callable[[], None]] = []
@@ -173,7 +174,10 @@ class Solver:
     def apply_update(self) -> None:
         """Turn the gradients into updates and apply them; the diffs then read as the updates."""
         p = self.param
-        self.current_step = next_step(p, self.iteration, self.current_step)
+        step = next_step(p, self.iteration, self.current_step)
+        if p.lr_policy == 'multistep' and step != self.current_step:
+            log.info('MultiStep Status: Iteration %d, step = %d', self.iteration, step)
+        self.current_step = step
         rate = learning_rate(p, self.iteration, self.current_step)
         if p.display and self.iteration % p.display == 0:
             log.info('Iteration %d, lr = %g', self.iteration, rate)
@@ -189,8 +193,6 @@ class Solver:
                                  self.history[i::count])
             row.blob.data.sub_(update)
             row.blob.diff_from(update)
-            if self.net.debug_info:
-                debug.update(self.net, row)
         self.iteration += 1
 
     def _clip(self) -> None:
@@ -335,7 +337,8 @@ class Solver:
         for mine, theirs in zip(self.history, state.history, strict=True):
             mine.copy_(torch.tensor(theirs).view(mine.shape))
         count = len(self.net.learnable)
-        self._still = [not any(h.any() for h in self.history[i::count]) for i in range(count)]
+        self._still = [self._linear and not any(h.any() for h in self.history[i::count])
+                       for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
         restore_extras(self.net, state.extra)
         self.saved = str(path)

@@ -66,6 +66,7 @@ UPDATES: dict[str, tuple[Update, int]] = {   # type -> (update, histories a para
     'SGD': (sgd, 1), 'Nesterov': (nesterov, 1), 'AdaGrad': (adagrad, 1), 'RMSProp': (rmsprop, 1),
     'AdaDelta': (adadelta, 2), 'Adam': (adam, 2),
 }
+LINEAR = ('SGD', 'Nesterov')                 # whose histories a rate of 0 leaves at zero
 
 
 def check(p: SolverParameter) -> None:

@@ -205,3 +205,14 @@ def test_a_state_of_another_net_is_refused(make) -> None:
 def test_old_solver_types_are_understood() -> None:
     assert parse_solver('solver_type: ADAM').type == 'Adam'
     assert SolverParameter().type == 'SGD'
+
+
+def test_a_frozen_parameter_has_a_history_in_the_adaptive_solvers(make) -> None:
+    """Caffe gathers its squares all the same: with lr_mult 0 only the update is nothing."""
+    frozen = NET.replace('lr_mult: 1', 'lr_mult: 0')
+    for name, empty in (('SGD', True), ('AdaGrad', False), ('Adam', False)):
+        solver = make(f'type: "{name}" momentum: {0 if name == "AdaGrad" else .9}', frozen)
+        before = params(solver)[0]
+        solver.step(1)
+        assert (not solver.history[0].any()) == empty
+        assert np.array_equal(params(solver)[0], before)
