@@ -20,6 +20,14 @@ def setting(ctx, param, values: tuple[str, ...]) -> dict:
     return result
 
 
+def data_root(ctx, param, values: tuple[str, ...]) -> str | dict[str, str] | None:
+    """Read one folder for the whole dataset, or KEY=DIR for each of its folders."""
+    keyed = dict(value.split('=', 1) for value in values if '=' in value)
+    if len(values) > 1 and len(keyed) < len(values):
+        raise click.BadParameter('give one folder, or KEY=DIR for each')
+    return keyed or (values[0] if values else None)
+
+
 def _value(text: str):
     for kind in (int, float):
         try:
@@ -39,7 +47,8 @@ def _value(text: str):
 @click.option('--root', type=click.Path(path_type=Path, file_okay=False), default='.',
               help='Where prototxt/ and solvers/ stand.')
 @fitting
-@click.option('--data-root', help='Folder of your dataset.')
+@click.option('--data-root', multiple=True, callback=data_root, metavar='DIR|KEY=DIR',
+              help='Folder of your dataset, or of one key of param_str, such as sbdd_dir=DIR.')
 @click.option('--filler', type=click.Choice(['msra', 'xavier']),
               help='Random start of the trunk.  [default: msra where --width is not 1]')
 @click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
@@ -51,14 +60,23 @@ def command(variant: Variant | None, everything: bool, check: bool, out: Path | 
     if everything == (variant is not None):
         raise click.UsageError('name one net, or give --all')
     if everything:
-        if out or solver_options or any(v not in (None, 1.0) for v in net_options.values()):
+        if out or solver_options or changed(net_options):
             raise click.UsageError('--all takes --check and --root only')
         _report(generate.check_all(root) if check else generate.write_all(root), check)
         return
     folders = (out,) if out else generate.published_dirs(variant, root)
+    fitted = bool(solver_options) or changed(net_options)
+    if fitted and not (out or check) and not generate.check(variant, *folders):
+        raise click.UsageError(f'{folders[0]} holds {variant.name} as published; give --out for '
+                               'one with options of its own')
     act = generate.check if check else generate.write_variant
     options = {key: value for key, value in net_options.items() if value is not None}
     _report(act(variant, *folders, solver_options=solver_options, **options), check)
+
+
+def changed(net_options: dict) -> bool:
+    """Whether any option of the net differs from what the published one has."""
+    return any(value not in (None, 1.0) for value in net_options.values())
 
 
 def _report(paths: list[Path], check: bool) -> None:
