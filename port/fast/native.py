@@ -37,7 +37,7 @@ class Plane(ctypes.Structure):
 def plane(x: torch.Tensor) -> Plane:
     """Lay a plane over a float32 tensor N x C x H x W whose channels are next to each other."""
     n, c, h, w = x.shape
-    if x.stride(1) != 1 or (w > 1 and x.stride(3) != c) or x.dtype != torch.float32:
+    if c > 1 and x.stride(1) != 1 or w > 1 and x.stride(3) != c or x.dtype != torch.float32:
         raise ValueError(f'expected float32 with channels last, got {x.dtype}, strides '
                          f'{x.stride()} for shape {tuple(x.shape)}')
     return Plane(x.data_ptr(), x.stride(2), x.stride(0), h, w, c)

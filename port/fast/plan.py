@@ -70,15 +70,14 @@ def plan(program: Program, sizes: dict[str, Sizes], skip: bool = True) -> Plan:
     skip: leave out what the image does not reach; else all is computed.
     """
     reach = {program.inputs[name]: [image(n) for n in size] for name, size in sizes.items()}
-    if not skip:
-        reach = {v: [everywhere(r.size) for r in rs] for v, rs in reach.items()}
     rules: dict[int, list[Rule]] = {}
     for op in program.ops:
         first = [r.size for r in reach[op.inputs[0]]]
         like = program.like.get(op.output)
         rules[op.output] = _rules(op, first, [r.size for r in reach[like]] if like is not None
                                   else first)
-        reach[op.output] = _reach(op, rules[op.output], [reach[v] for v in op.inputs])
+        found = _reach(op, rules[op.output], [reach[v] for v in op.inputs])
+        reach[op.output] = found if skip else [everywhere(r.size) for r in found]
     return _places(program, rules, reach)
 
 

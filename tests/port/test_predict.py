@@ -1,0 +1,113 @@
+"""port.predictor: arrays and image files to scores, equal to the plain engine's."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import port
+from netspec.fcn import fcn
+from netspec.schema import parse_net, print_net
+from netspec.schema.messages import TEST
+from port.net import Net
+from port.predict import Scores
+from port.random_weights import random_weights
+
+MEAN = (104.00699, 116.66877, 122.67892)      # BGR, of VOC as published
+TOLERANCE = 1e-5                              # of the largest score, float32
+
+
+@pytest.fixture(scope='module')
+def net() -> Net:
+    net = Net(fcn('voc-fcn16s', 'deploy', width=0.03), TEST)
+    random_weights(net, 1)
+    return net
+
+
+def same(found: torch.Tensor, plain: torch.Tensor) -> None:
+    assert found.shape == plain.shape
+    assert (found - plain).abs().max() <= TOLERANCE * plain.abs().max()
+
+
+def test_arrays(net: Net) -> None:
+    predict = port.predictor(net)
+    assert predict.fast is not None and predict.layer == 'score'
+    x = np.random.RandomState(0).randn(2, 3, 30, 41).astype('f') * 50
+    same(predict(x), net.forward(data=x)['score'])
+
+
+def test_from_files(net: Net, tmp_path) -> None:
+    rng, paths = np.random.RandomState(0), []
+    for i in range(2):
+        paths.append(tmp_path / f'{i}.png')
+        Image.fromarray(rng.randint(0, 256, (31, 20, 3)).astype(np.uint8)).save(paths[-1])
+    weights = tmp_path / 'w.caffemodel'
+    net.save(weights)
+    (tmp_path / 'deploy.prototxt').write_text(print_net(fcn('voc-fcn16s', 'deploy', width=0.03)))
+    predict = port.predictor(tmp_path / 'deploy.prototxt', weights, mean=MEAN)
+    pixels = np.stack([np.asarray(Image.open(p), np.float64)[:, :, ::-1] - MEAN for p in paths])
+    plain = net.forward(data=pixels.transpose(0, 3, 1, 2).astype('f'))['score'].clone()
+    same(predict(paths), plain)
+    same(predict(paths[0]), plain[:1])
+    with pytest.raises(ValueError, match='mean'):
+        port.predictor(tmp_path / 'deploy.prototxt', weights)(paths)
+
+
+def test_falls_back_to_the_plain_engine() -> None:
+    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 '
+            'dim: 3 dim: 4 } } } layer { name: "m" type: "MVN" bottom: "data" top: "score" }')
+    net = Net(parse_net(text), TEST)
+    predict = port.predictor(net)
+    assert predict.fast is None and 'MVN' in predict.reason
+    x = np.random.RandomState(0).randn(1, 2, 3, 4).astype('f')
+    same(predict(x), net.forward(data=x)['score'])
+
+
+def test_falls_back_for_a_size(net: Net) -> None:
+    """A kernel that overhangs a bottom smaller than it is Caffe's own affair."""
+    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 '
+            'dim: 9 dim: 9 } } } layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+            'convolution_param { num_output: 1 kernel_size: 4 stride: 3 weight_filler { '
+            'type: "constant" value: 1 } } }')
+    net = Net(parse_net(text), TEST)
+    predict = Scores(net)
+    for size in (9, 3, 9):
+        x = torch.ones(1, 1, size, size)
+        same(predict(x), net.forward(data=x)['c'])
+
+
+def test_bfloat16(net: Net) -> None:
+    x = torch.randn(1, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 50
+    found, plain = port.predictor(net, precision='bfloat16')(x), net.forward(data=x)['score']
+    assert found.dtype == torch.float32
+    assert (found - plain).abs().max() <= 0.05 * plain.abs().max()     # 8 bits, 15 layers
+
+
+@pytest.mark.parametrize('options,text', [
+    (dict(precision='double'), 'float32, tf32, bfloat16, float16'),
+    (dict(precision='tf32'), 'GPU'), (dict(precision='float16'), 'GPU'),
+    (dict(layer='scores'), 'score')])
+def test_refuses(net: Net, options, text: str) -> None:
+    with pytest.raises((ValueError, KeyError), match=text):
+        port.predictor(net, **options)
+
+
+def test_refuses_arrays_that_do_not_fit(net: Net) -> None:
+    predict = port.predictor(net)
+    with pytest.raises(ValueError, match='N x C x H x W'):
+        predict(np.zeros((3, 4, 4)))
+    with pytest.raises(ValueError, match='takes 1'):
+        predict(np.zeros((1, 3, 4, 4)), np.zeros((1, 3, 4, 4)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('precision,tolerance', [('float32', 1e-4), ('tf32', 0.01),
+                                                 ('bfloat16', 0.05), ('float16', 0.01)])
+def test_on_a_gpu(precision: str, tolerance: float) -> None:
+    net = Net(fcn('voc-fcn16s', 'deploy', width=0.25), TEST)
+    random_weights(net, 1)
+    x = torch.randn(1, 3, 60, 70) * 50
+    plain = net.forward(data=x)['score'].clone()
+    found = port.predictor(net.to('cuda'), precision=precision)(x).cpu()
+    assert (found - plain).abs().max() <= tolerance * plain.abs().max()
