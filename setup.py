@@ -10,7 +10,7 @@ setup(
     packages=find_packages(include=['netspec*', 'surgery*', 'port*']),
     package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.data': ['*.txt', '*.json']},
     install_requires=['numpy', 'protobuf>=5', 'pillow', 'scipy', 'torch', 'onnx', 'click', 'tqdm',
-                      'matplotlib', 'h5py', 'onnxruntime', 'safetensors'],
+                      'matplotlib', 'h5py', 'onnxruntime', 'safetensors', 'networkx'],
     extras_require={
         'test': ['pytest', 'pytest-xdist', 'hypothesis', 'opencv-python-headless<5', 'ruff', 'lmdb'],
         'lmdb': ['lmdb'],

@@ -56,7 +56,7 @@ class Plan:
     pictures: int = 6
 
 
-PLAN = Plan((Stage('voc-fcn32s', 1e-8, 800), Stage('voc-fcn16s', 1e-8, 400),
+PLAN = Plan((Stage('voc-fcn32s', 1e-8, 700), Stage('voc-fcn16s', 1e-8, 300),
              Stage('voc-fcn8s', 1e-8, 400)))
 
 
@@ -138,7 +138,7 @@ def draw_results(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Pa
     """Write the sheet of predictions and the loss curve; return their paths."""
     voc = out / 'data' / 'pascal' / 'VOC2011'
     names = (voc / 'ImageSets/Segmentation/seg11valid.txt').read_text().split()[:plan.pictures]
-    titles = ['image', 'truth', *(r.stage.name.removeprefix('voc-').upper() for r in results)]
+    titles = ['image', 'truth', *(r.stage.name.replace('voc-fcn', 'FCN-') for r in results)]
     sheet, curve = out / 'sheet.png', out / 'loss.png'
     write_sheet(sheet, predictions(plan, results, names, voc), titles)
     write_loss_curve(curve, {r.stage.name: read_losses(r.folder / 'snapshot' / 'train.log')
