@@ -9,6 +9,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 
+from netspec.schema.lexer import closest
 from netspec.schema.messages import LayerParameter
 
 _TYPES: dict[str, type] = {}
@@ -43,9 +44,9 @@ def layer_class(type_name: str) -> type:
     """Return the class of a type name; KeyError with the closest known name if there is none."""
     _load()
     if type_name not in _TYPES:
-        close = get_close_matches(type_name, _TYPES, 1, 0.6)
+        meant = closest(type_name, known_types())
         near = get_close_matches(type_name, _TYPES, 8, 0.0)
-        hint = (f'did you mean {close[0]!r}?' if close else
+        hint = (f'did you mean {meant!r}?' if meant else
                 f'expected one of {", ".join(near)}, … ({len(_TYPES)} in all)')
         raise KeyError(f'unknown layer type {type_name!r}; {hint}')
     return _TYPES[type_name]
