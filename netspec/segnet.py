@@ -1,9 +1,7 @@
 """SegNet-Basic and FCN-Basic (Badrinarayanan, Kendall and Cipolla, arXiv 1511.00561, section 3.2
 and Table 1): four encoders of 7 x 7 convolutions with 64 features, and two ways to decode.
 
-As the paper says, convolutions before batch normalisation have no bias and decoders no ReLU. The
-first layer normalises the pixels, as in SegNet-Tutorial's prototxt. BVLC's BatchNorm and Scale
-stand for the fork's BN, which needs a pass over the training set before it can test.
+Batch normalisation follows every convolution, which then has no bias; decoders have no ReLU.
 """
 
 from typing import Any
@@ -15,10 +13,13 @@ from netspec.spec import layers as L
 from netspec.spec import params as P
 from netspec.variants import Variant
 
+# BVLC's BatchNorm and Scale stand for the fork's BN, which needs a pass over the training set
+# before it can test. The first layer, LRN, is that of SegNet-Tutorial's prototxt.
 FEATURES, KERNEL, STAGES = 64, 7, 4
 # Statistics over the last 20 batches or so: the paper's are the training set's at the end.
 STATISTICS = dict(moving_average_fraction=0.95)
 MSRA = dict(weight_filler=dict(type='msra'))
+LEARNT = [dict(lr_mult=1, decay_mult=1)]
 UP_KERNEL = 8
 
 
@@ -43,16 +44,18 @@ def segnet_basic(n: NetSpec, row: Variant, style: Style) -> Top:
 def fcn_basic(n: NetSpec, row: Variant, style: Style) -> Top:
     """Add FCN-Basic: the coarsest features are reduced to the classes; each decoder doubles the
     scores by a learnt 8 x 8 deconvolution and adds its encoder's features, reduced likewise.
+
+    Without normalisation the deconvolutions diverge at the published rate.
     """
     encoders = [conv for conv, _ in _encoders(n, row, style, masks=False)]
-    top = n[f'score_pool{STAGES}'] = _reduce(n[f'pool{STAGES}'], row.classes)
+    top = _reduce_bn(n, f'score_pool{STAGES}', n[f'pool{STAGES}'], row.classes)
     for i in range(STAGES, 0, -1):
-        skip = n[f'score_conv{i}'] = _reduce(encoders[i - 1], row.classes)
+        skip = _reduce_bn(n, f'score_conv{i}', encoders[i - 1], row.classes)
         n[f'upscore{i}'] = L.Deconvolution(
-            top, param=[dict(lr_mult=1, decay_mult=1)], convolution_param=dict(
+            top, param=LEARNT, convolution_param=dict(
                 num_output=row.classes, kernel_size=UP_KERNEL, stride=2,
                 pad=(UP_KERNEL - 2) // 2, bias_term=False))
-        n[f'upscore{i}c'] = crop(n[f'upscore{i}'], skip)
+        n[f'upscore{i}c'] = crop(_bn(n, f'upscore{i}'), skip)
         top = n['score' if i == 1 else f'fuse{i}'] = L.Eltwise(
             n[f'upscore{i}c'], skip, operation=P.Eltwise.SUM)
     return top
@@ -77,8 +80,20 @@ def _encoders(n: NetSpec, row: Variant, style: Style, masks: bool) -> list[tuple
 def _conv_bn(n: NetSpec, name: str, bottom: Top, style: Style) -> Top:
     """Add a 7 x 7 convolution that keeps the size, and its normalisation in place."""
     n[name] = L.Convolution(
-        bottom, param=[dict(lr_mult=1, decay_mult=1)], num_output=style.channels(FEATURES),
-        kernel_size=KERNEL, pad=KERNEL // 2, bias_term=False, **MSRA)
+        bottom, param=LEARNT, num_output=style.channels(FEATURES), kernel_size=KERNEL,
+        pad=KERNEL // 2, bias_term=False, **MSRA)
+    return _bn(n, name)
+
+
+def _reduce_bn(n: NetSpec, name: str, bottom: Top, classes: int) -> Top:
+    """Add the 1 x 1 convolution of features to as many maps as classes, and its normalisation."""
+    n[name] = L.Convolution(bottom, num_output=classes, kernel_size=1, param=LEARNT,
+                            bias_term=False, **MSRA)
+    return _bn(n, name)
+
+
+def _bn(n: NetSpec, name: str) -> Top:
+    """Add the normalisation of the layer `name`, in its place, with scale and shift."""
     n[f'{name}_bn'] = L.BatchNorm(n[name], in_place=True, batch_norm_param=STATISTICS)
     n[f'{name}_scale'] = L.Scale(n[f'{name}_bn'], in_place=True, bias_term=True)
     return n[f'{name}_scale']

@@ -164,8 +164,12 @@ ABSENT_SIFTFLOW = 3  # classes that its test set lacks (CVPR-v2 footnote 10, PAM
 
 
 def figures(net: str, released: bool = False) -> list[Figure]:
-    """Return what is published of a net: the figures of its own recipe first."""
-    rows = [f for f in (RELEASED if released else FIGURES) if f.net == net]
+    """Return what is published of a net: the figures of its own recipe first.
+
+    Of released weights their four decimals, where there are such.
+    """
+    decimals = [f for f in RELEASED if f.net == net] if released else []
+    rows = decimals or [f for f in FIGURES if f.net == net]
     return sorted(rows, key=lambda figure: not figure.target)
 
 

@@ -41,7 +41,7 @@ def command(dataset: str, data: Path, out: Path, weights: Path | None, width: fl
     Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
     """
     settings = Settings('', str(data.resolve()), str(weights.resolve()) if weights else '', '',
-                        width, block, blocks, images, seed, False, options)
+                        width, block, blocks, images, '', seed, False, options)
     try:
         content = ablation.run(dataset, settings, out, device(gpu), click.echo)
     except (Interrupted, KeyboardInterrupt) as stop:

@@ -58,6 +58,7 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
 @click.option('--blocks', type=click.IntRange(min=1),
               help='Blocks to train each net.  [default: the published number]')
 @click.option('--images', type=click.IntRange(min=1), help='Score on the first so many images.')
+@click.option('--split', default='', help="Score on this list.  [default: the paper's]")
 @click.option('--seed', default=1337, show_default=True, help='Of fillers and dropout.')
 @click.option('--set', 'options', multiple=True, callback=setting, metavar='[NET.]KEY=VALUE',
               help='A solver field of all nets, or of one; may be repeated.')
@@ -69,8 +70,8 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
 @gpu_option
 def command(name: str | None, listing: bool, data: Path | None, weights: Path | None,
             out: Path | None, net: str, width: float, block: int | None, blocks: int | None,
-            images: int | None, seed: int, options: dict, given: dict[str, str], released: bool,
-            keep_all: bool, gpu: int | None) -> None:
+            images: int | None, split: str, seed: int, options: dict, given: dict[str, str],
+            released: bool, keep_all: bool, gpu: int | None) -> None:
     """Reproduce NAME, a net or one of the papers' experiments, in the original's blocks.
 
     Surgery, training, scoring after each block; for a net that starts from another, that one
@@ -87,7 +88,7 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
     if weights is not None and not weights.is_file():
         raise FileNotFoundError(f'{weights}: no such weights')
     settings = Settings(name, str(data.resolve()), str(weights.resolve()) if weights else '', net,
-                        width, block, blocks, images, seed, released, options, given)
+                        width, block, blocks, images, split, seed, released, options, given)
     try:
         content = reproduce(settings, out, device(gpu), click.echo, keep_all)
     except (Interrupted, KeyboardInterrupt) as stop:

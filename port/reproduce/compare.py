@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from netspec.experiments import find_experiment
 from netspec.schema import write_atomic
 from port import published
 from port.reproduce.evaluate import Evaluation
@@ -105,6 +106,9 @@ def caveats(stages: list[Stage], settings: Settings) -> list[str]:
         if stage.blocks and (stage.block, stage.blocks) != (schedule.block, schedule.repeats):
             lines.append(f'{stage.name}: {stage.iterations} iterations in place of '
                          f'{schedule.block * schedule.repeats}')
+    if settings.split:
+        lines.append(f'scored on {settings.split!r} in place of '
+                     f'{find_experiment(settings.name).row.splits[1].name!r}')
     if settings.images:
         lines.append(f'scored on the first {settings.images} images of the split only')
     lines += [f'{key} = {value}' for key, value in settings.options.items()]

@@ -1,7 +1,7 @@
 """What a reproduction consists of: the chain of nets, each one's folder, blocks and settings."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ class Settings:
     """Everything that decides a run's numbers; a folder holds one run.
 
     block, blocks: iterations and number of blocks in place of the published. images: score that
-    many in place of the whole split. options: solver fields, 'KEY' for all nets or 'NET.KEY'.
-    donors: net -> weights to start from in place of training that net.
+    many in place of the whole split. split: score on this list in place of the row's.
+    options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
+    in place of training that net.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Settings:
     block: int | None = None
     blocks: int | None = None
     images: int | None = None
+    split: str = ''
     seed: int = 1337
     released: bool = False
     options: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +113,7 @@ def chain(settings: Settings, out: Path) -> list[Stage]:
 
 def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path:
     """Append an experiment after all that it starts from; return its final weights' path."""
+    experiment = _scored_on(experiment, settings.split)
     if experiment.name in settings.donors:
         return Path(settings.donors[experiment.name])
     if experiment.name not in stages:
@@ -126,6 +129,15 @@ def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str
             experiment, out / experiment.name, tuple(d for d in donors if d is not None),
             given or schedule.block, blocks)
     return stages[experiment.name].weights()
+
+
+def _scored_on(experiment: Experiment, split: str) -> Experiment:
+    """Return the experiment with another list in the place of its test split's."""
+    if not split:
+        return experiment
+    train, test = experiment.row.splits
+    row = replace(experiment.row, splits=(train, replace(test, name=split)), own_splits=None)
+    return replace(experiment, row=row)
 
 
 def _given(experiment: Experiment, settings: Settings) -> int | None:

@@ -61,11 +61,14 @@ def test_learns_a_batch_and_keeps_the_size(camvid, name):
 def test_fcn_basic_starts_from_interpolation():
     net = Net(fcn('camvid-fcn-basic', 'deploy', width=0.125), TEST)
     prepare(net)
-    for node in net.nodes:
-        if node.name.startswith('score_'):
-            for blob in node.layer.blobs:
-                blob.data.zero_()
-    net.params['score_pool4'][1].data.fill_(1)       # a constant score at the coarsest stage
+    for node in net.nodes:                           # the normalisations pass everything on
+        if node.name.endswith('_bn'):
+            for blob, value in zip(node.layer.blobs, (0, 1 - node.layer.eps, 1), strict=True):
+                blob.data.fill_(value)
+    for i in range(1, 5):
+        net.params[f'score_conv{i}_scale'][0].data.zero_()
+    net.params['score_pool4_scale'][0].data.zero_()
+    net.params['score_pool4_scale'][1].data.fill_(1)  # a constant score at the coarsest stage
     score = net.forward(data=np.zeros((1, 3, 64, 96), np.float32))['score'].numpy()
     assert np.allclose(score[0, :, 24:40, 40:56], 1)  # the same everywhere but at the borders
 

@@ -26,6 +26,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_dataset(tmp_path_factory.mktemp('scenes'), 6, 4, (32, 40))
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no pictures, but for the run that all tests share: it is made before this."""
+    monkeypatch.setattr('port.reproduce.pictures.draw', lambda *args: {})
+
+
 def settings(data: Path, name: str = 'voc-fcn16s', **more: object) -> Settings:
     return Settings(name, str(data), **{'width': 0.02, 'block': 4, 'blocks': 2, 'images': 3,
                                         'options': {'base_lr': 1e-8}, **more})
@@ -97,7 +103,7 @@ def test_only_the_last_and_best_snapshots_stay(whole):
                          f'train_iter_{best}.caffemodel'}
 
 
-@pytest.mark.parametrize('at', [3, 4])
+@pytest.mark.parametrize('at', [3, 4])          # within a block, at its end
 def test_interrupted_anywhere_the_same_call_goes_on_bit_for_bit(data, tmp_path, whole, at,
                                                                 monkeypatch):
     """A signal in training, then a kill without warning, then the rest."""
@@ -226,3 +232,13 @@ def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
     listed = CliRunner().invoke(main, ['reproduce', '--list']).output
     assert 'accum' in listed and '51.9' in listed
     assert CliRunner().invoke(main, ['reproduce', 'voc-fcn8s']).exit_code == 2
+
+
+def test_another_list_may_be_scored(data, tmp_path, whole):
+    lists = data / 'pascal/VOC2011/ImageSets/Segmentation'
+    (lists / 'held.txt').write_text((lists / 'seg11valid.txt').read_text().split()[0] + '\n')
+    weights = whole[0] / 'voc-fcn32s/snapshot/train_iter_8.caffemodel'
+    donor = {'voc-fcn32s': str(weights)}
+    content = run(data, tmp_path, donors=donor, split='held', images=None, blocks=1)
+    assert len(content['stages'][0]['images']) == 1
+    assert any("'held' in place of 'seg11valid'" in line for line in content['caveats'])
