@@ -52,8 +52,9 @@ class Net(torch.nn.Module):
     """A Caffe net.
 
     source: prototxt path, NetParameter, or what load_net returned. phase: TRAIN or TEST; it, level
-    and stages are the state that include and exclude rules ask for; without a phase, the file's. weights: path of a caffemodel
-    (or several), or {layer: [arrays]}, copied in by layer name.
+    and stages are the state that include and exclude rules ask for; without a phase, the file's
+    level stays. weights: path of a caffemodel (or several), or {layer: [arrays]}, copied in by
+    layer name.
 
     blobs: name -> Blob, in the order they are made. params: layer -> [Blob]. inputs, outputs:
     blob names. loss_weights: blob name -> weight, where there is one. learnable: parameters for a
