@@ -1,4 +1,6 @@
-"""Every recorded case, through pycaffe's face: what Caffe computed is what we compute."""
+"""Every recorded case, through pycaffe's face: what Caffe computed is what we compute, on the CPU
+and on a GPU.
+"""
 
 import sys
 from pathlib import Path
@@ -13,6 +15,15 @@ LAYERS = sorted((GOLDEN / 'layers').glob('*.npz'))
 SOLVERS = sorted(p for p in (GOLDEN / 'solvers').glob('*.npz') if p.stem != 'data')
 # Two float32 implementations that sum in another order, of each array's own largest value.
 LAYER_TOLERANCE, SOLVER_TOLERANCE = 2e-4, 1e-3
+
+
+@pytest.fixture(params=['cpu', pytest.param('cuda', marks=pytest.mark.gpu)], autouse=True)
+def device(request):
+    """Compute here."""
+    if request.param == 'cuda':
+        caffe.set_mode_gpu()
+    yield request.param
+    caffe.set_mode_cpu()
 
 
 def close(ours, theirs, what: str, tolerance: float) -> None:
