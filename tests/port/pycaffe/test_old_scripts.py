@@ -178,7 +178,8 @@ def test_pycaffes_own_tests(tmp_path) -> None:
         'import sys, unittest\nsys.path.insert(0, sys.argv.pop(1))\n'
         "suite = unittest.defaultTestLoader.discover(sys.path[0], 'test_*.py')\n"
         'sys.exit(not unittest.TextTestRunner().run(suite).wasSuccessful())\n')
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'GLOG_minloglevel': '3'}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
+    environment = {**os.environ, 'PYTHONPATH': path, 'GLOG_minloglevel': '3'}
     done = subprocess.run([sys.executable, '-m', 'port.cli', 'run', 'all.py',
                            os.environ['PYCAFFE_TESTS']], cwd=tmp_path, env=environment,
                           capture_output=True, text=True, timeout=600)
