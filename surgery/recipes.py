@@ -23,6 +23,8 @@ def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str]
     for another number of sources or for weights that do not fit; the report tells the rest.
     """
     row = find_variant(variant)
+    if not row.init:
+        raise ValueError(f'{row.name} is trained from its fillers: it inherits no weights')
     if len(sources) != len(row.init):
         donors = ', '.join(init.donor for init in row.init)
         raise ValueError(f'{row.name} takes the weights of {len(row.init)} nets ({donors}), '

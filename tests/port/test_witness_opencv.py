@@ -41,6 +41,7 @@ def witness(model: Path, weights: Path):
     """Read a net with OpenCV."""
     net = cv2.dnn.readNetFromCaffe(str(model), str(weights))
     net.enableWinograd(False)
+    net.enableFusion(False)      # of BatchNorm into Deconvolution: wrong from the second size on
     return net
 
 
