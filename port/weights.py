@@ -36,12 +36,13 @@ def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
         blobs = net.params.get(layer)
         if blobs is None:
             continue
-        if len(arrays) != len(blobs):
-            raise ValueError(f'{where}layer {layer!r}: has {len(arrays)} blob(s), the net expects '
+        given = {i: array for i, array in enumerate(arrays) if array is not None}
+        missing = [i for i in range(len(blobs)) if i not in given and _owns(net, layer, i)]
+        if len(arrays) > len(blobs) or missing:       # HDF5 leaves out what another layer owns
+            raise ValueError(f'{where}layer {layer!r}: has {len(given)} blob(s), the net expects '
                              f'{len(blobs)}; rename the layer to learn it from scratch')
-        for i, (blob, array) in enumerate(zip(blobs, arrays, strict=True)):
-            if array is None:
-                continue
+        for i, array in given.items():
+            blob = blobs[i]
             if not _equal(blob.shape, array.shape):
                 raise ValueError(
                     f'{where}layer {layer!r}, param {i}: shape {list(array.shape)}, the net '

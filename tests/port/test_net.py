@@ -154,6 +154,22 @@ def test_weights_by_name(tmp_path) -> None:
         assert torch.equal(first.params['c'][0].data, second.params['c'][0].data)
 
 
+def test_hdf5_leaves_out_a_parameter_that_another_layer_owns(tmp_path) -> None:
+    """The second layer's own weights are in the file, its shared bias is not: as Caffe writes."""
+    text = '''layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param {%s}
+        param { name: "b" } inner_product_param { num_output: 3 weight_filler { type: "msra" } } }'''
+    text = text % ('p', 'x', 'p', '') + text % ('q', 'p', 'q', '')
+    first, second = net(text, (2, 3)), net(text, (2, 3))
+    first.save(tmp_path / 'w.h5')
+    second.copy_from(str(tmp_path / 'w.h5'))
+    assert torch.equal(first.params['q'][0].data, second.params['q'][0].data)
+
+
+def test_a_missing_parameter_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"layer 'c': has 0 blob\(s\), the net expects 1"):
+        net(conv('c', 'x', 'c'), (1, 3, 2, 2)).copy_from({'c': [None]})
+
+
 def test_weights_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"layer 'c', param 0: shape \[2, 4, 1, 1\], the net "
                        r'expects \[2, 3, 1, 1\]'):
