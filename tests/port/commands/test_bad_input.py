@@ -73,7 +73,7 @@ def foreign_weights(kind: str, good: Path) -> tuple[bytes, str]:
     """Return the bytes of something that is no weights file, and what the error says of it."""
     content = good.read_bytes()
     return {
-        'truncated': (content[:20000], "the file is cut off after layer 'conv4_1'"),
+        'truncated': (content[:20000], "the file is cut off after layer '"),
         'empty': (b'', 'this is an empty file'),
         'prototxt': (b'layer {\n  name: "x"\n}\n', 'this is a prototxt (text): the net'),
         'page': (b'<!DOCTYPE html>\n<html>404</html>', 'expected a .caffemodel'),
