@@ -157,7 +157,8 @@ def test_weights_by_name(tmp_path) -> None:
 def test_hdf5_leaves_out_a_parameter_that_another_layer_owns(tmp_path) -> None:
     """The second layer's own weights are in the file, its shared bias is not: as Caffe writes."""
     text = '''layer { name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param {%s}
-        param { name: "b" } inner_product_param { num_output: 3 weight_filler { type: "msra" } } }'''
+        param { name: "b" } inner_product_param { num_output: 3 weight_filler { type: "msra" } } }
+    '''
     text = text % ('p', 'x', 'p', '') + text % ('q', 'p', 'q', '')
     first, second = net(text, (2, 3)), net(text, (2, 3))
     first.save(tmp_path / 'w.h5')
