@@ -32,6 +32,7 @@ def command(py2: bool, cpu: bool, script: Path, args: tuple[str, ...]) -> None:
     finally:
         sys.argv, sys.path[:], sys.meta_path[:], sys.modules['__main__'] = before
         mode.cpu_only(False)
+        mode.end_log()
 
 
 def run(script: Path, args: tuple[str, ...], py2: bool, cpu: bool) -> None:
@@ -54,4 +55,6 @@ def run(script: Path, args: tuple[str, ...], py2: bool, cpu: bool) -> None:
         while trace is not None and trace.tb_frame.f_code.co_filename != str(script):
             trace = trace.tb_next
         traceback.print_exception(type(error), error, trace)
+        if isinstance(error, SyntaxError) and not py2:
+            click.echo('If this was written for Python 2: fcn run --py2 …', err=True)
         sys.exit(1)

@@ -87,6 +87,8 @@ MEMBERS = {
     ('itertools', 'izip'): ('builtins', 'zip'), ('itertools', 'imap'): ('builtins', 'map'),
     ('itertools', 'ifilter'): ('builtins', 'filter'),
     ('itertools', 'izip_longest'): ('itertools', 'zip_longest'),
+    ('time', 'clock'): ('time', 'perf_counter'),
+    ('sys', 'setdefaultencoding'): ('builtins', 'str'),    # text is UTF-8 now: nothing to do
     ('sys', 'maxint'): ('sys', 'maxsize'), ('os', 'getcwdu'): ('os', 'getcwd'),
     ('string', 'letters'): ('string', 'ascii_letters'),
     ('string', 'lowercase'): ('string', 'ascii_lowercase'),

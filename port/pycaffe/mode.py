@@ -133,6 +133,14 @@ def init_log(level: int | None = None, stderr: bool = True) -> None:
     root.setLevel(LEVELS[min(max(level, 0), 3)])
 
 
+def end_log() -> None:
+    """End what init_log began."""
+    if _state['log'] is not None:
+        glog.stop(_state['log'])
+        logging.getLogger('port').setLevel(logging.NOTSET)
+        _state['log'] = None
+
+
 def log(message: str) -> None:
     """Write a line to Caffe's log."""
     log_to.info('%s', message)

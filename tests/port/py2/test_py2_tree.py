@@ -1,19 +1,16 @@
-"""port.py2: old scripts run as Python 2 ran them, whole, in a process of their own."""
+"""port.py2 and fcn run: old scripts run whole, as Python 2 ran them."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
-ROOT = Path(__file__).resolve().parents[3]
+from port.cli import main
 
 
-def run(folder: Path, script: str, *args: str, **extra: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **extra}
-    return subprocess.run([sys.executable, '-m', 'port.cli', 'run', *args, script], cwd=folder,
-                          env=environment, capture_output=True, text=True, timeout=120)
+def run(folder: Path, script: str, *options: str, args: tuple[str, ...] = ()) -> Result:
+    return CliRunner().invoke(main, ['run', *options, str(folder / script), *args])
 
 
 # Each line prints; beside it what Python 2.7 prints.
@@ -38,11 +35,12 @@ LINES = [
      '[(1, 2)] 5 True'),
     ('print StringIO.StringIO("text").read(), Queue.Queue().empty()', 'text True'),
     ('print sorted(d.items(), key=lambda (k, v): -v), `d`', "[('k', 3)] {'k': 3}"),
+    ('reload(sys); sys.setdefaultencoding("utf8"); print time.clock() > 0', 'True'),
     ('print old_division(7)', '3'),
     ('print new_division(7)', '3.5'),
     ('print __name__, os.path.basename(__file__)', '__main__ script.py')]
 
-HEAD = '''import os, sys, cPickle, StringIO, Queue
+HEAD = '''import os, sys, time, cPickle, StringIO, Queue
 from itertools import izip
 import numpy as np
 from beside import old_division
@@ -73,7 +71,7 @@ def printed(tmp_path_factory) -> list[str]:
                                       'def new_division(x):\n    return x / 2\n')
     (folder / 'script.py').write_text(HEAD + '\n'.join(line for line, _ in LINES) + '\n')
     done = run(folder, 'script.py', '--py2')
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert not list(folder.rglob('*.pyc'))
     return done.stdout.splitlines()
 
@@ -86,18 +84,26 @@ def test_line(printed, k) -> None:
 def test_errors_show_the_scripts_own_lines(tmp_path) -> None:
     (tmp_path / 's.py').write_text('print "first"\n\ndef f():\n    raise ValueError, "no"\nf()\n')
     done = run(tmp_path, 's.py', '--py2')
-    assert done.returncode == 1 and done.stdout == 'first\n'
+    assert done.exit_code == 1 and done.stdout == 'first\n'
     assert done.stderr.splitlines()[0] == 'Traceback (most recent call last):'
     assert 's.py", line 5' in done.stderr.splitlines()[1]
     assert 'line 4, in f' in done.stderr and 'raise ValueError, "no"' in done.stderr
     (tmp_path / 't.py').write_text('x = 1\nwhile = 2\n')
     bad = run(tmp_path, 't.py', '--py2')
-    assert bad.returncode == 1 and 't.py", line 2' in bad.stderr and 'SyntaxError' in bad.stderr
+    assert bad.exit_code == 1 and 't.py", line 2' in bad.stderr and 'SyntaxError' in bad.stderr
+    hint = run(tmp_path, 's.py')
+    assert hint.exit_code == 1 and hint.stderr.endswith('Python 2: fcn run --py2 …\n')
 
 
 def test_without_py2_nothing_is_converted(tmp_path) -> None:
     (tmp_path / 's.py').write_text('import sys\nprint(7 / 2, sys.argv[1:])\n')
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    done = subprocess.run([sys.executable, '-m', 'port.cli', 'run', 's.py', '--py2', '-x'],
-                          cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.stdout == "3.5 ['--py2', '-x']\n"
+    before = sys.argv, list(sys.path), sys.modules['__main__']
+    assert run(tmp_path, 's.py', args=('--py2', '-x')).stdout == "3.5 ['--py2', '-x']\n"
+    assert before == (sys.argv, sys.path, sys.modules['__main__'])
+
+
+def test_exit_and_missing_scripts(tmp_path) -> None:
+    (tmp_path / 's.py').write_text('import sys\nsys.exit(3)\n')
+    assert run(tmp_path, 's.py').exit_code == 3
+    missing = run(tmp_path, 'absent.py')
+    assert missing.exit_code == 1 and 'absent.py: no such script' in missing.stderr

@@ -1,7 +1,6 @@
 """port.pycaffe: the names that scripts import, the messages, global settings, drawing."""
 
 import importlib
-import logging
 
 import pytest
 from google.protobuf import text_format
@@ -106,15 +105,12 @@ def test_timer() -> None:
 
 @pytest.mark.parametrize(('level', 'shown'), [(0, True), (2, False)])
 def test_log(capsys, level, shown) -> None:
-    root = logging.getLogger('port')
-    before = root.level, list(root.handlers)
+    caffe.init_log(level, True)
     try:
-        caffe.init_log(level, True)
         caffe.log('as caffe says')
-        assert ('] as caffe says' in capsys.readouterr().err) == shown
     finally:
-        root.setLevel(before[0])
-        root.handlers[:] = before[1]
+        mode.end_log()
+    assert ('] as caffe says' in capsys.readouterr().err) == shown
 
 
 NET = '''name: "n"
