@@ -125,6 +125,24 @@ class Upsampling:
                         for i, f in enumerate(self.factors))
         return down @ (x.contiguous() @ across.T)
 
+    def transposed(self, gradient: torch.Tensor, out: list[Span],
+                   reads: list[Span]) -> torch.Tensor:
+        """Return the gradient of the inputs `reads` from that of the outputs `out`."""
+        if self.factors is not None:
+            down, across = (self._matrix(f, i, out[i], reads[i], gradient)
+                            for i, f in enumerate(self.factors))
+            return down.T @ (gradient.contiguous() @ across)
+        layer, w = self.layer, self.layer.window
+        weight, group = layer.blobs[0].data.to(gradient.dtype), layer.group
+        if self.own:
+            weight, group = own_kernels(weight), layer.channels
+        pads = []
+        for axis in (1, 0):
+            first = out[axis].first - (reads[axis].first * w.stride[axis] - w.pad[axis])
+            span = (reads[axis].size - 1) * w.stride[axis] + w.extent[axis]
+            pads += [first, span - first - out[axis].size]
+        return F.conv2d(F.pad(gradient, pads), weight, None, w.stride, 0, w.dilation, group)
+
     def _transposed(self, x: torch.Tensor, out: list[Span], reads: list[Span]) -> torch.Tensor:
         layer, w = self.layer, self.layer.window
         weight = layer.blobs[0].data.to(x.dtype)

@@ -259,3 +259,55 @@ void few_channels(const Plane *x, int k, const float *u, const float *bias, int 
         }
     }
 }
+
+/* Transform the weights o x c x 3 x 3 into 36 matrices as winograd takes them, blocks first..last
+ * of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and the
+ * roles of o and c exchanged (the blocks are then of c).
+ */
+void transform(const float *w, int o, int c, int turned, float *u, int first, int last)
+{
+    int outs = turned ? c : o, ins = turned ? o : c;
+    size matrix = (size)outs * ins;
+    const float a2 = 0.5f, b2 = 2, near = 1 / (2 * a2 * (a2 - b2)), far = 1 / (2 * b2 * (b2 - a2));
+    for (int block = first; block < last; block++)
+        for (int i = 0; i < ins; i++) {
+            float lanes[9][NR];
+            for (int l = 0; l < NR; l++) {
+                int out = block * NR + l;
+                const float *from = turned ? w + ((size)i * c + out) * 9
+                                           : w + ((size)out * c + i) * 9;
+                for (int k = 0; k < 9; k++)
+                    lanes[k][l] = from[turned ? 8 - k : k];
+            }
+            float *to = u + ((size)block * ins + i) * NR;
+            for (int l = 0; l < NR; l += W, to += W) {
+                vec t[6][3];
+#define EVALUATE(x0, x1, x2, y) do {                                                         \
+    vec even = near * (x0) + near * a2 * (x2), odd = near * A * (x1);                        \
+    vec wide = far * (x0) + far * b2 * (x2), high = far * B * (x1);                          \
+    y(0, x0); y(1, even + odd); y(2, even - odd); y(3, wide + high); y(4, wide - high);      \
+    y(5, x2); } while (0)
+                for (int j = 0; j < 3; j++) {
+#define PUT(i, value) t[i][j] = (value)
+                    EVALUATE(load(lanes[j] + l), load(lanes[3 + j] + l), load(lanes[6 + j] + l),
+                             PUT);
+#undef PUT
+                }
+                for (int row = 0; row < 6; row++) {
+#define PUT(j, value) store(to + (row * 6 + j) * matrix, value)
+                    EVALUATE(t[row][0], t[row][1], t[row][2], PUT);
+#undef PUT
+                }
+            }
+        }
+}
+
+/* v = momentum v + rate (g + decay w), w = w - v: Caffe's SGD in one pass over the memory. */
+void descend(float *w, float *v, const float *g, float momentum, float rate, float decay,
+             size first, size last)
+{
+    for (size i = first; i < last; i++) {
+        v[i] = momentum * v[i] + rate * (g[i] + decay * w[i]);
+        w[i] -= v[i];
+    }
+}

@@ -23,6 +23,7 @@ FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
 COMPILE_LIMIT = 120.0       # seconds
 WINOGRAD = 36               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
+GRAIN = 1 << 16             # values that a thread updates at a time
 MOST_TERMS = 128            # terms of an output of few_channels
 MOST_BLOCKS = 16            # blocks of rows a thread works on at a time
 
@@ -84,7 +85,10 @@ def library() -> ctypes.CDLL | None:
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
     found.winograd.argtypes = [p, i, i, p, p, i, i, p, i, i, s, s, i, p]
     found.few_channels.argtypes = [p, i, p, p, i, p, i, s, s, i, p]
-    found.winograd.restype = found.few_channels.restype = None
+    found.transform.argtypes = [p, i, i, i, p, i, i]
+    found.descend.argtypes = [p, p, p, *[ctypes.c_float] * 3, s, s]
+    for kernel in (found.winograd, found.few_channels, found.transform, found.descend):
+        kernel.restype = None
     return found
 
 
@@ -115,33 +119,24 @@ def share(work: Callable[[int, int], None], count: int, grain: int) -> None:
 
 # -- 3 x 3 ----------------------------------------------------------------------------------------
 
-def _points() -> torch.Tensor:
-    """Return the 6 x 3 matrix that evaluates a kernel's row at 0, ±a, ±b and infinity."""
-    a, b = 0.5 ** 0.5, 2 ** 0.5
-    rows = [[1., 0., 0.]]
-    for p, other in ((a, b), (-a, b), (b, a), (-b, a)):
-        rows.append([q / (2 * p * p * (p * p - other * other)) for q in (1, p, p * p)])
-    return torch.tensor([*rows, [0, 0, 1]], dtype=torch.float64)
+def fits_winograd(weight: torch.Tensor, turned: bool = False) -> bool:
+    """Whether the kernel takes a weight of outputs x channels x 3 x 3.
 
-
-def fits_winograd(weight: torch.Tensor) -> bool:
-    """Whether the kernel takes a weight of outputs x channels x 3 x 3."""
+    turned: for the gradient of the inputs, which convolves with the kernels turned by half.
+    """
     nr, _ = lanes()
-    o, c = weight.shape[:2]
-    return weight.shape[2:] == (3, 3) and c % (nr // 2) == 0 and o % nr == 0
+    outputs, channels = weight.shape[:2] if not turned else weight.shape[1::-1]
+    return weight.shape[2:] == (3, 3) and channels % (nr // 2) == 0 and outputs % nr == 0
 
 
-def pack_winograd(weight: torch.Tensor) -> torch.Tensor:
+def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
     """Return the 36 matrices of a weight, in the kernel's order."""
-    nr, _ = lanes()
-    o, c = weight.shape[:2]
-    g = _points()
-    half = torch.einsum('ij,ocjk->iock', g, weight.double())
-    out = torch.empty(6, 6, o // nr, c, nr)
-    for k in range(6):
-        column = torch.einsum('iocj,j->ioc', half, g[k]).view(6, o // nr, nr, c)
-        out[:, k] = column.transpose(2, 3)
-    return out
+    lib, (nr, _), (o, c) = library(), lanes(), weight.shape[:2]
+    weight = weight.contiguous()
+    packed = torch.empty(WINOGRAD * o * c)
+    share(lambda first, last: lib.transform(weight.data_ptr(), o, c, turned, packed.data_ptr(),
+                                            first, last), (c if turned else o) // nr, 1)
+    return packed
 
 
 def _many(channels: int, outputs: int, tiles: int) -> int:
@@ -208,3 +203,14 @@ def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tens
                          w, first, last, h, space.data_ptr())
 
     share(work, n * h, 4)
+
+
+# -- updating -------------------------------------------------------------------------------------
+
+def descend(weight: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor,
+            momentum: float, rate: float, decay: float) -> None:
+    """v = momentum v + rate (g + decay w); w = w - v."""
+    lib = library()
+    share(lambda first, last: lib.descend(
+        weight.data_ptr(), velocity.data_ptr(), gradient.data_ptr(), momentum, rate, decay, first,
+        last), weight.numel(), GRAIN)

@@ -88,6 +88,8 @@ def _reach(op: Op, rules: list[Rule], inputs: list[list[Reach]]) -> list[Reach]:
         if len({b.size for b in bottoms}) > 1:
             raise Unsuited(f'layer {op.name!r}: bottoms of sizes {[b.size for b in bottoms]}')
         reached = rule.reach(join(bottoms))
+        if op.kind == 'Dropout':                 # no two positions are alike
+            reached = everywhere(reached.size)
         found.append(_halved(reached).reach(reached) if op.pool is not None else reached)
     return found
 
@@ -111,7 +113,7 @@ def _rules(op: Op, size: list[int], like: list[int]) -> list[Rule]:
         ceil = layer.param.pooling_param.round_mode == layer.param.pooling_param.CEIL
         out = output_sizes(tuple(size), layer.kernel, layer.stride, layer.pad, ceil)
         return [Sliding(*n) for n in zip(layer.kernel, layer.stride, layer.pad, out, strict=True)]
-    if op.kind == 'Point':
+    if op.kind in ('Point', 'Dropout'):
         return [Pointwise(), Pointwise()]
     w, out = layer.window, layer.output_sizes(tuple(size))
     if op.kind == 'Deconvolution':

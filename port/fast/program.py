@@ -51,24 +51,37 @@ class Program:
 
 def program(net: Net, wanted: Sequence[str] | None = None) -> Program:
     """Return what computes the wanted blobs (default: the outputs); Unsuited where it cannot."""
-    values: dict[int, int] = {}
-    made = _Maker(net, values)
+    made = _Maker(SAME)
     for node in net.nodes:
         made.add(node)
-    outputs = {name: values[id(net.all_blobs[name])] for name in wanted or net.outputs}
+    return _finish(made, {name: made.values[id(net.all_blobs[name])]
+                          for name in wanted or net.outputs}, pools=True)
+
+
+def training_program(net: Net, losses: list[Node]) -> Program:
+    """Return what computes the first bottom of each loss, maxima apart and Dropout at work."""
+    made = _Maker({'Split'})
+    for node in net.nodes:
+        if node not in losses:
+            made.add(node)
+    return _finish(made, {node.bottom[0].name: made.values[id(node.bottom[0])]
+                          for node in losses}, pools=False)
+
+
+def _finish(made: '_Maker', outputs: dict[str, int], pools: bool) -> Program:
     found = Program(made.ops, made.inputs, outputs, made.like)
     _prune(found)
     for op in found.ops:
         check(op)
-    _join(found)
+    _join(found, pools)
     return found
 
 
 class _Maker:
     """Turns nodes into operations; a layer that repeats its bottom makes no value."""
 
-    def __init__(self, net: Net, values: dict[int, int]) -> None:
-        self.net, self.values = net, values
+    def __init__(self, same: set[str]) -> None:
+        self.same, self.values = same, {}
         self.ops: list[Op] = []
         self.inputs: dict[str, int] = {}
         self.like: dict[int, int] = {}
@@ -80,12 +93,12 @@ class _Maker:
 
     def add(self, node: Node) -> None:
         kind, values = node.layer.type, self.values
-        if kind == 'Input':
+        if not node.bottom:
             for blob in node.top:
                 values[id(blob)] = self.inputs[blob.name] = self.new()
             return
         inputs = [values[id(b)] for b in node.bottom]
-        if kind in SAME:
+        if kind in self.same:
             values.update((id(b), inputs[0]) for b in node.top)
             return
         made = self.new()
@@ -112,7 +125,7 @@ def _prune(found: Program) -> None:
 def check(op: Op) -> None:
     """Raise Unsuited unless the operation's arithmetic is known here."""
     layer, p = op.layer, op.layer.param
-    if op.kind not in (*WINDOWED, 'Crop', 'Point'):
+    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Point'):
         raise Unsuited(f'layer {op.name!r}: {op.kind} is not known to the fast path')
     if op.kind in WINDOWED and len(op.inputs) != 1:
         raise Unsuited(f'layer {op.name!r}: {op.kind} of {len(op.inputs)} bottoms')
@@ -138,8 +151,8 @@ def check(op: Op) -> None:
         raise Unsuited(f'layer {op.name!r}: crops other axes than rows and columns')
 
 
-def _join(found: Program) -> None:
-    """Let ReLU, then 2 x 2 maxima, join the convolution that alone they read."""
+def _join(found: Program, pools: bool) -> None:
+    """Let ReLU, then with `pools` 2 x 2 maxima, join the convolution that alone they read."""
     readers = Counter(v for op in found.ops for v in op.inputs)
     readers.update(found.outputs.values())
     readers.update(found.like.values())
@@ -151,7 +164,7 @@ def _join(found: Program) -> None:
             and readers[before.output] == 1
         if alone and op.layer.type == 'ReLU' and op.layer.slope == 0 and not before.relu:
             before.relu = True
-        elif alone and before.relu and before.output != op.output and _halves(op):
+        elif pools and alone and before.relu and _halves(op):
             before.pool = op.layer
         else:
             kept.append(op)
