@@ -126,3 +126,43 @@ def test_a_solver_that_wants_a_gpu(caffe, tmp_path, monkeypatch) -> None:
 def test_wrong_usage(caffe, words, status, message) -> None:
     code, log = caffe(words)
     assert code == status and message in log
+
+
+SIGNALS = '''
+import signal
+import port.pycaffe as caffe
+
+class Signals(caffe.Layer):
+    """Hang up in the fourth pass, interrupt in the seventh (both nets count)."""
+    passes = 0
+    def setup(self, bottom, top):
+        Signals.passes = 0
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+    def forward(self, bottom, top):
+        Signals.passes += 1
+        if Signals.passes == 4:
+            signal.raise_signal(signal.SIGHUP)
+        if Signals.passes == 7:
+            signal.raise_signal(signal.SIGINT)
+    def backward(self, top, propagate_down, bottom):
+        pass
+'''
+
+
+@pytest.mark.parametrize(('flags', 'snapshots', 'last'), [
+    ('', {4, 7}, 7), ('-sighup_effect none -sigint_effect snapshot', {7, 10}, 10),
+    ('-sighup_effect=stop', {4}, 4)])
+def test_signals_have_the_effect_asked_for(caffe, tmp_path, monkeypatch, flags, snapshots,
+                                           last) -> None:
+    (tmp_path / 'signal_layers.py').write_text(SIGNALS)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'net.prototxt').write_text(NET + '''
+        layer { name: "s" type: "Python" top: "s" python_param { module: "signal_layers"
+                layer: "Signals" } } layer { name: "q" type: "Silence" bottom: "s" }''')
+    (tmp_path / 'solver.prototxt').write_text(
+        'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 10 snapshot_prefix: "t"')
+    status, log = caffe(f'train -solver solver.prototxt {flags}')
+    assert status == 0
+    assert {int(p.stem.split('_')[-1]) for p in tmp_path.glob('*.solverstate')} == snapshots
+    assert ('Optimization stopped early.' in log) == (last < 10)
