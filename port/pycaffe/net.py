@@ -160,7 +160,8 @@ class Net(Batches):
                  end: str | None = None, **kwargs: np.ndarray) -> dict[str, np.ndarray]:
         """Run back from layer `start` to layer `end`; top diffs by keyword; return {blob: diff}.
 
-        The diffs are those of the inputs (of the bottoms of `end`, if given) and of `diffs`.
+        The diffs are those of the inputs (of the bottoms of `end`, if given) and of `diffs`; of a
+        bottom that layers outside the stretch read too, the part that comes from `end`.
         """
         first, last = self._place(start, len(self.layers) - 1), self._place(end, 0)
         names = self.inputs if end is None else self.bottom_names[end]
@@ -169,7 +170,9 @@ class Net(Batches):
                        'outputs.', 'Diff is not batch sized')
         names = _more(names, diffs)
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in names}
+        known = self._span.partial(first, last) if end is not None else {}
+        return {name: (known[name].face() if name in known else self.blobs[name]).diff
+                for name in names}
 
     def _fill(self, which: str, arrays: dict, names: list[str], mismatch: str, size: str) -> None:
         if set(arrays) != set(names):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from port.blob import Blob
 from port.net import Net
 
 
@@ -46,8 +47,21 @@ class Span:
             first = len(self.net.nodes) - 1
         self.net.backward(first if first < len(self.net.nodes) - 1 else None, last)
         for i in reversed(self.splits):
-            if i < last and all(last <= reader <= first for reader in self._readers(i)):
+            if i < last and self._complete(i, first, last):
                 self.net.backward(i, i)
+
+    def partial(self, start: int, end: int) -> dict[str, Blob]:
+        """Return, by name, the bottoms of layer `end` whose other readers lie outside the stretch:
+        the copies, which hold the diff of this layer alone.
+        """
+        first, last = self.node(start), self.node(end)
+        node = self.net.nodes[last]
+        copies = {id(top): i for i in self.splits for top in self.net.nodes[i].top}
+        return {self.net.nodes[copies[id(blob)]].bottom[0].name: blob for blob in node.bottom
+                if id(blob) in copies and not self._complete(copies[id(blob)], first, last)}
+
+    def _complete(self, split: int, first: int, last: int) -> bool:
+        return all(last <= reader <= first for reader in self._readers(split))
 
     def _readers(self, split: int) -> list[int]:
         tops = {id(blob) for blob in self.net.nodes[split].top}

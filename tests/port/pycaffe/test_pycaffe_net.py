@@ -137,8 +137,9 @@ def test_backward_in_stretches(forked) -> None:
     forked.blobs['y'].diff[...] = 1
     assert set(forked.backward(start='sum', end='sum')) == {'a', 'b'}
     assert (forked.blobs['b'].diff == 1).all() and not forked.blobs['x'].diff.any()
-    forked.backward(start='triple', end='double')
-    assert (forked.blobs['x'].diff == 5).all()      # the copies' diffs are added up
+    assert (forked.backward(start='triple', end='triple')['x'] == 3).all()    # its part only
+    out = forked.backward(start='triple', end='double')
+    assert (out['x'] == 5).all() and (forked.blobs['x'].diff == 5).all()      # added up
 
 
 def test_callbacks_get_the_index_that_the_user_sees(forked) -> None:
