@@ -52,7 +52,7 @@ def _iu(net: str, source: str, where: str, value: float, note: str = '',
 
 
 OLD = 'the CVPR recipe: 20 images by accumulation, loss normalised'
-TEST_SPLIT = 'on the test split, which is held back here: ours is scored on val'
+TEST_SPLIT = 'on the test split'
 SAME = dict(target=True)
 
 FIGURES = (

@@ -75,7 +75,8 @@ def stage_report(stage: Stage, results: list[Evaluation], settings: Settings) ->
               for f in trained]
     return {
         'name': stage.name, 'title': stage.experiment.title, 'note': stage.experiment.note,
-        'metric': primary, 'iterations': last.iteration, 'block': stage.block,
+        'split': stage.row.splits[1].name, 'metric': primary, 'iterations': last.iteration,
+        'block': stage.block,
         'measured': measured(stage, last),
         'best': {'iteration': best.iteration, **measured(stage, best)},
         'comparison': comparison(stage, last, settings),

@@ -43,7 +43,7 @@ def comparison(row: Mapping[str, Any], released: bool) -> Table:
     digits = 4 if released else 2
     table = [['metric', 'measured', 'published', 'difference', 'source', 'remark']]
     table += [[line['metric'], number(line['measured'], digits=digits),
-               f'{line["published"]:g}',
+               str(line['published']),
                number(line['difference'], True, digits), line['source'],
                line['note'] or ('' if line['target'] else 'another recipe')]
               for line in row['comparison']]
@@ -70,6 +70,12 @@ def classes(rows: Sequence[Mapping[str, Any]]) -> Table:
                         for key in ('iu', 'accuracy'))
         table.append([row['class'], number(iu), number(accuracy), f'{row["pixels"]:,}'])
     return table
+
+
+def scored(row: Mapping[str, Any]) -> str:
+    """Say of what and on what the figures are."""
+    what = f'After {row["iterations"]:,} iterations' if row['iterations'] else 'Weights as given'
+    return f'{what}, on the {len(row["images"]):,} images of {row["split"]}, in percent'
 
 
 def remarks(row: Mapping[str, Any]) -> list[str]:
@@ -112,7 +118,7 @@ def markdown(content: Mapping[str, Any], pictures: Mapping[str, Path], folder: P
     parts = [f'# {title}', *lead]
     for row in content['stages']:
         parts += [f'## {row["name"]}' + (f': {row["title"]}' if row['title'] else ''),
-                  f'After {row["iterations"]:,} iterations, in percent:',
+                  f'{scored(row)}:',
                   md_table(comparison(row, content['released'])), *remarks(row)]
         if len(row['blocks']) > 1:
             parts += ['### Blocks', md_table(blocks(row, content['metrics']))]
@@ -143,7 +149,7 @@ def page(content: Mapping[str, Any], pictures: Mapping[str, Path]) -> str:
     parts = [f'<h1>{title}</h1>', *(f'<p>{line}</p>' for line in lead)]
     for row in content['stages']:
         parts += [f'<h2>{html.escape(row["name"])}</h2>', f'<p>{html.escape(row["title"])}</p>',
-                  f'<p>After {row["iterations"]:,} iterations, in percent:</p>',
+                  f'<p>{html.escape(scored(row))}:</p>',
                   html_table(comparison(row, content['released']),
                              [line['target'] for line in row['comparison']]),
                   *(f'<p class="note">{html.escape(line)}</p>' for line in remarks(row))]

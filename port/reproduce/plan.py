@@ -37,10 +37,15 @@ class Settings:
     donors: dict[str, str] = field(default_factory=dict)
 
     def claim(self, out: Path) -> None:
-        """Write the settings into a new folder, or check that they are those it was begun with."""
+        """Write the settings into a new folder, or check that they are those it was begun with.
+
+        As long as nothing was trained or scored there, other settings take their place.
+        """
         path = out / SETTINGS_FILE
         mine = json.loads(json.dumps(asdict(self)))
-        if not path.exists():
+        if not path.exists() or not any(out.glob('*/s*/*iter_*')):
+            for begun in out.glob('*/init.caffemodel'):
+                begun.unlink()
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
             return

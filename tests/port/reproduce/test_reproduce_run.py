@@ -161,6 +161,12 @@ def test_a_folder_holds_one_run(data, whole):
         run(data, out, blocks=3)
 
 
+def test_a_run_that_has_nothing_yet_may_change_its_settings(data, tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        run(data / 'nowhere', tmp_path, 'voc-fcn32s', blocks=1)
+    assert run(data, tmp_path, 'voc-fcn32s', blocks=1)['stages'][0]['split'] == 'seg11valid'
+
+
 def test_weights_of_a_coarser_net_may_be_given(data, tmp_path, whole):
     donor = whole[0] / 'voc-fcn32s/snapshot/train_iter_8.caffemodel'
     content = run(data, tmp_path, donors={'voc-fcn32s': str(donor)})
