@@ -57,7 +57,7 @@ class Solver:
         self.prefix = setup.snapshot_prefix(self.param, source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
-        self.update, self.per_param = self._checked()
+        _, self.per_param = self._checked()
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed)
         self.net = setup.train_net(self.param, self.folder, self.device)
@@ -66,6 +66,9 @@ class Solver:
                         for row in self.net.learnable]
         self._linear = self.param.type in updates.LINEAR
         self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
+        self.one_pass: Callable[[], torch.Tensor | float] = self.plain_pass
+        self.descend = updates.descend
+        self._updated: set[int] = set()          # parameters whose update came with the gradient
         self.action: Callable[[], str | None] = lambda: None
         self.on_start: list[Callable[[], None]] = []
         self.on_gradients: list[Callable[[], None]] = []
@@ -132,11 +135,20 @@ class Solver:
         """Sum the gradients of iter_size passes; return their mean loss."""
         total: torch.Tensor | float = 0.0
         for _ in range(self.param.iter_size):
-            total = total + self.net.run_forward()
-            self.net.backward()
+            total = total + self.one_pass()
         loss = float(total) / self.param.iter_size
+        self.look(loss)
+        return loss
+
+    def look(self, loss: float) -> None:
+        """Complain of a loss that is not a number."""
         if not math.isfinite(loss):
             self._diverged(f'the loss is {loss}')
+
+    def plain_pass(self) -> torch.Tensor | float:
+        """Run the net forward and backward once; return the loss."""
+        loss = self.net.run_forward()
+        self.net.backward()
         return loss
 
     def _diverged(self, what: str) -> None:
@@ -182,18 +194,31 @@ class Solver:
         if p.display and self.iteration % p.display == 0:
             log.info('Iteration %d, lr = %g', self.iteration, rate)
         self._clip()
-        count = len(self.net.learnable)
-        for i, row in enumerate(self.net.learnable):
-            local = rate * row.lr_mult
-            self._still[i] = self._still[i] and not local
-            if self._still[i]:                   # v = m 0 + 0 g: nothing moves
-                row.blob.clear_diff()
-                continue
-            update = self.update(p, self.iteration, local, self._regularised(row),
-                                 self.history[i::count])
-            row.blob.data.sub_(update)
-            row.blob.diff_from(update)
+        for i in range(len(self.net.learnable)):
+            if i not in self._updated:
+                self._update(i, rate)
+        self._updated.clear()
         self.iteration += 1
+
+    def _update(self, i: int, rate: float) -> None:
+        """Update parameter i from its gradient."""
+        row, p, histories = self.net.learnable[i], self.param, self.history
+        local = rate * row.lr_mult
+        self._still[i] = self._still[i] and not local
+        if self._still[i]:                       # v = m 0 + 0 g: nothing moves
+            row.blob.clear_diff()
+        else:
+            decay = p.weight_decay * row.decay_mult
+            row.blob.diff_from(self.descend(p, self.iteration, local, decay, row.blob,
+                                            histories[i::len(self.net.learnable)]))
+
+    @torch.no_grad()
+    def update_early(self, row) -> None:
+        """Update a parameter as soon as its gradient is complete, so that it can be freed."""
+        i = self.net.learnable.index(row)
+        step = next_step(self.param, self.iteration, self.current_step)
+        self._update(i, learning_rate(self.param, self.iteration, step))
+        self._updated.add(i)
 
     def _clip(self) -> None:
         limit = self.param.clip_gradients
@@ -207,18 +232,6 @@ class Solver:
                      'by scale factor %g', norm, limit, scale)
             for row in self.net.learnable:
                 row.blob.diff.mul_(scale)
-
-    def _regularised(self, row) -> torch.Tensor:
-        """Return the gradient, divided by iter_size, with the weight decay added."""
-        gradient = row.blob.diff
-        if self.param.iter_size > 1:
-            gradient.mul_(1 / self.param.iter_size)
-        decay = self.param.weight_decay * row.decay_mult
-        if decay:
-            data = row.blob.data
-            gradient.add_(data.sign() if self.param.regularization_type == 'L1' else data,
-                          alpha=decay)
-        return gradient
 
     # -- solving and testing -----------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from math import sqrt
 import torch
 
 from netspec.schema.messages import SolverParameter
+from port.blob import Blob
 
 Tensors = Sequence[torch.Tensor]
 Update = Callable[[SolverParameter, int, float, torch.Tensor, Tensors], torch.Tensor]
@@ -67,6 +68,21 @@ UPDATES: dict[str, tuple[Update, int]] = {   # type -> (update, histories a para
     'AdaDelta': (adadelta, 2), 'Adam': (adam, 2),
 }
 LINEAR = ('SGD', 'Nesterov')                 # whose histories a rate of 0 leaves at zero
+
+
+def descend(p: SolverParameter, it: int, rate: float, decay: float, blob: Blob,
+            history: Tensors) -> torch.Tensor:
+    """Divide the gradient by iter_size, add the weight decay, update the data; return the update.
+    """
+    gradient = blob.diff
+    if p.iter_size > 1:
+        gradient.mul_(1 / p.iter_size)
+    if decay:
+        data = blob.data
+        gradient.add_(data.sign() if p.regularization_type == 'L1' else data, alpha=decay)
+    update = UPDATES[p.type][0](p, it, rate, gradient, history)
+    blob.data.sub_(update)
+    return update
 
 
 def check(p: SolverParameter) -> None:

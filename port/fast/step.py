@@ -1,0 +1,52 @@
+"""Let a solver train by fast passes: opt-in, as the blobs between data and scores stay unseen."""
+
+import logging
+
+import torch
+
+from netspec.schema.messages import SolverParameter
+from port import updates
+from port.blob import Blob
+from port.fast import native
+from port.fast.program import Unsuited
+from port.fast.training import FastTraining
+from port.solver import Solver
+
+log = logging.getLogger('port.fast')
+
+
+def use_fast(solver: Solver) -> str:
+    """Train by fast passes from now on; return '' or why the plain ones must stay.
+
+    Parameters are updated as soon as their gradients are complete, unless something needs all
+    gradients together: clipping, several passes an iteration, a listener.
+    """
+    try:
+        fast = FastTraining(solver.net)
+    except Unsuited as error:
+        log.info('training by the plain engine: %s', error)
+        return str(error)
+
+    def one_pass() -> torch.Tensor | float:
+        net, p = solver.net, solver.param
+        if net.debug_info or any((net.before_forward, net.after_forward, net.before_backward,
+                                  net.after_backward)):
+            return solver.plain_pass()
+        alone = p.iter_size == 1 and p.clip_gradients < 0 and not solver.on_gradients
+        return fast(solver.update_early if alone else None, solver.look)
+    solver.one_pass = one_pass
+    if solver.param.type == 'SGD':
+        solver.descend = descend
+    return ''
+
+
+def descend(p: SolverParameter, it: int, rate: float, decay: float, blob: Blob,
+            history: updates.Tensors) -> torch.Tensor:
+    """As updates.descend for SGD, in one pass over the memory where our kernels are."""
+    tensors = blob.data, history[0], blob.diff
+    fits = all(t.device.type == 'cpu' and t.dtype == torch.float32 and t.is_contiguous()
+               for t in tensors)
+    if not fits or p.iter_size > 1 or p.regularization_type == 'L1' or native.library() is None:
+        return updates.descend(p, it, rate, decay, blob, history)
+    native.descend(*tensors, p.momentum, rate, decay)
+    return history[0]
