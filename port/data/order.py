@@ -55,7 +55,7 @@ class ReadAhead:
     An error of a worker is raised when its image is due; asking again reads the image again.
     """
 
-    workers = 2
+    workers = min(8, max(2, (os.cpu_count() or 2) // 2))  # 2 on a small machine
 
     def __init__(self, load: Callable[[Index], Arrays], order: Iterator[Index],
                  ahead: int) -> None:
