@@ -7,9 +7,11 @@ from os import PathLike
 import numpy as np
 import torch
 
+from port.torch_weights import SUFFIXES, read_weights, write_weights
 from surgery.caffemodel import write_caffemodel
 from surgery.hdf5 import write_hdf5
-from surgery.weights import read_weights
+
+TENSOR_FILES = ('.safetensors', '.npz', *SUFFIXES)
 
 
 def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
@@ -69,11 +71,14 @@ def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:
 
 
 def save(net, path: str | PathLike, diff: bool = False, hdf5: bool | None = None) -> None:
-    """Write the net's parameters: HDF5 where the name ends in .h5, else a caffemodel.
+    """Write the net's parameters: HDF5 where the name ends in .h5, tensors by name where it ends
+    in .safetensors, .npz, .pt or .pth, else a caffemodel.
 
-    diff: write the gradients beside the data. hdf5: the form, whatever the name. HDF5 holds
-    shared parameters once, as Caffe's does.
+    diff: write the gradients beside the data, not in files of tensors. hdf5: the form, whatever
+    the name. HDF5 holds shared parameters once, as Caffe's does.
     """
+    if hdf5 is None and str(path).endswith(TENSOR_FILES):
+        return write_weights(path, arrays(net))
     diffs = arrays(net, 'diff') if diff else None
     if str(path).endswith('.h5') if hdf5 is None else hdf5:
         owned = {layer: [a if _owns(net, layer, i) else None for i, a in enumerate(blobs)]

@@ -48,7 +48,8 @@ class Weights(dict):
     """Layer name -> its blobs, in the file's order; what else the file said in attributes.
 
     types: layer name -> type of every layer, those without blobs too ('' where the file does not
-    say). version: 'V2', 'V1', 'V0' or 'HDF5'. name: of the net. path: of the file.
+    say). version: 'V2', 'V1', 'V0', 'HDF5', 'tensors', or the library whose names were translated.
+    name: of the net. path: of the file.
     """
 
     def __init__(self, layers: Mapping[str, list[np.ndarray]] | None = None,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import torch
 from netspec.fcn import fcn
 from netspec.variants import Variant, find_variant
 from port.data.own import ROW_FILE, read_row
+from surgery.pixels import Pixels
 
 
 class VariantName(click.ParamType):
@@ -69,6 +71,36 @@ def fitting(function: Callable) -> Callable:
                          help="Scale the trunk's channels; 0.25 trains on a small machine.")):
         function = option(function)
     return function
+
+
+class Colours(click.ParamType):
+    """Three numbers, red green blue."""
+
+    name = 'R,G,B'
+
+    def convert(self, value, param, ctx) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(v) for v in value.split(','))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3 or not all(0 <= v <= 1 for v in numbers):
+            self.fail(f'{value!r} is not three numbers of 0..1 with commas', param, ctx)
+        return numbers
+
+
+def pixel_options(function: Callable) -> Callable:
+    """Add --rgb-mean and --rgb-std: `pixels`, where weights expect others than usual."""
+    @click.option('--rgb-mean', type=Colours(), help='The mean that torchvision- or timm-named '
+                  'weights expect subtracted.  [default: ImageNet\'s; GoogLeNet: 0.5]')
+    @click.option('--rgb-std', type=Colours(), help='The deviation that they expect divided by.')
+    @wraps(function)
+    def wrapped(*args, rgb_mean, rgb_std, **kwargs):
+        if (rgb_mean is None) != (rgb_std is None):
+            raise click.UsageError('give --rgb-mean and --rgb-std, or neither')
+        return function(*args, pixels=rgb_mean and Pixels(rgb_mean, rgb_std), **kwargs)
+    return wrapped
 
 
 gpu_option = click.option('--gpu', type=int, metavar='ID', help='Compute on this GPU.')

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-import surgery
 from netspec.fcn import fcn
 from netspec.schema import read_net
 from netspec.variants import Variant
-from port.commands._shared import VariantName, fitting
+from port import torch_weights
+from port.commands._shared import VariantName, fitting, pixel_options
 from surgery import recipes, shapes
+from surgery.pixels import Pixels
 
 
 @click.command(epilog='Example:  fcn surgery voc-fcn32s --from VGG16.caffemodel '
@@ -17,7 +18,8 @@ from surgery import recipes, shapes
 @click.argument('variant', type=VariantName())
 @click.option('--from', 'sources', multiple=True, required=True,
               type=click.Path(path_type=Path, dir_okay=False),
-              help='Weights to inherit (.caffemodel, .caffemodel.h5); once for each donor.')
+              help='Weights to inherit (.caffemodel, .caffemodel.h5, .safetensors, .npz, .pt, '
+              '.pth; Caffe\'s names, torchvision\'s or timm\'s); once for each donor.')
 @click.option('--out', required=True, type=click.Path(path_type=Path, dir_okay=False),
               help='Where the new weights go.')
 @click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
@@ -25,17 +27,18 @@ from surgery import recipes, shapes
 @click.option('--skip', multiple=True, metavar='LAYER',
               help='Do not take this layer: it is learnt afresh. May be repeated.')
 @fitting
+@pixel_options
 def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
-            skip: tuple[str, ...], width: float, classes) -> None:
+            skip: tuple[str, ...], width: float, classes, pixels: Pixels | None) -> None:
     """Transplant weights into VARIANT as its published recipe does."""
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)
-    weights = [surgery.read_weights(path) for path in sources]
+    weights = [torch_weights.read_donor(path, variant, pixels) for path in sources]
     try:
         report = recipes.apply(variant, new, *weights, skip=skip)
     except ValueError as error:
         raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
     click.echo(str(report))
-    surgery.write_weights(out, new)
+    torch_weights.write_weights(out, new)
     click.echo(f'wrote {out}')

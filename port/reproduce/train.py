@@ -22,6 +22,7 @@ from port.reproduce.plan import Settings, Stage, roots, solver_options
 from port.signals import Requests
 from port.solver import STOP, Solver
 from port.startup import prepare
+from port.torch_weights import read_donor
 from surgery import recipes, shapes
 
 log = logging.getLogger('port.reproduce')
@@ -48,7 +49,7 @@ def start_weights(stage: Stage) -> Path | None:
     path = stage.folder / 'init.caffemodel'
     if not path.exists():
         new = shapes.blank(read_net(stage.file(test=False)))
-        report = recipes.apply(stage.row, new, *[surgery.read_weights(d) for d in stage.donors])
+        report = recipes.apply(stage.row, new, *[read_donor(d, stage.row) for d in stage.donors])
         write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
         for line in report.loud:
             log.warning('%s: %s', stage.name, line)

@@ -22,7 +22,7 @@ def make_zip(path):
 
 
 MAKERS = {
-    'zip archive': make_zip, 'zip': make_npz,
+    'zip archive': make_zip, 'tensors a are named neither': make_npz,
     'pickle': lambda path: path.write_bytes(pickle.dumps([1, 2], 2)),
     'gzip': lambda path: path.write_bytes(gzip.compress(b'weights')),
     'LFS': lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0'),

@@ -1,0 +1,62 @@
+"""fcn convert: weights from one file format to another, and between libraries' names."""
+
+from pathlib import Path
+
+import click
+
+import surgery
+from netspec.variants import Variant
+from port import torch_weights
+from port.commands._shared import VariantName, pixel_options
+from surgery.pixels import Pixels
+from surgery.torchvision import from_caffe
+
+TENSOR_FILES = ('.safetensors', '.npz', *torch_weights.SUFFIXES)
+
+
+@click.command(epilog='Example:  fcn convert vgg16-397923af.pth VGG16.caffemodel')
+@click.argument('source', metavar='IN', type=click.Path(path_type=Path, dir_okay=False))
+@click.argument('out', metavar='OUT', type=click.Path(path_type=Path, dir_okay=False))
+@click.option('--names', type=click.Choice(['caffe', 'torchvision', 'timm']), default='caffe',
+              show_default=True, help='Whose names OUT has.')
+@click.option('--net', type=VariantName(), default='voc-fcn32s', show_default=True,
+              help='The net whose mean the pixels are less of.')
+@pixel_options
+def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | None) -> None:
+    """Convert weights: IN is told by its content, OUT by its name.
+
+    .caffemodel, .caffemodel.h5, .safetensors, .npz, .pt and .pth. Between Caffe's names and
+    torchvision's (or timm's) the first layer is rewritten, BGR in 0..255 less the mean of --net
+    for RGB in 0..1; all else is moved bit for bit. torchvision's .pth needs no conversion for
+    fcn surgery.
+    """
+    weights = torch_weights.read_donor(source, net, pixels, check=False)
+    foreign = weights.version in ('torchvision', 'timm')
+    if foreign:
+        click.echo(f'{source}: {weights.version}\'s {weights.name}; {next(iter(weights))} now sees '
+                   f'BGR in 0..255 less the mean of {net.name}')
+    if names == 'caffe':
+        torch_weights.write_weights(out, weights)
+    elif foreign:
+        raise ValueError(f'{source}: has the names of {weights.version} already; convert it to '
+                         'Caffe\'s (leave --names out)')
+    else:
+        _to_torch(source, weights, out, names, net, pixels)
+    count = sum(blob is not None for blobs in weights.values() for blob in blobs)
+    click.echo(f'wrote {out}: {len(weights)} layers, {count} arrays')
+
+
+def _to_torch(source: Path, weights: surgery.Weights, out: Path, names: str, net: Variant,
+              pixels: Pixels | None) -> None:
+    """Write weights under torchvision's or timm's names, and say which layers have none there."""
+    if out.suffix.lower() not in TENSOR_FILES:
+        raise ValueError(f'{out}: --names {names} makes tensors, not layers; expected OUT to end '
+                         f'in {", ".join(TENSOR_FILES)}')
+    try:
+        mean = torch_weights.donor_mean(net, pixels)
+        tensors, left = from_caffe(weights, mean, pixels, names)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from None
+    torch_weights.write_tensors(out, tensors)
+    if left:
+        click.echo(f'left out, for {names} has no such layer: {", ".join(left)}')
