@@ -82,7 +82,7 @@ def _unknown_bottom(entries: list[Entry], index: int, name: str, made: list[str]
         close = get_close_matches(name, made, 1, 0.6)
         last = ', '.join(made[-8:]) or 'none'
         hint = f'; did you mean {close[0]!r}?' if close else f'; the last blobs before it: {last}'
-    return ValueError(f'{entries[index].label}: unknown bottom blob {name!r}: '
+    return ValueError(f'{entries[index].label}: Unknown bottom blob {name!r}: '
                       f'no layer before it makes it{hint}')
 
 
@@ -98,7 +98,7 @@ def _trace(entries: list[Entry]) -> _Readers:
             if name in seen.maker and (j >= len(entry.param.bottom)
                                        or entry.param.bottom[j] != name):
                 first = entries[seen.maker[name][0]].label
-                raise ValueError(f'{entry.label}: top blob {name!r} is made by two layers, first '
+                raise ValueError(f'{entry.label}: Top blob {name!r} produced by multiple sources, first '
                                  f'by {first}; give one of them another name')
             seen.maker[name] = i, j
         for j, weight in enumerate(entry.param.loss_weight[:len(entry.param.top)]):

@@ -41,14 +41,15 @@ def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
         given = {i: array for i, array in enumerate(arrays) if array is not None}
         missing = [i for i in range(len(blobs)) if i not in given and _owns(net, layer, i)]
         if len(arrays) > len(blobs) or missing:       # HDF5 leaves out what another layer owns
-            raise ValueError(f'{where}layer {layer!r}: has {len(given)} blob(s), the net expects '
-                             f'{len(blobs)}; rename the layer to learn it from scratch')
+            raise ValueError(f'{where}Incompatible number of blobs for layer {layer!r}: '
+                             f'{len(given)}, the net expects {len(blobs)}; rename the layer to '
+                             'learn it from scratch')
         for i, array in given.items():
             blob = blobs[i]
             if not _equal(blob.shape, array.shape):
                 raise ValueError(
-                    f'{where}layer {layer!r}, param {i}: shape {list(array.shape)}, the net '
-                    f'expects {list(blob.shape)}; rename the layer to learn it from scratch, '
+                    f'{where}layer {layer!r}, param {i}: shape mismatch: {list(array.shape)}, the '
+                    f'net expects {list(blob.shape)}; rename the layer to learn it from scratch, '
                     'or transplant with `fcn surgery`')
             _put(blob, array)
 

@@ -82,14 +82,14 @@ def test_a_loss_counts_as_a_reader() -> None:
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('layer { name: "a" type: "Silence" bottom: "dat" }', "unknown bottom blob 'dat'"),
+    ('layer { name: "a" type: "Silence" bottom: "dat" }', "Unknown bottom blob 'dat'"),
     ('layer { name: "d" type: "Input" top: "data" } '
      'layer { name: "a" type: "Silence" bottom: "dat" }', "did you mean 'data'"),
     ('layer { name: "a" type: "ReLU" bottom: "y" top: "x" } '
      'layer { name: "b" type: "ReLU" bottom: "x" top: "y" }',
      r"made later, by net.prototxt:2: layer 'b' .* a loop"),
     ('layer { name: "a" type: "Input" top: "x" } layer { name: "b" type: "Input" top: "x" }',
-     "top blob 'x' is made by two layers"),
+     "Top blob 'x' produced by multiple sources"),
     ('layer { name: "a" type: "Input" top: "x" } layer { name: "b" type: "AbsVal" bottom: "x" '
      'top: "y" } layer { name: "c" type: "ReLU" bottom: "x" top: "x" }',
      "layer 'c' .* works in place on 'x'"),

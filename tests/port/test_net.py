@@ -172,7 +172,7 @@ def test_a_missing_parameter_is_refused() -> None:
 
 
 def test_weights_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"layer 'c', param 0: shape \[2, 4, 1, 1\], the net "
+    with pytest.raises(ValueError, match=r"layer 'c', param 0: shape mismatch: \[2, 4, 1, 1\], the net "
                        r'expects \[2, 3, 1, 1\]'):
         net(conv('c', 'x', 'c'), (1, 3, 2, 2)).copy_from({'c': [np.zeros((2, 4, 1, 1), 'f')]})
 

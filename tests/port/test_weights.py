@@ -84,9 +84,9 @@ def test_doubles_and_unaligned_memory_are_taken(net: Net) -> None:
 
 
 @pytest.mark.parametrize('blobs, words', [
-    ([(2, 3, 5, 5), (2,)], "layer 'conv', param 0: shape [2, 3, 5, 5], the net expects "
+    ([(2, 3, 5, 5), (2,)], "layer 'conv', param 0: shape mismatch: [2, 3, 5, 5], the net expects "
                            '[2, 3, 3, 3]'),
-    ([(2, 3, 3, 3)], "layer 'conv': has 1 blob(s), the net expects 2")])
+    ([(2, 3, 3, 3)], "Incompatible number of blobs for layer 'conv': 1, the net expects 2")])
 def test_what_does_not_fit(blobs, words: str, net: Net, tmp_path) -> None:
     write_caffemodel(tmp_path / 'w', {'conv': [np.zeros(shape, 'f') for shape in blobs]})
     with pytest.raises(ValueError, match=re.escape(f'{tmp_path / "w"}: {words}')):

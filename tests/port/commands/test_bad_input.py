@@ -25,12 +25,12 @@ NETS = {
     'a type like no other': ('conv1_1', '"Convolution"', '"Wobble"',
                              ["unknown layer type 'Wobble'", 'expected one of', 'in all']),
     'a bottom nobody makes': ('relu1_1', 'bottom: "conv1_1"', 'bottom: "conv1_l"',
-                              ["layer 'relu1_1'", "unknown bottom blob 'conv1_l'",
+                              ["layer 'relu1_1'", "Unknown bottom blob 'conv1_l'",
                                "did you mean 'conv1_1'?"]),
     'a loop': ('conv1_1', 'bottom: "data"', 'bottom: "pool5"',
                ["layer 'conv1_1'", "'pool5'", "layer 'pool5' (Pooling)", 'form a loop']),
     'a top made twice': ('conv1_2', 'top: "conv1_2"', 'top: "data"',
-                         ["layer 'conv1_2'", "top blob 'data' is made by two layers"]),
+                         ["layer 'conv1_2'", "Top blob 'data' produced by multiple sources"]),
 }
 
 
@@ -101,7 +101,7 @@ def test_weights_of_another_shape(trained: Path, scenes, tmp_path: Path, refused
     weights = trained / 'trained.caffemodel'
     line = refused('infer', 'voc-fcn32s', '--width', '0.0625', '--weights', weights, '--out',
                    tmp_path / 'labels', scenes.image('val_000000'))
-    assert f"{weights}: layer 'conv1_1', param 0: shape [2, 3, 3, 3]" in line
+    assert f"{weights}: layer 'conv1_1', param 0: shape mismatch: [2, 3, 3, 3]" in line
     assert 'expects [4, 3, 3, 3]' in line and 'fcn surgery' in line
     line = refused('surgery', 'voc-fcn16s', '--from', weights, '--width', '0.0625', '--out',
                    tmp_path / 'w.caffemodel')
