@@ -74,15 +74,14 @@ def is_npz(path: str | Path) -> bool:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz; ValueError for a damaged one, or one that needs unpickling."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: _wide(path, key, file[key]) for key in file.files}
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
+            tensors = {key: file[key] for key in file.files}
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise ValueError(f'{path}: truncated or damaged .npz: {error}') from None
-    except ValueError as error:
-        if 'pickle' not in str(error):
-            raise
-        raise ValueError(f'{path}: holds Python objects, which are never unpickled; save plain '
-                         'arrays') from None
+    except ValueError as error:                    # NumPy's, of an array of objects
+        raise ValueError(f'{path}: holds Python objects, which are never unpickled, or is damaged; '
+                         f'save plain arrays ({error})') from None
+    return {key: _wide(path, key, array) for key, array in tensors.items()}
 
 
 def write_npz(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
