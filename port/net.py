@@ -183,6 +183,7 @@ class Net(torch.nn.Module):
         layer, bottom, top = node.layer, node.bottom, node.top
         shapes = tuple([b.shape for b in bottom])
         if layer.always_reshape or shapes != node.shapes:
+            node.shapes = None                   # reshape again after one that was refused
             layer.reshape(bottom, top)
             node.shapes = shapes
         shared = [blob.data for blob in node.shared]
@@ -224,6 +225,7 @@ class Net(torch.nn.Module):
         with torch.no_grad():
             for node in self.nodes:
                 with located(node.entry):
+                    node.shapes = None
                     node.layer.reshape(node.bottom, node.top)
                     node.shapes = tuple(b.shape for b in node.bottom)
 

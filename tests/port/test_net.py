@@ -184,6 +184,16 @@ def test_sharing_with_another_net() -> None:
     assert test.params['c'][0].data.sum() == 18
 
 
+def test_a_size_that_was_refused_leaves_nothing_behind() -> None:
+    n = net('''layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param {
+        num_output: 2 kernel_size: 7 weight_filler { type: "msra" } } }''', (1, 3, 9, 9))
+    image = np.ones((1, 3, 9, 9), 'f')
+    before = n.forward(x=image)['c'].clone()
+    with pytest.raises(ValueError):
+        n.forward(x=image[:, :, :3, :3])
+    assert torch.equal(n.forward(x=image)['c'], before)
+
+
 def test_phase_inside_the_net() -> None:
     text = '''layer { name: "d" type: "Dropout" bottom: "x" top: "x" include { phase: TRAIN } }'''
     assert len(net(text).entries) == 2 and len(net(text, phase=TEST).entries) == 1
