@@ -157,8 +157,8 @@ def _table_of_layers(weights: Mapping[str, Sequence[np.ndarray]], library: str) 
     fits = [table for table in shared
             if not table.folds and _layer_names(table) <= weights.keys()]
     if not fits:
-        raise ValueError(f'layers {", ".join(list(weights)[:4])}, … are those of no net that '
-                         f'{library} has: expected VGG, AlexNet or ResNet under Caffe\'s names')
+        raise ValueError(f'layers {_some(list(weights))} are those of no net that {library} has: '
+                         'expected VGG, AlexNet or ResNet under Caffe\'s names')
     table = max(fits, key=lambda table: len(table.rows))
     if table.name == 'alexnet' and weights['conv2'][0].shape[1] != len(weights['conv1'][0]):
         raise ValueError('these are CaffeNet\'s weights, whose conv2, 4 and 5 have 2 groups; '

@@ -32,9 +32,6 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
     """
     weights = torch_weights.read_donor(source, net, pixels, check=False)
     foreign = weights.version in ('torchvision', 'timm')
-    if foreign:
-        click.echo(f'{source}: {weights.version}\'s {weights.name}; {next(iter(weights))} now sees '
-                   f'BGR in 0..255 less the mean of {net.name}')
     if names == 'caffe':
         torch_weights.write_weights(out, weights)
     elif foreign:
@@ -42,6 +39,9 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
                          'Caffe\'s (leave --names out)')
     else:
         _to_torch(source, weights, out, names, net, pixels)
+    if foreign:
+        click.echo(f'{source}: {weights.version}\'s {weights.name}; {next(iter(weights))} now sees '
+                   f'BGR in 0..255 less the mean of {net.name}')
     count = sum(blob is not None for blobs in weights.values() for blob in blobs)
     click.echo(f'wrote {out}: {len(weights)} layers, {count} arrays')
 
