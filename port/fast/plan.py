@@ -150,6 +150,8 @@ def _step(op: Op, rules: list[Rule], reach: list[Reach], wanted: list[Span],
     step = Step(op, rules, places, [], [], sizes)
     step.inner = step.inside([p.computed for p in places])
     step.reads = step.read(step.inner)
+    if any(s.last <= 0 or s.first >= n for s, n in zip(step.reads, sizes, strict=True)):
+        raise Unsuited(f'layer {op.name!r}: nothing of its bottom is wanted at this size')
     return step
 
 

@@ -5,6 +5,7 @@ from the weights in every pass, at the few positions that differ, and gradients 
 their repetition. Activations are freed as soon as the backward pass has used them.
 """
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -23,6 +24,7 @@ from port.net import Net
 from port.params import Learnable
 from port.wiring import Node, located
 
+log = logging.getLogger('port.fast')
 LAST = torch.channels_last
 Early = Callable[[Learnable], None]
 
@@ -66,6 +68,9 @@ class FastTraining:
         for op in self.program.ops:
             if op.kind != 'Convolution' and any(op.layer.param_propagate_down):
                 raise Unsuited(f'layer {op.name!r}: a learnable {op.layer.type}')
+            if (op.kind == 'Pooling' and op.output in self.live
+                    and op.layer.method != PoolingParameter.MAX):
+                raise Unsuited(f'layer {op.name!r}: averages are not trained here')
 
     def _plan(self) -> Plan:
         sizes = {name: tuple(self.net.all_blobs[name].shape[2:]) for name in self.program.inputs
@@ -81,11 +86,25 @@ class FastTraining:
         """
         for i in self.feeds:
             self.net.run_forward(i, i)
-        found = _Pass(self, self._plan())
+        try:
+            found = _Pass(self, self._plan())
+        except Unsuited as error:                # images of this size only
+            log.info('a pass by the plain engine: %s', error)
+            return self._plainly(look)
         with torch.no_grad():
             loss = found.forward()
             look(float(loss))
             found.backward(early)
+        self.net._loss = loss
+        return loss
+
+
+    def _plainly(self, look: Callable[[float], None]) -> torch.Tensor | float:
+        """Run the pass by the plain engine; the data are there already."""
+        loss = sum(self.net.run_forward(i, i) for i in range(len(self.net.nodes))
+                   if i not in self.feeds)
+        look(float(loss))
+        self.net.backward()
         self.net._loss = loss
         return loss
 
