@@ -9,6 +9,7 @@ from scipy.ndimage import map_coordinates, zoom
 
 from netspec.schema import array_blob, blob_array
 from port.pycaffe.proto import caffe_pb2
+from port.pycaffe.stored import load_mean, read_lmdb, save_mean, write_lmdb  # noqa: F401
 
 LUMA = np.array([0.2125, 0.7154, 0.0721])     # scikit-image's rgb2gray, which pycaffe uses
 
