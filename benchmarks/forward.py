@@ -1,0 +1,224 @@
+"""Claims: FCN-8s forward at 375 x 500 (conv1_1 padded by 100), float32, takes at most 0.40 of a
+hand-written eager module and 0.70 of ONNX Runtime on our export; bfloat16 at most 0.40 of ONNX
+Runtime's float32, with at least 99.5 % of the pixels' classes equal.
+
+All contenders hold the same weights and take turns in one process; medians are compared.
+    python benchmarks/forward.py [--net voc-fcn8s] [--width 1] [--size 375x500] [--runs 5]
+        [--weights FILE] [--images FILE …] [--busy]
+--busy is for a machine that others use: one thread, and processor time in place of the clock's.
+Without weights they are random, which makes the classes' scores closer than trained ones are.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from netspec.fcn import fcn
+from netspec.schema import print_net
+from netspec.schema.messages import TEST, NetParameter
+from netspec.variants import VARIANTS
+from port.data.readers import read_rgb
+from port.export_onnx import export
+from port.net import Net
+from port.predict import Scores
+from port.random_weights import random_weights
+
+POOL_OFFSETS = {8: ((4, 5), (3, 9)), 16: ((4, 5),), 32: ()}
+FINAL_OFFSET = {8: 31, 16: 27, 32: 19}
+BARS = {'ours / eager': 0.40, 'ours / onnxruntime': 0.70, 'ours bf16 / onnxruntime': 0.40}
+AGREEMENT = 0.995
+
+
+class ByHand(nn.Module):
+    """FCN-32s, 16s or 8s on VGG16 as one writes it in torch: ReLU in place, dropout in training."""
+
+    def __init__(self, net: Net, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        for name, blobs in net.params.items():
+            weight = blobs[0].data
+            if name.startswith('upscore'):
+                step = 2 if name in ('upscore2', 'upscore_pool4') else stride
+                layer = nn.ConvTranspose2d(*weight.shape[:3], step, bias=False)
+                layer.weight.requires_grad = False
+            else:
+                pad = {'conv1_1': 100}.get(name, 1 if name.startswith('conv') else 0)
+                layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=pad)
+                layer.bias.data = blobs[1].data.clone()
+            layer.weight.data = weight.clone()
+            self.add_module(name, layer)
+        self.relu, self.drop = nn.ReLU(inplace=True), nn.Dropout2d()
+        self.pool = nn.MaxPool2d(2, 2, ceil_mode=True)
+
+    def forward(self, data: torch.Tensor) -> torch.Tensor:
+        x, pools = data, {}
+        for i, count in enumerate((2, 2, 3, 3, 3), 1):
+            for j in range(1, count + 1):
+                x = self.relu(getattr(self, f'conv{i}_{j}')(x))
+            pools[i] = x = self.pool(x)
+        for name in ('fc6', 'fc7'):
+            x = self.drop(self.relu(getattr(self, name)(x)))
+        x, up = self.score_fr(x), 'upscore2'
+        for pool, offset in POOL_OFFSETS[self.stride]:
+            x = getattr(self, up)(x)
+            h, w = x.shape[2:]
+            skip = getattr(self, f'score_pool{pool}')(pools[pool])
+            x, up = x + skip[:, :, offset:offset + h, offset:offset + w], f'upscore_pool{pool}'
+        x = getattr(self, 'upscore' if self.stride == 32 else f'upscore{self.stride}')(x)
+        first, (h, w) = FINAL_OFFSET[self.stride], data.shape[2:]
+        return x[:, :, first:first + h, first:first + w].contiguous()
+
+
+def contenders(net: Net, stride: int, folder: Path, data: np.ndarray) -> dict[str, Callable]:
+    """Return what to run, by name; each gives scores as an array."""
+    eager = ByHand(net, stride).eval()
+    last = ByHand(net, stride).eval().to(memory_format=torch.channels_last)
+    tensor = torch.from_numpy(data)
+    tensor_last = tensor.contiguous(memory_format=torch.channels_last)
+    path = export(net, folder / 'net.onnx')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    opened, (name,) = open_by_opencv(net, folder, data.shape), net.inputs
+
+    def by_opencv() -> np.ndarray:
+        opened.setInput(data)
+        return opened.forward()
+
+    def by_autocast() -> torch.Tensor:
+        with torch.autocast('cpu', torch.bfloat16):
+            return last(tensor_last)
+    ours, narrow = Scores(net), Scores(net, torch.bfloat16)
+    return {'eager': lambda: eager(tensor), 'eager channels-last': lambda: last(tensor_last),
+            'eager bf16 autocast': by_autocast, 'opencv': by_opencv,
+            'onnxruntime': lambda: session.run(None, {name: data})[0],
+            'plain engine': lambda: net.forward(**{name: data})[ours.layer],
+            'ours': lambda: ours(data), 'ours bf16': lambda: narrow(data)}
+
+
+def open_by_opencv(net: Net, folder: Path, shape: tuple[int, ...]) -> cv2.dnn.Net:
+    """Return OpenCV's net of our prototxt and weights (its ONNX importer needs fixed sizes)."""
+    param = NetParameter()
+    for entry in net.entries:
+        param.layer.add().CopyFrom(entry.param)
+    param.layer[0].input_param.shape[0].dim[:] = shape
+    (folder / 'deploy.prototxt').write_text(print_net(param))
+    net.save(folder / 'net.caffemodel')
+    cv2.setNumThreads(torch.get_num_threads())
+    return cv2.dnn.readNetFromCaffe(str(folder / 'deploy.prototxt'),
+                                    str(folder / 'net.caffemodel'))
+
+
+@torch.inference_mode()
+def measure(tasks: dict[str, Callable], runs: int,
+            clock: Callable[[], float]) -> tuple[dict[str, list[float]], dict]:
+    """Run the tasks in turn; return the seconds of each run, and each one's last scores."""
+    seconds, scores = {name: [] for name in tasks}, {}
+    for turn in range(runs + 1):
+        for name, run in tasks.items():
+            begin = clock()
+            result = run()
+            if turn:                                       # the first warms up
+                seconds[name].append(clock() - begin)
+            scores[name] = torch.as_tensor(result).float().numpy().copy()
+    return seconds, scores
+
+
+def clock_for(busy: bool) -> Callable[[], float]:
+    """Return the clock to measure by; with `busy`, hold everything to one thread."""
+    if not busy:
+        return time.perf_counter
+    torch.set_num_threads(1)
+    return time.process_time
+
+
+def machine() -> dict[str, object]:
+    """Describe where this runs."""
+    lines = Path('/proc/cpuinfo').read_text().splitlines() if Path('/proc/cpuinfo').exists() else []
+    model = next((line.split(':')[1].strip() for line in lines if 'model name' in line),
+                 platform.machine())
+    return {'cpu': model, 'cores': os.cpu_count(), 'threads': torch.get_num_threads(),
+            'load': round(os.getloadavg()[0], 1), 'python': platform.python_version(),
+            'torch': torch.__version__, 'onnxruntime': onnxruntime.__version__,
+            'opencv': cv2.__version__, 'numpy': np.__version__}
+
+
+def make_images(options, mean: tuple[float, ...]) -> list[np.ndarray]:
+    """Return network inputs: the images given, else one of smooth random values."""
+    if options.images:
+        return [(read_rgb(path)[:, :, ::-1] - np.array(mean)).transpose(2, 0, 1)[None]
+                .astype(np.float32) for path in options.images]
+    height, width = map(int, options.size.split('x'))
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, 3, height // 16 + 2, width // 16 + 2, generator=generator)
+    smooth = nn.functional.interpolate(60 * coarse, size=(height, width), mode='bicubic')
+    return [(smooth + 8 * torch.randn(smooth.shape, generator=generator)).numpy()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--net', default='voc-fcn8s')
+    parser.add_argument('--width', type=float, default=1.0)
+    parser.add_argument('--size', default='375x500')
+    parser.add_argument('--runs', type=int, default=5)
+    parser.add_argument('--weights')
+    parser.add_argument('--images', nargs='+', type=Path)
+    parser.add_argument('--busy', action='store_true')
+    options = parser.parse_args()
+    row = VARIANTS[options.net]
+    net = Net(fcn(row, 'deploy', width=options.width), TEST, weights=options.weights)
+    if options.weights is None:
+        random_weights(net, 1)
+    images, clock = make_images(options, row.mean), clock_for(options.busy)
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = contenders(net, row.stride, Path(folder), images[0])
+        seconds, scores = measure(tasks, options.runs, clock)
+    report(options, seconds, scores, net, images)
+
+
+def report(options, seconds: dict[str, list[float]], scores: dict[str, np.ndarray], net: Net,
+           images: list[np.ndarray]) -> None:
+    """Print medians, ratios and agreement as JSON; exit 1 where a bar is missed."""
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    ratios = {}
+    for pair in (*BARS, 'ours / opencv', 'ours / eager channels-last', 'ours / plain engine',
+                 'ours bf16 / eager bf16 autocast'):
+        one, other = pair.split(' / ')
+        ratios[pair] = round(medians[one] / medians[other], 3)
+    plain = scores['plain engine']
+    off = {name: float(np.abs(y - plain).max() / np.abs(plain).max()) for name, y in scores.items()}
+    narrow, equal = Scores(net, torch.bfloat16), []
+    for image in images:
+        wide = net.forward(**{net.inputs[0]: image})[narrow.layer].argmax(1)
+        equal.append(float((narrow(image).argmax(1) == wide).double().mean()))
+    agreement = statistics.mean(equal)
+    print(json.dumps({
+        'net': options.net, 'width': options.width, 'input': list(images[0].shape),
+        'weights': options.weights or 'random', 'runs': options.runs,
+        'median_s': {n: round(v, 3) for n, v in medians.items()},
+        'fastest_s': {n: round(min(v), 3) for n, v in seconds.items()}, 'ratio': ratios,
+        'off_by_share_of_largest': {n: float(f'{v:.2g}') for n, v in off.items()},
+        'bf16_classes_equal': round(agreement, 5), 'machine': machine()}, indent=1))
+    missed = [pair for pair, bar in BARS.items() if ratios[pair] > bar]
+    if agreement < AGREEMENT and options.weights:
+        missed.append(f'bfloat16 agrees on {agreement:.4f} of the pixels')
+    if missed and options.width == 1:
+        sys.exit(f'missed: {"; ".join(missed)}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,212 @@
+"""Fast training passes give the plain engine's loss, gradients and trajectories."""
+
+import numpy as np
+import pytest
+import torch
+
+from netspec.fcn import fcn
+from netspec.schema import parse_net
+from netspec.schema.messages import TEST, TRAIN, NetParameter, SolverParameter
+from netspec.variants import VARIANTS
+from port.fast import native, step
+from port.fast.program import Unsuited
+from port.fast.training import FastTraining
+from port.net import Net
+from port.random_weights import random_weights
+from port.solver import NonFiniteLoss, Solver
+
+EXACT = 1e-11                # of a gradient's largest value, in double precision
+ROUNDING = 1e-3              # in float32, where a ReLU that rounding decides moves a whole term
+NETS = ('voc-fcn32s', 'voc-fcn8s', 'voc-fcn8s-atonce', 'voc-fcn-alexnet', 'siftflow-fcn16s',
+        'nyud-fcn32s-color-d', 'nyud-fcn32s-color-hha', 'camvid-fcn8s')
+SIZES = ((60, 71, 1), (33, 20, 2), (1, 1, 1))
+
+
+def training_param(name: str, width: float, height: int, across: int, batch: int) -> NetParameter:
+    """The published training net, inputs in place of its data layer."""
+    row, net = VARIANTS[name], NetParameter()
+    source = fcn(name, row.splits[0].file, width=width)
+    channels = {image.top: image.channels for image in row.inputs}
+    for top in source.layer[0].top:
+        layer = net.layer.add(name=top, type='Input', top=[top])
+        layer.input_param.shape.add(dim=[batch, channels.get(top, 1), height, across])
+    net.layer.extend(source.layer[1:])
+    return net
+
+
+def feed(net: Net, name: str) -> None:
+    generator = torch.Generator().manual_seed(4)
+    labels = {head.label: head.classes for head in VARIANTS[name].heads}
+    for blob in net.inputs:
+        shape = net.blobs[blob].shape
+        image = 50 * torch.randn(shape, generator=generator, dtype=torch.float64)
+        if blob in labels:
+            image = torch.randint(0, labels[blob], shape, generator=generator).double()
+            image[..., :1] = VARIANTS[name].ignore_label
+        net.feed(**{blob: image})
+
+
+def make(name: str, width: float, size: tuple[int, int, int], dtype: torch.dtype) -> Net:
+    net = Net(training_param(name, width, *size), TRAIN)
+    random_weights(net, 1)
+    net.to(dtype)
+    feed(net, name)
+    return net
+
+
+def gradients(net: Net, run) -> tuple[float, dict]:
+    torch.manual_seed(7)                       # Dropout draws the same positions
+    net.clear_param_diffs()
+    loss = float(run())
+    return loss, {(layer, i): blob.diff.clone() for layer, blobs in net.params.items()
+                  for i, blob in enumerate(blobs)}
+
+
+def plain(net: Net) -> torch.Tensor:
+    loss = net.run_forward()
+    net.backward()
+    return loss
+
+
+def hold(net: Net, tolerance: float) -> None:
+    loss, want = gradients(net, lambda: plain(net))
+    fast = FastTraining(net)
+    found_loss, found = gradients(net, fast)
+    assert found_loss == pytest.approx(loss, rel=tolerance)
+    for key, gradient in want.items():
+        peak = gradient.abs().max()
+        assert (found[key] - gradient).abs().max() <= tolerance * peak, key
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('name', NETS)
+def test_exact_in_double_precision(name: str, size: tuple[int, int, int]) -> None:
+    hold(make(name, 0.03, size, torch.float64), EXACT)
+
+
+@pytest.mark.parametrize('height', range(40, 72, 5))
+def test_every_alignment_with_the_pools(height: int) -> None:
+    hold(make('voc-fcn16s', 0.02, (height, 90 - height, 1), torch.float64), EXACT)
+
+
+def test_kernels_in_single_precision() -> None:
+    if native.library() is None:
+        pytest.skip('no C compiler here')
+    hold(make('voc-fcn32s', 0.5, (40, 50, 1), torch.float32), ROUNDING)
+
+
+def test_gradients_add_up() -> None:
+    net = make('voc-fcn32s', 0.03, (20, 20, 1), torch.float64)
+    fast = FastTraining(net)
+    _, once = gradients(net, fast)
+    _, twice = gradients(net, lambda: (torch.manual_seed(7), fast(), torch.manual_seed(7),
+                                       fast())[1])
+    for key, gradient in once.items():
+        assert torch.allclose(twice[key], 2 * gradient, rtol=1e-9, atol=0), key
+
+
+def solver_for(fast: bool, dtype: torch.dtype = torch.float32, **options) -> Solver:
+    param = SolverParameter(net_param=training_param('voc-fcn16s', 0.04, 50, 40, 1),
+                            base_lr=1e-5, lr_policy='fixed', momentum=0.9, weight_decay=0.0005,
+                            random_seed=3)
+    for key, value in options.items():
+        setattr(param, key, value)
+    solver = Solver(param, finite=True)
+    random_weights(solver.net, 1)
+    solver.net.to(dtype)
+    solver.history = [h.to(dtype) for h in solver.history]
+    feed(solver.net, 'voc-fcn16s')
+    if fast:
+        assert step.use_fast(solver) == ''
+    return solver
+
+
+@pytest.mark.parametrize('options', [{}, dict(type='Nesterov'), dict(type='Adam', momentum2=0.99),
+                                     dict(clip_gradients=10.), dict(iter_size=2),
+                                     dict(regularization_type='L1'),
+                                     dict(lr_policy='step', gamma=0.5, stepsize=2)],
+                         ids=lambda o: ','.join(o) or 'sgd')
+def test_trajectory(options: dict) -> None:
+    one, other = (solver_for(fast, torch.float64, **options) for fast in (False, True))
+    for solver in (one, other):
+        torch.manual_seed(9)
+        solver.step(5)
+    assert other.losses == pytest.approx(one.losses, rel=1e-9)
+    assert one.iteration == other.iteration == 5
+    for a, b in zip(one.net.learnable, other.net.learnable, strict=True):
+        assert torch.allclose(a.blob.data, b.blob.data, rtol=1e-7, atol=1e-10)
+        assert torch.allclose(a.blob.diff, b.blob.diff, rtol=1e-6, atol=1e-12)
+
+
+def test_trajectory_in_single_precision() -> None:
+    one, other = (solver_for(fast) for fast in (False, True))
+    for solver in (one, other):
+        torch.manual_seed(9)
+        solver.step(5)
+    assert other.losses == pytest.approx(one.losses, rel=ROUNDING)
+
+
+def test_early_updates_free_the_gradients() -> None:
+    solver = solver_for(True)
+    solver.step(1)
+    fc6 = solver.net.params['fc6'][0]
+    assert torch.equal(fc6.diff, solver.history[[r.blob for r in solver.net.learnable].index(fc6)])
+
+
+def test_an_infinite_loss_changes_no_weights() -> None:
+    solver = solver_for(True)
+    solver.net.params['conv1_1'][1].data.fill_(float('inf'))
+    before = [row.blob.data.clone() for row in solver.net.learnable]
+    with pytest.raises(NonFiniteLoss):
+        solver.step(1)
+    for row, was in zip(solver.net.learnable, before, strict=True):
+        assert torch.equal(row.blob.data, was)
+
+
+def test_debugging_takes_the_plain_engine(caplog) -> None:
+    solver, seen = solver_for(True), []
+    solver.net.before_forward.append(seen.append)
+    solver.step(1)
+    assert len(seen) == len(solver.net.nodes)
+
+
+DATA = ('layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 1 '
+        'dim: 3 dim: 9 dim: 9 } shape { dim: 1 dim: 1 dim: 9 dim: 9 } } }')
+LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "%s" bottom: "label" }'
+CONV = ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { '
+        'num_output: 4 kernel_size: 1 } }')
+
+
+@pytest.mark.parametrize('text,reason', [
+    (DATA + CONV, 'no loss'),
+    (DATA + CONV + 'layer { name: "p" type: "PReLU" bottom: "c" top: "p" }' + LOSS % 'p', "'p'"),
+    (DATA + CONV + 'layer { name: "m" type: "MVN" bottom: "c" top: "m" }' + LOSS % 'm', "'m'"),
+    (DATA + CONV + LOSS % 'c' + 'layer { name: "a" type: "Accuracy" bottom: "c" bottom: "label" '
+     'top: "a" }', "'a'")])
+def test_refuses(text: str, reason: str) -> None:
+    with pytest.raises(Unsuited, match=reason):
+        FastTraining(Net(parse_net(text), TRAIN))
+
+
+def test_refuses_the_test_phase() -> None:
+    with pytest.raises(Unsuited, match='TRAIN'):
+        FastTraining(Net(parse_net(DATA + CONV + LOSS % 'c'), TEST))
+
+
+def test_descend_equals_the_plain_update() -> None:
+    if native.library() is None:
+        pytest.skip('no C compiler here')
+    rng = np.random.RandomState(0)
+    w, v, g = (rng.randn(1000).astype('f') for _ in range(3))
+    tensors = [torch.tensor(a) for a in (w, v, g)]
+    native.descend(*tensors, 0.9, 0.01, 0.05)
+    velocity = 0.9 * v.astype('d') + 0.01 * (g + 0.05 * w.astype('d'))
+    assert np.allclose(tensors[1], velocity, atol=1e-6)
+    assert np.allclose(tensors[0], w - velocity, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('name', NETS)
+def test_on_a_gpu(name: str) -> None:
+    hold(make(name, 0.03, (60, 71, 1), torch.float64).to('cuda'), EXACT)
