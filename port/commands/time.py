@@ -1,0 +1,43 @@
+"""fcn time: forward and backward time of each layer."""
+
+from pathlib import Path
+
+import click
+
+from netspec.schema.messages import TEST, TRAIN
+from netspec.variants import VARIANTS
+from port.commands._shared import Sizes, VariantName, device, fitting, gpu_option
+from port.net import Net
+from port.random_weights import random_weights
+from port.timing import table, time_layers, timed_net
+
+
+@click.command(epilog='Example:  fcn time voc-fcn8s --size 375x500 --runs 5')
+@click.argument('net')
+@click.option('--size', type=Sizes(), default='375x500', show_default=True,
+              help='Of the image, for a net by name.')
+@click.option('--phase', type=click.Choice(['train', 'test']), default='train', show_default=True,
+              help='Of the net; test leaves the backward pass out.')
+@click.option('--weights', help='Weights.  [default: random]')
+@click.option('--runs', type=click.IntRange(min=1), default=10, show_default=True,
+              help='Passes; the medians are shown.')
+@fitting
+@gpu_option
+def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | None, runs: int,
+            width: float, classes, gpu: int | None) -> None:
+    """Time each layer of NET, a variant's name or a prototxt that feeds itself."""
+    if len(size) != 1:
+        raise click.UsageError('give one --size')
+    if net in VARIANTS or not Path(net).is_file():
+        row = VariantName().convert(net, None, None)
+        source = timed_net(row, size[0], width, classes)
+    else:
+        source = net
+    where = device(gpu)
+    built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
+    if weights is None:
+        random_weights(built, 1)
+    else:
+        built.copy_from(weights)
+    for line in table(time_layers(built, runs, phase == 'train')):
+        click.echo(line)

@@ -1,0 +1,58 @@
+"""fcn time: every layer has its line; the times add up to what the clock says."""
+
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from netspec.schema.messages import TRAIN
+from netspec.variants import VARIANTS
+from port.cli import main
+from port.net import Net
+from port.timing import LayerTime, table, time_layers, timed_net
+
+
+@pytest.fixture(scope='module')
+def net() -> Net:
+    return Net(timed_net(VARIANTS['nyud-fcn32s-color-d'], (20, 30), 0.02), TRAIN)
+
+
+def test_times_every_layer(net: Net) -> None:
+    begin = time.perf_counter()
+    times = time_layers(net, 2)
+    elapsed = 1000 * (time.perf_counter() - begin)
+    assert [row.name for row in times] == net.layer_names
+    assert all(len(row.forwards) == len(row.backwards) == 2 for row in times)
+    assert all(row.forward > 0 for row in times)
+    assert {row.name for row in times if row.backward == 0} == {
+        node.name for node in net.nodes if not node.need_backward}
+    assert sum(sum(row.forwards) for row in times) < elapsed
+
+
+def test_leaves_no_gradients(net: Net) -> None:
+    time_layers(net, 1)
+    assert all(not row.blob.diff.any() for row in net.learnable)
+
+
+def test_table() -> None:
+    lines = table([LayerTime('conv', 'Convolution', [1., 3., 2.], [6., 4., 5.]),
+                   LayerTime('relu', 'ReLU', [1.], [0.])])
+    assert [line.split() for line in lines[1:]] == [
+        ['conv', 'Convolution', '2.000', '5.000', '87.5%'],
+        ['relu', 'ReLU', '1.000', '0.000', '12.5%'], ['all', '3.000', '5.000']]
+
+
+@pytest.mark.parametrize('phase', ['train', 'test'])
+def test_command(phase: str) -> None:
+    result = CliRunner().invoke(main, [
+        'time', 'voc-fcn32s', '--width', '0.02', '--size', '20x30', '--runs', '1',
+        '--phase', phase])
+    assert result.exit_code == 0, result.output
+    rows = result.output.splitlines()
+    assert rows[0].split()[:2] == ['layer', 'type'] and rows[-1].startswith('all')
+    assert any(row.startswith('conv5_3 ') for row in rows)
+
+
+def test_command_names_the_closest_net() -> None:
+    result = CliRunner().invoke(main, ['time', 'voc-fcn8'])
+    assert result.exit_code == 2 and 'voc-fcn8s' in result.output
