@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from port import glog
 from port.commands._shared import device, gpu_option
+from port.fast.step import use_fast
 from port.signals import Requests
 from port.solver import Solver
 from port.startup import prepare
@@ -44,10 +45,12 @@ class Progress:
 @gpu_option
 @click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration '
               '(the solver\'s max_iter where absent).')
+@click.option('--fast', is_flag=True, help='Leave out what no image reaches: the same gradients '
+              'within rounding, in less time and memory (docs/padding.md).')
 @click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Log file.  [default: <snapshot_prefix>.log]')
 def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,
-            iterations: int | None, log_path: Path | None) -> None:
+            iterations: int | None, fast: bool, log_path: Path | None) -> None:
     """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU.
 
     Nothing is written before the training can start. The log goes to a file, and to stdout too
@@ -60,6 +63,8 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
         held = stack.enter_context(glog.handling(glog.hold()))
         solver = Solver(path, device(gpu), finite=True, max_iter=iterations)
         _start(solver, weights, snapshot)
+        if fast:
+            use_fast(solver)
         outs = [glog.warnings(), glog.to_file(log_path or Path(f'{solver.prefix}.log'))]
         outs += [glog.to_stdout()] if hidden else []
         for out in outs:
