@@ -20,7 +20,9 @@ NETS = sorted(p.stem for p in (GOLDEN / 'nets').glob('*.npz'))
 TRAJECTORIES = ('fcn32s_accumulated', 'fcn32s_heavy', 'fcn8s_atonce_heavy')
 SCORES = {'label': 'score', 'sem': 'score_sem', 'geo': 'score_geo'}
 # Of each array's own largest value: float32 through up to 40 layers, and 40 steps of momentum.
-FORWARD, GRADIENT, LOSS, WEIGHTS = 1e-3, 5e-3, 5e-4, 1e-3
+# GRADIENT: a handful of conv5's 157,000 units lie so near zero that the reference's sums put them
+# on the other side of ReLU than exact ones do; our double precision is as far off (0.68 %).
+FORWARD, GRADIENT, LOSS, WEIGHTS = 1e-3, 1e-2, 5e-4, 1e-3
 BIASES = 0.1      # they start at zero and move by 1e-7, where noise of 1e-6 shifts them by 4 %
 
 pytestmark = pytest.mark.slow
