@@ -86,18 +86,17 @@ class FastTraining:
         """
         for i in self.feeds:
             self.net.run_forward(i, i)
-        try:
-            found = _Pass(self, self._plan())
-        except Unsuited as error:                # images of this size only
-            log.info('a pass by the plain engine: %s', error)
-            return self._plainly(look)
         with torch.no_grad():
-            loss = found.forward()
+            try:
+                found = _Pass(self, self._plan())
+                loss = found.forward()
+            except Unsuited as error:            # images of this size only
+                log.info('a pass by the plain engine: %s', error)
+                return self._plainly(look)
             look(float(loss))
             found.backward(early)
         self.net._loss = loss
         return loss
-
 
     def _plainly(self, look: Callable[[float], None]) -> torch.Tensor | float:
         """Run the pass by the plain engine; the data are there already."""
