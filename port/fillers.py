@@ -4,6 +4,7 @@ generator, so `torch.manual_seed` makes them reproducible.
 
 from math import ceil, prod, sqrt
 
+import numpy as np
 import torch
 
 from netspec.schema.messages import FillerParameter
@@ -12,6 +13,8 @@ Shape = tuple[int, ...]
 
 
 def _constant(p: FillerParameter, shape: Shape) -> torch.Tensor:
+    if p.value == 0:       # numpy's zeros take no memory until they are written to
+        return torch.from_numpy(np.zeros(shape, np.float32))
     return torch.full(shape, p.value)
 
 
