@@ -8,11 +8,13 @@ setup(
     description='The original FCN nets: Caffe prototxt generated, run exactly on PyTorch, exported',
     python_requires='>=3.11',
     packages=find_packages(include=['netspec*', 'surgery*', 'port*']),
-    package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.data': ['*.txt', '*.json']},
+    package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.fast': ['*.c']},
     install_requires=['numpy', 'protobuf>=5', 'pillow', 'scipy', 'torch', 'onnx', 'click', 'tqdm',
                       'matplotlib', 'h5py', 'onnxruntime', 'safetensors', 'networkx'],
     extras_require={
-        'test': ['pytest', 'pytest-xdist', 'hypothesis', 'opencv-python-headless<5', 'ruff', 'lmdb'],
+        'test': ['pytest', 'pytest-xdist', 'hypothesis', 'opencv-python-headless<5', 'ruff',
+                 'lmdb'],
+        'scripts': ['six'],  # old pycaffe scripts import it
         'lmdb': ['lmdb'],
         'schema': ['grpcio-tools'],
     },

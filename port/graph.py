@@ -98,8 +98,8 @@ def _trace(entries: list[Entry]) -> _Readers:
             if name in seen.maker and (j >= len(entry.param.bottom)
                                        or entry.param.bottom[j] != name):
                 first = entries[seen.maker[name][0]].label
-                raise ValueError(f'{entry.label}: Top blob {name!r} produced by multiple sources, first '
-                                 f'by {first}; give one of them another name')
+                raise ValueError(f'{entry.label}: Top blob {name!r} produced by multiple sources, '
+                                 f'first by {first}; give one of them another name')
             seen.maker[name] = i, j
         for j, weight in enumerate(entry.param.loss_weight[:len(entry.param.top)]):
             seen.loss[i, j] = weight
