@@ -172,6 +172,20 @@ def _embed(layer: LayerParameter, bottoms: list[Shape]) -> list[Param]:
     return [weight, bias] if param.bias_term else [weight]
 
 
+def _recurrent(layer: LayerParameter, bottoms: list[Shape]) -> list[Param]:
+    """LSTM and RNN: input weights and bias, weights of a static input if there is one, of the
+    hidden state; RNN's output weights and bias.
+    """
+    param, lstm = layer.recurrent_param, layer.type == 'LSTM'
+    states = (2 if lstm else 1) if param.expose_hidden else 0
+    gates, hidden = (4 if lstm else 1) * param.num_output, param.num_output
+    weight, bias = _start(param.weight_filler), _start(param.bias_filler)
+    static = [known_prod(bottoms[2][1:])] if len(bottoms) - states > 2 else []
+    params = [Param((gates, known_prod(bottoms[0][2:])), weight), Param((gates,), bias)]
+    params += [Param((gates, size), weight) for size in (*static, hidden)]
+    return params + ([] if lstm else [Param((hidden, hidden), weight), Param((hidden,), bias)])
+
+
 def _axes(shape: Shape, axis: int, count: int) -> Shape:
     """Return `count` dimensions from `axis` on, all of them for -1."""
     axis %= len(shape)
@@ -187,5 +201,5 @@ PARAMS: dict[str, Callable[[LayerParameter, list[Shape]], list[Param]]] = {
     'Convolution': _convolution, 'Deconvolution': _convolution, 'InnerProduct': _inner_product,
     'Scale': _scale, 'Bias': _bias, 'PReLU': _prelu, 'BatchNorm': _batch_norm, 'BN': _bn,
     'Embed': _embed, 'Parameter': lambda layer, _: [Param(tuple(layer.parameter_param.shape.dim))],
-    'RNN': lambda *_: [UNKNOWN], 'LSTM': lambda *_: [UNKNOWN]}
+    'RNN': _recurrent, 'LSTM': _recurrent}
 BOTTOMLESS = ('Embed', 'Parameter')                # their parameters do not hang on a bottom

@@ -18,7 +18,7 @@ Rule = Callable[[LayerParameter, list[Shape]], list[Shape]]
 # What the published data layers call their tops; all else that is read is an image of 3 channels.
 CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1}
 SAME = ('AbsVal', 'BatchNorm', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp',
-        'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
+        'Log', 'LRN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
         'Swish', 'TanH', 'Threshold')
 
 
@@ -36,8 +36,9 @@ def top_shapes(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
 def spatial(param: Message, name: str, axes: int, default: int) -> list[int]:
     """Return a kernel_size, stride, pad or dilation for each spatial axis, whichever way given."""
     short = {'kernel_size': 'kernel'}.get(name, name)
-    if f'{short}_h' in param.DESCRIPTOR.fields_by_name and param.HasField(f'{short}_h'):
-        return [getattr(param, f'{short}_h'), getattr(param, f'{short}_w')]
+    sides = [f'{short}_h', f'{short}_w']
+    if any(side in param.DESCRIPTOR.fields_by_name and param.HasField(side) for side in sides):
+        return [getattr(param, side) for side in sides]
     value = getattr(param, name)
     values = [value] if isinstance(value, int) else list(value)
     values = values or [default]
@@ -137,6 +138,13 @@ def _reshape(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     return [(*shape[:first], *dims, *shape[last:])]
 
 
+def _dummy_data(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """DummyData: shapes, or num, channels, height and width; one for all tops, or one each."""
+    param = layer.dummy_data_param
+    old = zip(param.num, param.channels, param.height, param.width, strict=True)
+    return _declared(layer, [tuple(shape.dim) for shape in param.shape] or list(old))
+
+
 def known_prod(dims: Sequence[Dim]) -> Dim:
     """Multiply dimensions; None where one is open."""
     return None if None in dims else prod(dims)
@@ -148,14 +156,13 @@ def _with(shape: Shape, axis: int, size: Dim) -> Shape:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SAME, lambda layer, bottoms: [bottoms[0]] * len(layer.top)),
-    'Input': lambda layer, _: _declared(layer, layer.input_param.shape),
-    'DummyData': lambda layer, _: _declared(layer, layer.dummy_data_param.shape),
+    'Input': lambda layer, _: _declared(layer, [tuple(s.dim) for s in layer.input_param.shape]),
+    'DummyData': _dummy_data, 'MVN': lambda layer, bottoms: [(*bottoms[0], 1, 1, 1)[:4]],
     'Convolution': _convolution, 'Deconvolution': _convolution, 'Pooling': _pooling,
     'Upsample': _upsample, 'Concat': _concat, 'Slice': _slice, 'Crop': _crop,
     'InnerProduct': _inner_product, 'Flatten': _flatten, 'Reshape': _reshape}
 
 
-def _declared(layer: LayerParameter, shapes: Sequence[Message]) -> list[Shape]:
+def _declared(layer: LayerParameter, dims: list[Shape]) -> list[Shape]:
     """Return the shapes of an Input or DummyData layer: one for all tops, or one each."""
-    dims = [tuple(shape.dim) for shape in shapes]
     return dims * len(layer.top) if len(dims) == 1 else dims or [None] * len(layer.top)
