@@ -107,7 +107,7 @@ def test_gradients_add_up() -> None:
 
 def solver_for(fast: bool, dtype: torch.dtype = torch.float32, **options) -> Solver:
     param = SolverParameter(net_param=training_param('voc-fcn16s', 0.04, 50, 40, 1),
-                            base_lr=1e-5, lr_policy='fixed', momentum=0.9, weight_decay=0.0005,
+                            base_lr=1e-7, lr_policy='fixed', momentum=0.9, weight_decay=0.0005,
                             random_seed=3)
     for key, value in options.items():
         setattr(param, key, value)
