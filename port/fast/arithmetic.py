@@ -15,6 +15,7 @@ from port.pool_axis import Axis, maximum, total
 
 Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
 NONE: Pads = (0, 0, 0, 0)
+MATRICES = 8        # upsampling matrices kept, for as many sizes and axes
 
 
 def pads_of(reads: list[Span], sizes: list[int]) -> Pads:
@@ -82,6 +83,7 @@ class Upsampling:
         self.layer = layer
         weight = layer.blobs[0].data
         self.factors = self._separate(weight)
+        self._matrices: dict[tuple, torch.Tensor] = {}
         self.own = layer.group == 1 and weight.shape[0] == weight.shape[1] and is_diagonal(weight)
 
     def _kernels(self, weight: torch.Tensor) -> torch.Tensor | None:
@@ -110,12 +112,19 @@ class Upsampling:
     def _matrix(self, factor: torch.Tensor, axis: int, out: Span, read: Span,
                 like: torch.Tensor) -> torch.Tensor:
         """Return outputs x inputs with the factor's value where an input reaches an output."""
+        key = axis, out, read, like.device, like.dtype
+        if key not in self._matrices:
+            if len(self._matrices) >= MATRICES:
+                self._matrices.clear()
+            self._matrices[key] = self._make(factor, axis, out, read).to(like.device, like.dtype)
+        return self._matrices[key]
+
+    def _make(self, factor: torch.Tensor, axis: int, out: Span, read: Span) -> torch.Tensor:
         w = self.layer.window
         o = torch.arange(*out)[:, None] + w.pad[axis]
         place = o - torch.arange(*read) * w.stride[axis]
         there = (place >= 0) & (place < len(factor))
-        values = factor.cpu()[place.clamp(0, len(factor) - 1)] * there
-        return values.to(like.device, like.dtype)
+        return factor.cpu()[place.clamp(0, len(factor) - 1)] * there
 
     def __call__(self, x: torch.Tensor, out: list[Span], reads: list[Span]) -> torch.Tensor:
         """Return the outputs `out` from x, the inputs `reads`."""

@@ -38,8 +38,8 @@ class Convolving:
     def room(self, batch: int) -> torch.Tensor:
         """Return memory for the output over what is wanted."""
         sizes = [p.wanted.size for p in self.step.places]
-        return self.weight.new_empty(batch, self.layer.num_output, *sizes,
-                                     ).contiguous(memory_format=LAST)
+        return torch.empty(batch, self.layer.num_output, *sizes, dtype=self.weight.dtype,
+                           device=self.weight.device, memory_format=LAST)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> None:
         """Write the computed part."""

@@ -5,11 +5,12 @@ is therefore a small tensor over `Reach.runs` of its rows and columns; the rest 
 """
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 import torch.nn.functional as F
 
-from port.fast.geometry import Reach, Span
+from port.fast.geometry import Place, Reach, Sliding, Span
 from port.fast.plan import Plan, Step
 
 Blanks = dict[int, torch.Tensor]
@@ -29,6 +30,16 @@ def spread(blank: torch.Tensor, reaches: list[Reach], rows: range, columns: rang
     return x
 
 
+def strips(places: list[Place]) -> list[list[Span]]:
+    """Return the margins around what is computed: above, below, left, right."""
+    rows, columns = places
+    found = [[Span(rows.wanted.first, rows.computed.first), columns.wanted],
+             [Span(rows.computed.last, rows.wanted.last), columns.wanted],
+             [rows.computed, Span(columns.wanted.first, columns.computed.first)],
+             [rows.computed, Span(columns.computed.last, columns.wanted.last)]]
+    return [spans for spans in found if spans[0].size > 0 and spans[1].size > 0]
+
+
 def needed(plan: Plan) -> set[int]:
     """Return the values whose blanks are wanted: beside a computed part, or below one such."""
     asked: set[int] = set()
@@ -38,6 +49,22 @@ def needed(plan: Plan) -> set[int]:
             asked.add(step.op.output)
             asked.update(step.op.inputs)
     return asked
+
+
+def alike(plan: Plan) -> tuple:
+    """Return a key that two plans of a program share only if their blank values are the same.
+
+    Those depend on how the ends of each axis meet the strides, and on which positions differ.
+    """
+    key, asked = [], needed(plan)
+    for axis in (0, 1):
+        period = prod(step.rules[axis].stride * (1 if step.op.pool is None else 2)
+                      for step in plan.steps if isinstance(step.rules[axis], Sliding))
+        key += [places[axis].size % period for places in plan.inputs.values()]
+        key += [(*step.places[axis].reach.runs[0], len(step.places[axis].reach.runs),
+                 step.places[axis].reach.before, step.places[axis].reach.after)
+                for step in plan.steps if step.op.output in asked]
+    return tuple(key)
 
 
 def blanks(plan: Plan, channels: dict[int, int], apply: Apply, like: torch.Tensor) -> Blanks:

@@ -8,12 +8,13 @@ import torch.nn.functional as F
 
 from netspec.schema.messages import TEST
 from port.fast import arithmetic, native
-from port.fast.blank import blanks, needed, spread
+from port.fast.blank import Blanks, alike, blanks, needed, spread, strips
 from port.fast.geometry import Place, Span
 from port.fast.plan import Plan, Step, plan
 from port.fast.program import Op, Unsuited, program
 from port.net import Net
 
+KEPT_BLANKS = 256   # sizes, up to multiples of the strides, whose blank values are kept
 KEPT_SIZES = 2      # input sizes whose buffers are kept
 LAST = torch.channels_last
 PACKED = torch.ops.mkldnn
@@ -108,6 +109,7 @@ class FastNet:
         self._seen = self._versions()
         self.convolutions, self.upsamplings = {}, {}
         self._sizes: OrderedDict[tuple, _Sized] = OrderedDict()
+        self._blanks: dict[tuple, Blanks] = {}
         for op in self.program.ops:
             if op.kind == 'Convolution':
                 self.convolutions[op.output] = Convolution(op, self.dtype, self.use_native)
@@ -158,13 +160,29 @@ class FastNet:
 
     def blank(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span]) -> torch.Tensor:
         """Return an operation's outputs on a blank patch, which holds its padding."""
-        if step.op.kind == 'Convolution':
-            mine = self.convolutions[step.op.output]
-            y = arithmetic.convolve(mine.layer, bottoms[0].to(mine.dtype), mine.plain,
-                                    mine.bias, arithmetic.NONE)
-            y = y.relu_() if mine.relu else y
-            return arithmetic.halve(y) if mine.halved else y
-        return self.compute(step, bottoms, inner)
+        if step.op.kind != 'Convolution':
+            return self.compute(step, bottoms, inner)
+        mine, (x,) = self.convolutions[step.op.output], bottoms
+        if mine.kind != 'torch':
+            sizes = [-(-s.size // 2) if mine.halved else s.size for s in inner]
+            y = torch.empty(1, mine.layer.num_output, *sizes, memory_format=LAST)
+            mine.into(x.contiguous(memory_format=LAST), arithmetic.NONE, y, inner)
+            return y
+        y = arithmetic.convolve(mine.layer, x.to(mine.dtype), mine.plain, mine.bias,
+                                arithmetic.NONE)
+        y = y.relu_() if mine.relu else y
+        return arithmetic.halve(y) if mine.halved else y
+
+    def blanks(self, planned: Plan, inputs: dict[int, torch.Tensor]) -> Blanks:
+        """Return the blank values for a plan: the same for sizes that meet the strides alike."""
+        key = alike(planned)
+        if key not in self._blanks:
+            if len(self._blanks) >= KEPT_BLANKS:
+                self._blanks.clear()
+            channels = {v: x.shape[1] for v, x in inputs.items()}
+            self._blanks[key] = blanks(planned, channels, self.blank,
+                                       next(iter(inputs.values())))
+        return self._blanks[key]
 
 
 def cut(x: torch.Tensor, places: Sequence[Place], spans: list[Span]) -> torch.Tensor:
@@ -173,6 +191,12 @@ def cut(x: torch.Tensor, places: Sequence[Place], spans: list[Span]) -> torch.Te
         inside = span.clip(place.size)
         x = x.narrow(dim, inside.first - place.wanted.first, inside.size)
     return x
+
+
+def room(like: torch.Tensor, batch: int, height: int, width: int) -> torch.Tensor:
+    """Return unwritten memory, channels last, of the kind of `like` and with its channels."""
+    return torch.empty(batch, like.shape[1], height, width, dtype=like.dtype,
+                       device=like.device, memory_format=LAST)
 
 
 class _Sized:
@@ -191,19 +215,16 @@ class _Sized:
     def _fill_margins(self, inputs: dict[int, torch.Tensor]) -> None:
         if not needed(self.plan):
             return
-        like = next(iter(inputs.values()))
-        found = blanks(self.plan, {v: x.shape[1] for v, x in inputs.items()}, self.fast.blank,
-                       like)
+        found = self.fast.blanks(self.plan, inputs)
         for step in self.plan.steps:
-            wanted, computed = ([getattr(p, what) for p in step.places]
-                                for what in ('wanted', 'computed'))
-            if wanted != computed:
-                value = step.op.output
-                reaches = [p.reach for p in step.places]
-                rows, columns = (range(*s) for s in wanted)
-                whole = spread(found[value], reaches, rows, columns)
-                self.buffers[value] = whole.expand(self.batch, -1, -1, -1).contiguous(
-                    memory_format=LAST)
+            value, reaches = step.op.output, [p.reach for p in step.places]
+            around = strips(step.places)
+            if around:
+                sizes = [p.wanted.size for p in step.places]
+                self.buffers[value] = buffer = room(found[value], self.batch, *sizes)
+                for rows, columns in around:
+                    cut(buffer, step.places, [rows, columns]).copy_(
+                        spread(found[value], reaches, range(*rows), range(*columns)))
 
     def run(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Run every operation; return the wanted blobs."""

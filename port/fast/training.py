@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from netspec.schema.messages import TRAIN, EltwiseParameter, PoolingParameter
 from port.fast import arithmetic
 from port.fast.backward import Convolving, Pointwise, Pooled
-from port.fast.blank import Blanks, blanks, needed, spread
-from port.fast.engine import cut
+from port.fast.blank import Blanks, blanks, needed, spread, strips
+from port.fast.engine import cut, room
 from port.fast.geometry import Place, Span
 from port.fast.plan import Plan, Step, plan
 from port.fast.program import Op, Unsuited, training_program
@@ -197,8 +197,7 @@ class _Pass:
             y = record.forward(bottoms)
         if not margin:
             return record, y
-        whole = y.new_empty(batch, y.shape[1], *(p.wanted.size for p in step.places)).contiguous(
-            memory_format=LAST)
+        whole = room(y, batch, *(p.wanted.size for p in step.places))
         cut(whole, step.places, [p.computed for p in step.places]).copy_(y)
         return record, whole
 
@@ -317,16 +316,6 @@ class _Pass:
                 leaf = self.leaves.pop(id(blob), None)
                 if leaf is not None and leaf.grad is not None and wanted:
                     blob.add_diff(leaf.grad)
-
-
-def strips(places: list[Place]) -> list[list[Span]]:
-    """Return the margins around what is computed: above, below, left, right."""
-    rows, columns = places
-    found = [[Span(rows.wanted.first, rows.computed.first), columns.wanted],
-             [Span(rows.computed.last, rows.wanted.last), columns.wanted],
-             [rows.computed, Span(columns.wanted.first, columns.computed.first)],
-             [rows.computed, Span(columns.computed.last, columns.wanted.last)]]
-    return [spans for spans in found if spans[0].size > 0 and spans[1].size > 0]
 
 
 def pool_blank(step: Step, x: torch.Tensor, inner: list[Span]) -> torch.Tensor:

@@ -115,6 +115,16 @@ def test_calls_do_not_disturb_one_another(nets) -> None:
     assert torch.equal(first, kept) and torch.equal(fast(**one)['score'], kept)
 
 
+def test_blank_values_serve_sizes_that_differ_by_the_stride(nets) -> None:
+    net = net_of(nets, 'voc-fcn8s')
+    fast = FastNet(net)
+    for height, width in ((90, 100), (122, 100), (90, 132)):
+        hold(net, fast, arrays_for(net, 1, height, width))
+    assert len(fast._blanks) == 1
+    hold(net, fast, arrays_for(net, 1, 91, 100))
+    assert len(fast._blanks) == 2
+
+
 def test_new_weights_are_seen(nets) -> None:
     net = Net(fcn('voc-fcn32s', 'deploy', width=NARROW), TEST)
     random_weights(net, 1)
