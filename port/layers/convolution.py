@@ -6,13 +6,19 @@ y[o, i] = b[o] + sum over c, k of w[o, c, k] x[c, i stride - pad + k dilation]
 import torch
 import torch.nn.functional as F
 
+from port.columns import by_columns
 from port.conv_base import ConvBase, Sizes
 from port.registry import layer
 
 
 @layer('Convolution')
 class Convolution(ConvBase):
-    """Caffe's convolution; the output size is rounded down."""
+    """Caffe's convolution; the output size is rounded down.
+
+    columns: sum in Caffe's own order, which is slower (port/columns.py).
+    """
+
+    columns = False
 
     def output_sizes(self, sizes: Sizes) -> Sizes:
         tails = self.window.overhang(sizes)
@@ -21,6 +27,8 @@ class Convolution(ConvBase):
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor,
               bias: torch.Tensor | None) -> torch.Tensor:
+        if self.columns and not self.tail:
+            return by_columns(x, weight, bias, self.window, self.group)
         return super().apply(F.pad(x, self.tail) if self.tail else x, weight, bias)
 
     def gradients(self, diff: torch.Tensor, x: torch.Tensor, weight: torch.Tensor,

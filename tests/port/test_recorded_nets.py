@@ -20,9 +20,10 @@ NETS = sorted(p.stem for p in (GOLDEN / 'nets').glob('*.npz'))
 TRAJECTORIES = ('fcn32s_accumulated', 'fcn32s_heavy', 'fcn8s_atonce_heavy')
 SCORES = {'label': 'score', 'sem': 'score_sem', 'geo': 'score_geo'}
 # Of each array's own largest value: float32 through up to 40 layers, and 40 steps of momentum.
-# GRADIENT: a handful of conv5's 157,000 units lie so near zero that the reference's sums put them
-# on the other side of ReLU than exact ones do; our double precision is as far off (0.68 %).
-FORWARD, GRADIENT, LOSS, WEIGHTS = 1e-3, 1e-2, 5e-4, 1e-3
+FORWARD, LOSS, WEIGHTS = 1e-3, 5e-4, 1e-3
+# Units of the blank padding lie so near zero that the order of summing decides their ReLU. The
+# face sums in Caffe's order on a CPU (port/columns.py); cuDNN has orders of its own.
+GRADIENT = {'cpu': 5e-3, 'cuda': 1e-2}
 BIASES = 0.1      # they start at zero and move by 1e-7, where noise of 1e-6 shifts them by 4 %
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def keyed(record, kind: str) -> list[tuple[list[str], np.ndarray]]:
 
 
 @pytest.mark.parametrize('name', NETS)
-def test_net_at_full_width(name: str, tmp_path: Path) -> None:
+def test_net_at_full_width(name: str, device: str, tmp_path: Path) -> None:
     record = np.load(GOLDEN / 'nets' / f'{name}.npz')
     net = caffe.Net(str(without_data_layer(name, record, tmp_path)), caffe.TEST)
     draw_weights(net, scores=1, biases=0.1)
@@ -121,7 +122,7 @@ def test_net_at_full_width(name: str, tmp_path: Path) -> None:
         places = drawn(f'pick:{layer}:{i}').randint(0, gradient.size, 32)
         peak = record[f'gstat:{layer}:{i}'][1]
         off = np.abs(gradient.ravel()[places] - value).max()
-        assert off <= GRADIENT * peak + 1e-12, f'gradient of {layer}[{i}]'
+        assert off <= GRADIENT[device] * peak + 1e-12, f'gradient of {layer}[{i}]'
 
 
 @pytest.mark.data

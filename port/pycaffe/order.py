@@ -1,0 +1,40 @@
+"""When the face of pycaffe sums convolutions in Caffe's own order (port/columns.py)."""
+
+import torch
+
+from port.columns import column_bytes
+from port.net import Net
+
+LIMIT = 256 << 20       # bytes of the largest column buffer
+
+
+def fed_by_hand(net: Net) -> bool:
+    """Whether all data comes through Input layers, so that sizes are known before the pass."""
+    return all(node.bottom or node.layer.type in ('Input', 'Parameter') for node in net.nodes)
+
+
+class CaffeOrder:
+    """Lets a net's convolutions sum as Caffe does where the buffers are small enough for all.
+
+    Larger nets run on the faster kernels, whose sums differ in the last bit.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net, self.shapes = net, None
+        self.layers = [node for node in net.nodes if node.layer.type == 'Convolution']
+        self.possible = bool(self.layers) and fed_by_hand(net)
+
+    def choose(self) -> None:
+        """Decide anew if the inputs changed their sizes."""
+        net = self.net
+        shapes = [net.blobs[name].shape for name in net.inputs]
+        if not self.possible or shapes == self.shapes:
+            return
+        net.reshape()
+        fits = (net.device.type == 'cpu' and net.dtype == torch.float32
+                and all(len(b.shape) == 4 and n.layer.channel_axis == 1
+                        and column_bytes(n.layer.window, b.shape) <= LIMIT
+                        for n in self.layers for b in n.bottom))
+        for node in self.layers:
+            node.layer.columns = fits
+        self.shapes = shapes

@@ -1,0 +1,58 @@
+"""Caffe's order of summing: the same convolution, chosen by the face where the buffers are small."""
+
+import numpy as np
+import pytest
+import torch
+
+import port.pycaffe as caffe
+from port.columns import by_columns, column_bytes
+from port.conv_base import Window
+from port.pycaffe import order
+
+CASES = [  # window, channels, outputs, group
+    (Window((3, 3), (1, 1), (1, 1), (1, 1)), 4, 6, 1),
+    (Window((3, 5), (2, 1), (0, 2), (1, 1)), 4, 6, 2),
+    (Window((2, 3), (1, 2), (3, 1), (2, 3)), 3, 3, 3),
+    (Window((1, 1), (1, 1), (0, 0), (1, 1)), 5, 2, 1),
+]
+
+
+@pytest.mark.parametrize(('window', 'channels', 'outputs', 'group'), CASES)
+@pytest.mark.parametrize('bias', [False, True])
+def test_equals_torchs_convolution(window, channels, outputs, group, bias) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, channels, 9, 11, dtype=torch.float64)
+    weight = torch.randn(outputs, channels // group, *window.kernel, dtype=torch.float64)
+    b = torch.randn(outputs, dtype=torch.float64) if bias else None
+    wanted = torch.conv2d(x, weight, b, window.stride, window.pad, window.dilation, group)
+    assert torch.allclose(by_columns(x, weight, b, window, group), wanted, atol=1e-12)
+
+
+def test_size_of_the_buffer() -> None:
+    """3 x 3 over 4 channels at 5 x 6 positions, 4 bytes each."""
+    window = Window((3, 3), (1, 1), (0, 0), (1, 1))
+    assert column_bytes(window, (1, 4, 7, 8)) == 4 * 9 * 4 * 5 * 6
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path / 'net.prototxt'
+    path.write_text('''
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 8
+                                                                       dim: 8 } } }
+        layer { name: "c" type: "Convolution" bottom: "x" top: "y" convolution_param {
+                num_output: 3 kernel_size: 3 weight_filler { type: "msra" } } }''')
+    return caffe.Net(str(path), caffe.TEST)
+
+
+def test_the_face_chooses_by_size(net, monkeypatch) -> None:
+    layer = net._net.layers[1]
+    net.forward()
+    assert layer.columns
+    monkeypatch.setattr(order, 'LIMIT', 1000)
+    net.forward()
+    assert layer.columns                       # the size is the same: nothing is decided anew
+    net.blobs['x'].reshape(1, 2, 20, 20)
+    net.blobs['x'].data[...] = np.ones((1, 2, 20, 20))
+    net.forward()
+    assert not layer.columns and net.blobs['y'].data.shape == (1, 3, 18, 18)
