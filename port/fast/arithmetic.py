@@ -15,6 +15,7 @@ from port.pool_axis import Axis, maximum, total
 
 Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
 NONE: Pads = (0, 0, 0, 0)
+LARGE = 1 << 22     # values of a weight
 MATRICES = 8        # upsampling matrices kept, for as many sizes and axes
 
 
@@ -66,6 +67,29 @@ def convolve(layer: Layer, x: torch.Tensor, weight: torch.Tensor, bias: torch.Te
         x, left, above = F.pad(x, pads), 0, 0
     w = layer.window
     return F.conv2d(x, weight, bias, w.stride, (above, left), w.dilation, layer.group)
+
+
+def is_large(layer: Layer) -> bool:
+    """Whether a convolution's weights are better multiplied as one matrix than reordered."""
+    w = layer.window
+    return (layer.group == 1 and {*w.stride, *w.dilation} == {1}
+            and layer.blobs[0].count >= LARGE)
+
+
+def columns(x: torch.Tensor, kernel: tuple[int, ...]) -> torch.Tensor:
+    """Return one row of channels x window for each position of a window within x."""
+    if tuple(kernel) == (1, 1):
+        return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    return F.unfold(x.contiguous(), kernel).transpose(1, 2).flatten(0, 1)
+
+
+def product(layer: Layer, x: torch.Tensor, weight: torch.Tensor,
+            bias: torch.Tensor | None) -> torch.Tensor:
+    """Convolve without padding, stride and dilation by one product of matrices."""
+    rows, matrix = columns(x, layer.window.kernel), weight.flatten(1).T
+    y = rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
+    sizes = [n - k + 1 for n, k in zip(x.shape[2:], layer.window.kernel, strict=True)]
+    return y.view(x.shape[0], *sizes, -1).permute(0, 3, 1, 2)
 
 
 # -- upsampling ------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from port.pool_axis import Axis, route
 
 ATEN = torch.ops.aten
 LAST = torch.channels_last
-LARGE = 1 << 22       # values of a weight that is better multiplied as a matrix than reordered
 
 
 class Convolving:
@@ -32,8 +31,7 @@ class Convolving:
         self.forward_kind = ('winograd' if own and native.fits_winograd(weight) else
                              'few' if own and native.fits_few(weight) else 'torch')
         self.turned = own and native.fits_winograd(weight, turned=True)
-        self.matrix = simple and weight.numel() >= LARGE and weight.shape[2:].numel() != 9 \
-            and not any(self.pads)
+        self.matrix = not self.turned and not any(self.pads) and arithmetic.is_large(self.layer)
 
     def room(self, batch: int) -> torch.Tensor:
         """Return memory for the output over what is wanted."""
@@ -52,23 +50,9 @@ class Convolving:
             native.few_channels(padded, self.layer.window.kernel[0],
                                 native.pack_few(self.weight), self.bias, relu, y)
         else:
-            out = self._product(x, y) if self.matrix else arithmetic.convolve(
-                self.layer, x, self.weight, self.bias, self.pads)
+            out = arithmetic.product(self.layer, x, self.weight, self.bias) if self.matrix else \
+                arithmetic.convolve(self.layer, x, self.weight, self.bias, self.pads)
             torch.clamp_min(out, 0, out=y) if relu else y.copy_(out)
-
-    def _columns(self, x: torch.Tensor) -> torch.Tensor:
-        """Return one row of channels x window for each output position."""
-        kernel = self.layer.window.kernel
-        if kernel == (1, 1):
-            return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-        return F.unfold(x.contiguous(), kernel).transpose(1, 2).flatten(0, 1)
-
-    def _product(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        weight = self.weight.flatten(1)
-        rows = self._columns(x) @ weight.T if self.bias is None else torch.addmm(
-            self.bias, self._columns(x), weight.T)
-        n, o, h, w = y.shape
-        return rows.view(n, h, w, o).permute(0, 3, 1, 2)
 
     def backward(self, gradient: torch.Tensor, y: torch.Tensor, x: torch.Tensor,
                  down: bool) -> torch.Tensor | None:
@@ -125,7 +109,8 @@ class Convolving:
                 columns = columns.view(n, -1, columns.shape[1]).transpose(1, 2)
                 result = F.fold(columns, (h, w), self.layer.window.kernel)
         if asked[0]:
-            self.layer.blobs[0].add_diff((rows.T @ self._columns(x)).view(self.weight.shape))
+            seen = arithmetic.columns(x, self.layer.window.kernel)
+            self.layer.blobs[0].add_diff((rows.T @ seen).view(self.weight.shape))
         if asked[1]:
             self.layer.blobs[1].add_diff(rows.sum(0))
         return result

@@ -34,6 +34,7 @@ class Convolution:
         # Our own kernels' float32 outruns bfloat16 and rounds less; scores stay exact.
         self.dtype = dtype if op.relu and self.kind == 'torch' else torch.float32
         self.plain, self.bias = self._cast(weight), self._bias()
+        self.large = self.cpu and self.kind == 'torch' and arithmetic.is_large(layer)
 
     def _pack(self, weight: torch.Tensor) -> None:
         w = self.layer.window
@@ -54,7 +55,10 @@ class Convolution:
     def by_torch(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
         """Compute by torch; on a CPU with weights in oneDNN's own order."""
         x = x.to(self.dtype)
-        if not self.cpu or x.shape[2] * x.shape[3] == 0:
+        if self.large:
+            y = arithmetic.product(self.layer, F.pad(x, pads), self.plain, self.bias)
+            y = y.relu_() if self.relu else y
+        elif not self.cpu:
             y = arithmetic.convolve(self.layer, x, self.plain, self.bias, pads)
             y = y.relu_() if self.relu else y
         else:
@@ -77,11 +81,11 @@ class Convolution:
              inner: list[Span]) -> None:
         """Compute by a kernel of our own straight into y."""
         if self.kind == 'few':
-            padded = F.pad(x, pads).contiguous(memory_format=LAST)
+            padded = F.pad(x.float(), pads).contiguous(memory_format=LAST)
             native.few_channels(padded, self.layer.window.kernel[0], self.packed, self.bias,
                                 self.relu, y)
         else:
-            native.winograd(x, (pads[2], pads[0]), self.packed, self.bias, self.relu,
+            native.winograd(x.float(), (pads[2], pads[0]), self.packed, self.bias, self.relu,
                             self.halved, y, (inner[0].size, inner[1].size))
 
 

@@ -149,13 +149,14 @@ def test_inner_outputs(nets) -> None:
         assert (y - plain).abs().max() <= TOLERANCE * plain.abs().max(), name
 
 
-def test_bfloat16_finds_the_same_classes(nets) -> None:
-    net = net_of(nets, 'voc-fcn8s', KERNELS)
+@pytest.mark.parametrize('width', [KERNELS, 0.125, NARROW])     # all, some, none by the kernels
+def test_bfloat16_finds_the_same_classes(nets, width: float) -> None:
+    net = net_of(nets, 'voc-fcn8s', width)
     arrays = arrays_for(net, 1, 80, 90)
     plain = net.forward(**arrays)['score'].argmax(1)
     found = FastNet(net, dtype=torch.bfloat16)(**arrays)['score']
     assert found.dtype == torch.float32
-    assert (found.argmax(1) == plain).double().mean() > 0.97     # random weights: close calls
+    assert (found.argmax(1) == plain).double().mean() > 0.9      # random weights: close calls
 
 
 def layer(text: str) -> str:
