@@ -56,7 +56,7 @@ class Plan:
     pictures: int = 6
 
 
-PLAN = Plan((Stage('voc-fcn32s', 1e-8, 700), Stage('voc-fcn16s', 1e-8, 300),
+PLAN = Plan((Stage('voc-fcn32s', 1e-8, 900), Stage('voc-fcn16s', 1e-8, 400),
              Stage('voc-fcn8s', 1e-8, 400)))
 
 

@@ -1,4 +1,4 @@
-"""Caffe's order of summing: the same convolution, chosen by the face where the buffers are small."""
+"""Summing in Caffe's order: the same convolution, chosen by the face where buffers are small."""
 
 import numpy as np
 import pytest
