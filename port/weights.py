@@ -34,7 +34,8 @@ def copy_from(net, weights) -> None:
 
 
 def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
-    for layer, arrays in weights.items():
+    empty = {layer: [] for layer in getattr(weights, 'types', ()) if layer not in weights}
+    for layer, arrays in {**weights, **empty}.items():
         blobs = net.params.get(layer)
         if blobs is None:
             continue

@@ -68,6 +68,7 @@ def test_seeded(kind: str) -> None:
 @pytest.mark.parametrize(('options', 'shape', 'message'), [
     ({'type': 'gauss'}, (2,), "unknown filler 'gauss'"),
     ({'type': 'xavier', 'sparse': 3}, (2,), 'sparse is only supported by gaussian'),
+    ({'type': 'gaussian', 'sparse': 5}, (4, 9), 'at most the number of outputs, 4'),
     ({'type': 'bilinear'}, (2, 3, 4, 5), 'square kernel'),
     ({'type': 'constant'}, (2, 0), 'cannot fill'),
 ])

@@ -166,6 +166,17 @@ def test_hdf5_leaves_out_a_parameter_that_another_layer_owns(tmp_path) -> None:
     assert torch.equal(first.params['q'][0].data, second.params['q'][0].data)
 
 
+def test_a_layer_saved_without_its_parameters_is_refused(tmp_path) -> None:
+    """Caffe counts the blobs of every layer of the file that the net has, and so do we."""
+    from netspec.schema import write_binary
+    from netspec.schema.messages import NetParameter
+    saved = NetParameter()
+    saved.layer.add(name='c', type='Convolution')
+    write_binary(tmp_path / 'w.caffemodel', saved)
+    with pytest.raises(ValueError, match="Incompatible number of blobs for layer 'c': 0, the net"):
+        net(conv('c', 'x', 'c'), (1, 3, 2, 2)).copy_from(str(tmp_path / 'w.caffemodel'))
+
+
 def test_a_missing_parameter_is_refused() -> None:
     with pytest.raises(ValueError, match="Incompatible number of blobs for layer 'c': 0, the net"):
         net(conv('c', 'x', 'c'), (1, 3, 2, 2)).copy_from({'c': [None]})
