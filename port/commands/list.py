@@ -21,9 +21,11 @@ def row(variant: Variant) -> dict:
 
 @click.command(epilog='Example:  fcn list --json')
 @click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
-def command(as_json: bool) -> None:
-    """List the nets: the 15 published ones and CamVid's."""
-    rows = [row(variant) for variant in VARIANTS.values()]
+@click.option('--all', 'everything', is_flag=True,
+              help='Also the nets that start from nothing: SegNet-Basic and FCN-Basic.')
+def command(as_json: bool, everything: bool) -> None:
+    """List the FCNs: the 15 published ones and CamVid's."""
+    rows = [row(variant) for variant in VARIANTS.values() if everything or variant.init]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
