@@ -27,10 +27,10 @@ def _gaussian(p: FillerParameter, shape: Shape) -> torch.Tensor:
     values = torch.empty(shape).normal_(p.mean, p.std)
     if p.sparse < -1:
         raise ValueError(f'filler gaussian: sparse is {p.sparse}; expected -1 (off) or more')
-    if p.sparse > shape[0]:
-        raise ValueError(f'filler gaussian: sparse is {p.sparse}; expected at most the number of '
-                         f'outputs, {shape[0]}')
     if p.sparse >= 0:
+        if p.sparse > shape[0]:
+            raise ValueError(f'filler gaussian: sparse is {p.sparse}; expected at most the number '
+                             f'of outputs, {shape[0]}')
         values *= torch.empty(shape).bernoulli_(p.sparse / shape[0])
     return values
 
