@@ -13,8 +13,8 @@ setup(
                       'matplotlib', 'h5py', 'onnxruntime', 'safetensors', 'networkx'],
     extras_require={
         'test': ['pytest', 'pytest-xdist', 'hypothesis', 'opencv-python-headless<5', 'ruff',
-                 'lmdb'],
-        'scripts': ['six'],  # old pycaffe scripts import it
+                 'lmdb', 'six'],
+        'scripts': ['six'],  # old pycaffe scripts, and pycaffe's own tests, import it
         'lmdb': ['lmdb'],
         'schema': ['grpcio-tools'],
     },
