@@ -18,6 +18,7 @@ from port import debug
 from port.blob import Blob
 from port.graph import PHASES, Entry, filter_layers, insert_splits
 from port.layer import Layer
+from port.order import CaffeOrder
 from port.params import Learnable
 from port.precision import exact_by_default
 from port.wiring import Node, Wiring, located
@@ -80,6 +81,7 @@ class Net(torch.nn.Module):
             for entry in insert_splits(self.entries):
                 wiring.add(entry)
         self._take(wiring, net.force_backward)
+        self._order = CaffeOrder(self)
         self.debug_info = net.debug_info
         self.before_forward: list[Hook] = []
         self.after_forward: list[Hook] = []
@@ -165,7 +167,10 @@ class Net(torch.nn.Module):
     def run_forward(self, start: int = 0, end: int | None = None) -> torch.Tensor | float:
         """Run layers start to end (inclusive); return the summed loss of those layers."""
         loss: torch.Tensor | float = 0.0
-        for i in range(start, len(self.nodes) if end is None else end + 1):
+        stop = len(self.nodes) if end is None else end + 1
+        if start == 0 and stop == len(self.nodes):
+            self._order.choose()
+        for i in range(start, stop):
             node = self.nodes[i]
             for hook in self.before_forward:
                 hook(i)

@@ -18,7 +18,6 @@ from port.net import Net as Executor
 from port.pycaffe import mode
 from port.pycaffe.batches import Batches
 from port.pycaffe.faces import FixedVec, Names, layer_of
-from port.pycaffe.order import CaffeOrder
 from port.pycaffe.span import Span
 from port.python_layer import PythonLayer
 
@@ -78,7 +77,7 @@ class Net(Batches):
         return net
 
     def _wrap(self, executor: Executor) -> None:
-        self._net, self._span, self._order = executor, Span(executor), CaffeOrder(executor)
+        self._net, self._span = executor, Span(executor)
         self._faces: dict[str, ArrayBlob] = {}
         shown = [executor.nodes[i] for i in self._span.shown]
         self._layer_names = [node.name for node in shown]
@@ -128,7 +127,6 @@ class Net(Batches):
 
     def _forward(self, start: int, end: int) -> float:
         self._settle()
-        self._order.choose()
         return float(self._span.forward(start, end))
 
     def _backward(self, start: int, end: int) -> None:

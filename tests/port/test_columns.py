@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-import port.pycaffe as caffe
+from netspec.schema import parse_net
+from netspec.schema.messages import TEST
+from port import order
 from port.columns import by_columns, column_bytes
 from port.conv_base import Window
-from port.pycaffe import order
+from port.net import Net
 
 CASES = [  # window, channels, outputs, group
     (Window((3, 3), (1, 1), (1, 1), (1, 1)), 4, 6, 1),
@@ -34,25 +36,19 @@ def test_size_of_the_buffer() -> None:
     assert column_bytes(window, (1, 4, 7, 8)) == 4 * 9 * 4 * 5 * 6
 
 
-@pytest.fixture
-def net(tmp_path):
-    path = tmp_path / 'net.prototxt'
-    path.write_text('''
-        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 8
-                                                                       dim: 8 } } }
-        layer { name: "c" type: "Convolution" bottom: "x" top: "y" convolution_param {
-                num_output: 3 kernel_size: 3 weight_filler { type: "msra" } } }''')
-    return caffe.Net(str(path), caffe.TEST)
+NET = '''
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 8 dim: 8 } } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "y" convolution_param {
+        num_output: 3 kernel_size: 3 weight_filler { type: "msra" } } }'''
 
 
-def test_the_face_chooses_by_size(net, monkeypatch) -> None:
-    layer = net._net.layers[1]
+def test_a_net_chooses_by_size(monkeypatch) -> None:
+    net = Net(parse_net(NET), TEST)
+    layer = net.layers[1]
     net.forward()
     assert layer.columns
     monkeypatch.setattr(order, 'LIMIT', 1000)
     net.forward()
     assert layer.columns                       # the size is the same: nothing is decided anew
-    net.blobs['x'].reshape(1, 2, 20, 20)
-    net.blobs['x'].data[...] = np.ones((1, 2, 20, 20))
-    net.forward()
-    assert not layer.columns and net.blobs['y'].data.shape == (1, 3, 18, 18)
+    assert net.forward(x=np.ones((1, 2, 20, 20)))['y'].shape == (1, 3, 18, 18)
+    assert not layer.columns

@@ -21,8 +21,8 @@ TRAJECTORIES = ('fcn32s_accumulated', 'fcn32s_heavy', 'fcn8s_atonce_heavy')
 SCORES = {'label': 'score', 'sem': 'score_sem', 'geo': 'score_geo'}
 # Of each array's own largest value: float32 through up to 40 layers, and 40 steps of momentum.
 FORWARD, LOSS, WEIGHTS = 1e-3, 5e-4, 1e-3
-# Units of the blank padding lie so near zero that the order of summing decides their ReLU. The
-# face sums in Caffe's order on a CPU (port/columns.py); cuDNN has orders of its own.
+# Units of the blank padding lie so near zero that the order of summing decides their ReLU. A
+# net sums in Caffe's order on a CPU (port/columns.py); cuDNN has orders of its own.
 GRADIENT = {'cpu': 5e-3, 'cuda': 1e-2}
 BIASES = 0.1      # they start at zero and move by 1e-7, where noise of 1e-6 shifts them by 4 %
 

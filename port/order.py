@@ -1,14 +1,13 @@
-"""When the face of pycaffe sums convolutions in Caffe's own order (port/columns.py)."""
+"""When a net sums its convolutions in Caffe's own order (port/columns.py)."""
 
 import torch
 
 from port.columns import column_bytes
-from port.net import Net
 
 LIMIT = 192 << 20       # bytes of the largest column buffer: images up to about 90 x 90 in FCNs
 
 
-def fed_by_hand(net: Net) -> bool:
+def fed_by_hand(net) -> bool:
     """Whether all data comes through Input layers, so that sizes are known before the pass."""
     return all(node.bottom or node.layer.type in ('Input', 'Parameter') for node in net.nodes)
 
@@ -20,7 +19,7 @@ class CaffeOrder:
     order takes about 1.15 times as long.
     """
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net) -> None:
         self.net, self.shapes = net, None
         self.layers = [node for node in net.nodes if node.layer.type == 'Convolution']
         self.possible = bool(self.layers) and fed_by_hand(net)
