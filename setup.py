@@ -8,7 +8,7 @@ setup(
     description='The original FCN nets: Caffe prototxt generated, run exactly on PyTorch, exported',
     python_requires='>=3.11',
     packages=find_packages(include=['netspec*', 'surgery*', 'port*']),
-    package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.fast': ['*.c']},
+    package_data={'netspec.schema': ['caffe.proto', 'caffe.desc'], 'port.fast': ['*.c', '*.h']},
     install_requires=['numpy', 'protobuf>=5', 'pillow', 'scipy', 'torch', 'onnx', 'click', 'tqdm',
                       'matplotlib', 'h5py', 'onnxruntime', 'safetensors', 'networkx'],
     extras_require={

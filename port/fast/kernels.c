@@ -5,37 +5,18 @@
  * Points 0, +-a, +-b, infinity with a b = 1, a^2 = 1/2: smaller constants than with 1 and 2, and
  * so a smaller rounding error. Tiles of 4 x 4 outputs take 36 products instead of 144.
  */
-#include <stddef.h>
+#include "vector.h"
 
-#if defined(__AVX512F__)
-#define W 16                       /* floats a vector */
-#define MR 14                      /* rows of a block in registers: MR x 2 vectors */
-#else
-#define W 8
-#define MR 6
-#endif
+#define MR (W == 16 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
 #define RUN W                      /* terms summed in registers before they are added up */
-#define UNROLL _Pragma("GCC unroll 16")
-
-typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
-typedef int mask __attribute__((vector_size(4 * W), aligned(4), may_alias));
-typedef ptrdiff_t size;
 
 static const float A = 0.70710678118654752f, B = 1.41421356237309505f;
 static const float A3 = 0.35355339059327376f, B3 = 2.8284271247461901f;
 
-typedef struct {                   /* a rectangle of an image with `channels` values a pixel */
-    float *data;
-    size row, image;               /* steps, in floats */
-    int height, width, channels;
-} Plane;
-
 int kernel_lanes(void) { return NR; }
 int kernel_rows(void) { return MR; }
 
-static inline vec load(const float *p) { return *(const vec *)p; }
-static inline void store(float *p, vec v) { *(vec *)p = v; }
 static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
 static inline vec larger(vec a, vec b)
 {

@@ -1,26 +1,14 @@
-"""The C kernels of this package: compiled by the machine's own compiler at first use, and kept.
-
-Where there is no compiler, or FCN_NATIVE=0, nothing breaks: torch's convolutions are used.
-"""
+"""3 x 3 convolutions, an image's first convolution, and updates by our C kernels (kernels.c)."""
 
 import ctypes
-import hashlib
-import logging
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 
 import torch
 
-log = logging.getLogger('port.fast')
-SOURCE = Path(__file__).with_name('kernels.c')
-FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
-COMPILE_LIMIT = 120.0       # seconds
+from port.fast.build import compiled
+
 WINOGRAD = 36               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
 GRAIN = 1 << 16             # values that a thread updates at a time
@@ -44,43 +32,11 @@ def plane(x: torch.Tensor) -> Plane:
     return Plane(x.data_ptr(), x.stride(2), x.stride(0), h, w, c)
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'fcn-caffe'
-
-
-def _machine() -> str:
-    """Return what the compiled code depends on: the processor's abilities."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        return ''
-    return next((line for line in lines if line.startswith(('flags', 'Features'))), '')
-
-
-def _compile(compiler: str) -> Path:
-    key = hashlib.sha256((SOURCE.read_text() + compiler + _machine()).encode()).hexdigest()[:16]
-    target = _cache_folder() / f'kernels-{key}.so'
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            built = Path(folder) / 'kernels.so'
-            subprocess.run([compiler, *FLAGS, str(SOURCE), '-o', str(built)], check=True,
-                           capture_output=True, timeout=COMPILE_LIMIT)
-            os.replace(built, target)
-    return target
-
-
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    compiler = os.environ.get('CC') or shutil.which('gcc') or shutil.which('clang')
-    if os.environ.get('FCN_NATIVE') == '0' or compiler is None:
-        return None
-    try:
-        found = ctypes.CDLL(str(_compile(compiler)))
-    except (OSError, subprocess.SubprocessError) as error:
-        log.info('no kernels of our own (%s); torch computes all convolutions', error)
+    found = compiled('kernels.c')
+    if found is None:
         return None
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
     found.winograd.argtypes = [p, i, i, p, p, i, i, p, i, i, s, s, i, p]

@@ -1,0 +1,23 @@
+/* What the kernels share: vectors of the machine's width, and images with channels last. */
+#include <stddef.h>
+
+#if defined(__AVX512F__)
+#define W 16                       /* floats a vector */
+#else
+#define W 8
+#endif
+#define UNROLL _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef int mask __attribute__((vector_size(4 * W), aligned(4), may_alias));
+typedef ptrdiff_t size;
+
+typedef struct {                   /* a rectangle of an image with `channels` values a pixel */
+    float *data;
+    size row, image;               /* steps, in floats */
+    int height, width, channels;
+} Plane;
+
+static inline vec load(const float *p) { return *(const vec *)p; }
+static inline void store(float *p, vec v) { *(vec *)p = v; }
