@@ -18,6 +18,9 @@ from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
 
 
+OTHERS = ('online', 'accum', 'fixed')     # what is done with the coarse net besides training it
+
+
 @dataclass(frozen=True)
 class Finding:
     """A claim of the paper: the runs in the order that it found, worst first, with its figures."""
@@ -58,23 +61,41 @@ def run(dataset: str, settings: Settings, out: Path, device: torch.device,
     if settings.block is None or settings.block % images:
         raise ValueError(f'a block of {settings.block} images: accumulation steps once in {images} '
                          f'images, so a block must be a multiple of {images}')
-    coarse, _, fine = claims[1].order
-    results = _stages(replace(settings, name=fine), out / 'strides', device, say)
-    for name in ('online', 'accum', 'fixed'):
-        options = {key: value for key, value in settings.options.items()
-                   if key.rpartition('.')[0] in ('', coarse, name)}
-        results |= _stages(replace(settings, name=name, net=coarse,
-                                   options=_renamed(options, coarse, name)),
+    strides = claims[1].order
+    coarse, _, fine = strides
+    _check_options(settings, (*strides, *OTHERS))
+    chained = _options_of(settings, strides)
+    results = _stages(replace(settings, name=fine, options=chained), out / 'strides', device, say)
+    for name in OTHERS:
+        options = _renamed(_options_of(settings, (coarse, name)), coarse, name)
+        results |= _stages(replace(settings, name=name, net=coarse, options=options),
                            out / name, device, say)
     return {'settings': {'dataset': dataset, 'width': settings.width, 'block': settings.block,
                          'blocks': settings.blocks, 'options': settings.options},
             'runs': results, 'findings': [_judged(claim, results) for claim in claims]}
 
 
+def _check_options(settings: Settings, names: tuple[str, ...]) -> None:
+    """Raise ValueError where a solver field is for what is not trained here."""
+    for key in settings.options:
+        net = key.rpartition('.')[0]
+        if net and net not in names:
+            raise ValueError(f'--set {key}: no net {net!r} is trained here; there are '
+                             f'{", ".join(names)}')
+
+
+def _options_of(settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the solver fields of all nets and of those named."""
+    return {key: value for key, value in settings.options.items()
+            if key.rpartition('.')[0] in ('', *names)}
+
+
 def _renamed(options: dict[str, Any], coarse: str, name: str) -> dict[str, Any]:
-    """Hand the options of the coarse net on to an experiment with it."""
-    return {(f'{name}.{key.rpartition(".")[2]}' if key.startswith(f'{coarse}.') else key): value
-            for key, value in options.items()}
+    """Hand the options of the coarse net on to an experiment with it, which may have its own."""
+    handed = {f'{name}.{key.rpartition(".")[2]}': value for key, value in options.items()
+              if key.startswith(f'{coarse}.')}
+    return handed | {key: value for key, value in options.items()
+                     if not key.startswith(f'{coarse}.')}
 
 
 def _stages(settings: Settings, out: Path, device: torch.device,

@@ -165,15 +165,18 @@ def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -
 
 
 def solver_options(stage: Stage, settings: Settings, images: int) -> dict[str, Any]:
-    """Return the solver's fields for a stage: the published ones but for length and snapshots."""
+    """Return the solver's fields for a stage: the published ones but for length and snapshots.
+
+    What is set for the stage itself goes before what is set for all.
+    """
     options: dict[str, Any] = dict(
         max_iter=stage.iterations or 1, snapshot=None, snapshot_prefix='snapshot/train',
         test_iter=images, random_seed=settings.seed,
         display=min(20, max(1, stage.block // 10)))
-    for key, value in settings.options.items():
-        net, dot, name = key.rpartition('.')
-        if not dot or net == stage.name:
-            options[name] = value
+    own = f'{stage.name}.'
+    options |= {key: value for key, value in settings.options.items() if '.' not in key}
+    options |= {key.removeprefix(own): value for key, value in settings.options.items()
+                if key.startswith(own)}
     return options
 
 

@@ -40,6 +40,18 @@ def test_options_of_the_coarse_net_are_handed_on():
         'online.base_lr': 1, 'display': 2}
 
 
+def test_options_of_an_experiment_go_before_those_handed_on():
+    assert ablation._renamed({'accum.clip_gradients': 20, 'a-fcn32s.clip_gradients': 1}, 'a-fcn32s',
+                             'accum') == {'accum.clip_gradients': 20}
+
+
+def test_options_of_a_net_that_is_not_trained_stop(tmp_path: Path):
+    outcome = CliRunner().invoke(main, ['ablate', 'voc', '--data', str(tmp_path), '--out',
+                                        str(tmp_path / 'o'), '--set', 'acum.base_lr=1'])
+    assert outcome.exit_code == 1 and 'accum' in outcome.output
+    assert not (tmp_path / 'o').exists()
+
+
 def test_blocks_must_hold_whole_steps(tmp_path: Path):
     outcome = CliRunner().invoke(main, ['ablate', 'voc', '--data', str(tmp_path), '--out',
                                         str(tmp_path / 'o'), '--block', '30'])
@@ -50,11 +62,15 @@ def test_a_tiny_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr('port.reproduce.pictures.draw', lambda *args: {})
     data = draw_dataset(tmp_path / 'd', 4, 2, (16, 16))
     args = ['ablate', 'voc', '--data', str(data), '--out', str(tmp_path / 'o'), '--width', '0.01',
-            '--block', '20', '--blocks', '1', '--images', '1', '--set', 'voc-fcn32s.base_lr=1e-8']
+            '--block', '20', '--blocks', '1', '--images', '1', '--set', 'voc-fcn32s.base_lr=1e-8',
+            '--set', 'accum.clip_gradients=20', '--set', 'clip_gradients=1']
     outcome = CliRunner().invoke(main, args)
     assert outcome.exit_code == 0, outcome.output
     content = json.loads((tmp_path / 'o/ablation.json').read_text())
     assert set(content['runs']) == {'voc-fcn32s', 'voc-fcn16s', 'voc-fcn8s', 'online', 'accum',
                                     'fixed'}
     assert 'base_lr: 1e-08' in (tmp_path / 'o/online/online/solver.prototxt').read_text()
+    clips = {name: next((tmp_path / 'o').rglob(f'{name}/solver.prototxt')).read_text()
+             for name in ('accum', 'voc-fcn8s')}
+    assert 'clip_gradients: 20' in clips['accum'] and 'clip_gradients: 1\n' in clips['voc-fcn8s']
     assert '## regimes' in (tmp_path / 'o/ablation.md').read_text()
