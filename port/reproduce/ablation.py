@@ -17,7 +17,6 @@ from port.reproduce.pages import md_table, number
 from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
 
-
 OTHERS = ('online', 'accum', 'fixed')     # what is done with the coarse net besides training it
 
 
