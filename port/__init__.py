@@ -1,5 +1,11 @@
 """Runs Caffe nets on PyTorch: the executor, its layers, the solver, data, scores and exports."""
 
+import os
+
+# Torch asks for large memory in large pages: otherwise half of a pass over large blobs is spent on
+# taking pages. It reads this once, before its first tensor.
+os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
+
 
 def __getattr__(name: str):
     """Let `port.predictor` be found without importing torch before it is asked for."""

@@ -186,11 +186,7 @@ class Net(torch.nn.Module):
     @staticmethod
     def _forward_layer(node: Node) -> torch.Tensor | float:
         layer, bottom, top = node.layer, node.bottom, node.top
-        shapes = tuple([b.shape for b in bottom])
-        if layer.always_reshape or shapes != node.shapes:
-            node.shapes = None                   # reshape again after one that was refused
-            layer.reshape(bottom, top)
-            node.shapes = shapes
+        node.fit()
         shared = [blob.data for blob in node.shared]
         layer.forward(bottom, top)
         for blob, memory in zip(node.shared, shared, strict=True):

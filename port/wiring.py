@@ -29,6 +29,14 @@ class Node:
     def name(self) -> str:
         return self.entry.param.name
 
+    def fit(self) -> None:
+        """Give the tops their shapes anew if the bottoms changed theirs."""
+        shapes = tuple([b.shape for b in self.bottom])
+        if self.layer.always_reshape or shapes != self.shapes:
+            self.shapes = None                   # reshape again after one that was refused
+            self.layer.reshape(self.bottom, self.top)
+            self.shapes = shapes
+
 
 class located:
     """Put a layer's place before the text of any error inside, keeping the error's type."""

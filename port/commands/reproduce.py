@@ -66,12 +66,14 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
               help='Take these weights instead of training NET first; may be repeated.')
 @click.option('--released', is_flag=True, help='Train nothing: score the released --weights '
               'against their four-decimal table.')
+@click.option('--fast', is_flag=True, help='The same numbers within rounding, in less time, as '
+              '`fcn train --fast`.')
 @click.option('--keep-all', is_flag=True, help='Keep the snapshots of every block.')
 @gpu_option
 def command(name: str | None, listing: bool, data: Path | None, weights: Path | None,
             out: Path | None, net: str, width: float, block: int | None, blocks: int | None,
             images: int | None, split: str, seed: int, options: dict, given: dict[str, str],
-            released: bool, keep_all: bool, gpu: int | None) -> None:
+            released: bool, fast: bool, keep_all: bool, gpu: int | None) -> None:
     """Reproduce NAME, a net or one of the papers' experiments, in the original's blocks.
 
     Surgery, training, scoring after each block; for a net that starts from another, that one
@@ -88,7 +90,7 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
     if weights is not None and not weights.is_file():
         raise FileNotFoundError(f'{weights}: no such weights')
     settings = Settings(name, str(data.resolve()), str(weights.resolve()) if weights else '', net,
-                        width, block, blocks, images, split, seed, released, options, given)
+                        width, block, blocks, images, split, seed, released, options, given, fast)
     try:
         content = reproduce(settings, out, device(gpu), click.echo, keep_all)
     except (Interrupted, KeyboardInterrupt) as stop:

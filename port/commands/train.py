@@ -45,8 +45,8 @@ class Progress:
 @gpu_option
 @click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration '
               '(the solver\'s max_iter where absent).')
-@click.option('--fast', is_flag=True, help='Leave out what no image reaches: the same gradients '
-              'within rounding, in less time and memory (docs/padding.md).')
+@click.option('--fast', is_flag=True, help='Leave out what no image reaches (docs/padding.md) and '
+              'take layers together: the same gradients within rounding, in less time.')
 @click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Log file.  [default: <snapshot_prefix>.log]')
 def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,

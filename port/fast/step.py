@@ -1,6 +1,7 @@
 """Let a solver train by fast passes: opt-in, as the blobs between data and scores stay unseen."""
 
 import logging
+from collections.abc import Callable
 
 import torch
 
@@ -8,11 +9,14 @@ from netspec.schema.messages import SolverParameter
 from port import updates
 from port.blob import Blob
 from port.fast import native
+from port.fast.grouped import Grouped
 from port.fast.program import Unsuited
 from port.fast.training import FastTraining
+from port.net import Net
 from port.solver import Solver
 
 log = logging.getLogger('port.fast')
+Pass = Callable[[], torch.Tensor | float]
 
 
 def use_fast(solver: Solver) -> str:
@@ -21,23 +25,53 @@ def use_fast(solver: Solver) -> str:
     Parameters are updated as soon as their gradients are complete, unless something needs all
     gradients together: clipping, several passes an iteration, a listener.
     """
-    try:
-        fast = FastTraining(solver.net)
-    except Unsuited as error:
-        log.info('training by the plain engine: %s', error)
-        return str(error)
+    reasons = []
+    for engine in (_by_windows, _by_groups):
+        try:
+            fast = engine(solver)
+            break
+        except Unsuited as error:
+            reasons.append(str(error))
+    else:
+        log.info('training by the plain engine: %s', '; '.join(reasons))
+        return '; '.join(reasons)
 
     def one_pass() -> torch.Tensor | float:
-        net, p = solver.net, solver.param
+        net = solver.net
         if net.debug_info or any((net.before_forward, net.after_forward, net.before_backward,
                                   net.after_backward)):
             return solver.plain_pass()
-        alone = p.iter_size == 1 and p.clip_gradients < 0 and not solver.on_gradients
-        return fast(solver.update_early if alone else None, solver.look)
+        return fast()
     solver.one_pass = one_pass
     if solver.param.type == 'SGD':
         solver.descend = descend
     return ''
+
+
+def _by_windows(solver: Solver) -> Pass:
+    """Return the pass that leaves out what no image reaches."""
+    fast = FastTraining(solver.net)
+
+    def one_pass() -> torch.Tensor | float:
+        p = solver.param
+        alone = p.iter_size == 1 and p.clip_gradients < 0 and not solver.on_gradients
+        return fast(solver.update_early if alone else None, solver.look)
+    return one_pass
+
+
+def _by_groups(solver: Solver) -> Pass:
+    """Return the pass that takes layers together."""
+    fast = Grouped(solver.net)
+    return lambda: fast(solver.look)
+
+
+def fast_forward(net: Net) -> Pass:
+    """Return what runs a net forward over all its blobs: by groups of layers where it can be."""
+    try:
+        return Grouped(net).forward
+    except Unsuited as error:
+        log.info('running by the plain engine: %s', error)
+        return net.run_forward
 
 
 def descend(p: SolverParameter, it: int, rate: float, decay: float, blob: Blob,

@@ -64,21 +64,24 @@ class Interrupted(RuntimeError):
 
 
 def evaluate(net: Net, iteration: int, images: int | None = None,
-             asked: Callable[[], bool] = lambda: False) -> Evaluation:
+             asked: Callable[[], bool] = lambda: False,
+             forward: Callable[[], Any] | None = None) -> Evaluation:
     """Run a net in the TEST phase over its split (or the first images of it) and count.
 
-    Raises Interrupted as soon as `asked` says that a stop was asked for.
+    forward: what runs the net, in place of its run_forward. Raises Interrupted as soon
+    as `asked` says that a stop was asked for.
     """
     data, pairs = data_instance(net), heads(net)
     names = list(data.indices)[:images]
     data.start(0)
+    forward = forward or net.run_forward
     start, loss = time.monotonic(), 0.0
     hists: dict[str, np.ndarray] = {}
     own: dict[str, float] = {}
     for name in tqdm(names, desc='score', leave=False, disable=not sys.stderr.isatty()):
         if asked():
             raise Interrupted(f'stopped while scoring iteration {iteration}')
-        loss += float(net.run_forward())
+        loss += float(forward())
         for blob, label in pairs:
             predicted = net.blobs[blob].data[0].argmax(0).cpu().numpy()
             truth = net.blobs[label].data[0, 0].cpu().numpy()

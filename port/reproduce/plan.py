@@ -19,7 +19,7 @@ class Settings:
     block, blocks: iterations and number of blocks in place of the published. images: score that
     many in place of the whole split. split: score on this list in place of the row's.
     options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
-    in place of training that net.
+    in place of training that net. fast: the same numbers within rounding, in less time.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Settings:
     released: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     donors: dict[str, str] = field(default_factory=dict)
+    fast: bool = False
 
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
@@ -51,7 +52,7 @@ class Settings:
             return
         theirs = json.loads(path.read_text(encoding='utf-8'))
         changed = [f'{key} {theirs.get(key)!r}, now {value!r}' for key, value in mine.items()
-                   if theirs.get(key) != value]
+                   if theirs.get(key, getattr(Settings, key, None)) != value]
         if changed:
             raise ValueError(f'{out} was begun with {"; ".join(changed)}: go on with the same '
                              'settings, or name another --out')

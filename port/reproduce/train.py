@@ -16,6 +16,7 @@ import surgery
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
 from port import glog
+from port.fast.step import fast_forward, use_fast
 from port.net import Net
 from port.reproduce.evaluate import Evaluation, Interrupted, evaluate, read
 from port.reproduce.plan import Settings, Stage, roots, solver_options
@@ -87,6 +88,10 @@ class Training:
         self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
+        self.forward = None
+        if settings.fast:
+            use_fast(self.solver)
+            self.forward = fast_forward(self.solver.test_nets[0])
         self._begin()
 
     def _begin(self) -> None:
@@ -122,7 +127,7 @@ class Training:
             solver.snapshot()
         net = solver.test_nets[0]
         net.share_from(solver.net)
-        result = evaluate(net, mark, self.settings.images, asked)
+        result = evaluate(net, mark, self.settings.images, asked, self.forward)
         result.trained = trained
         result.write(self.stage.scores(mark))
         self._prune(mark)
@@ -147,7 +152,8 @@ def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evalua
     weights = Path(settings.weights) if settings.released else stage.donors[0]
     net = Net(stage.file(test=True), TEST, weights=weights, device=device)
     prepare(net)
-    result = evaluate(net, 0, settings.images)
+    result = evaluate(net, 0, settings.images,
+                      forward=fast_forward(net) if settings.fast else None)
     result.write(stage.scores(0))
     return result
 
