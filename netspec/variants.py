@@ -63,13 +63,17 @@ class Stream:
 
 @dataclass(frozen=True)
 class Head:
-    """One labelling: classes, what closes its names, its label top, its loss, its class list."""
+    """One labelling: classes, what closes its names, its label top, its loss, its class list.
+
+    names: the classes of a user's own dataset, whose list is no published one.
+    """
 
     classes: int
     labels: str
     suffix: str = ''
     label: str = 'label'
     loss: str = 'loss'
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from netspec.fcn import fcn
 from netspec.schema import read_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import Variant, find_variant
-from port.data.datasets import CLASS_NAMES
+from port.data.datasets import class_names
 from port.data.readers import planes
 from port.net import Net
 from port.startup import prepare
@@ -70,7 +70,7 @@ def _ours(label: str, param: NetParameter, weights: str, row: Variant | None,
     def run(rgb: np.ndarray, data: np.ndarray) -> np.ndarray:
         net.forward(**{net.inputs[0]: data})
         return net.blobs[name].data[0].cpu().numpy().copy()
-    heads = {SCORE + head.suffix: CLASS_NAMES[head.labels] for head in row.heads} if row else {}
+    heads = {SCORE + head.suffix: class_names(head) for head in row.heads} if row else {}
     names = heads.get(name, ())
     return Executor(label, run, row.mean if row else None,
                     names if len(names) == net.blobs[name].shape[1] else ())

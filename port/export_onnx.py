@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.variants import Input, Variant, find_variant
-from port.data.datasets import CLASS_NAMES
+from port.data.datasets import class_names
 from port.net import Net
 from port.onnx_build import build_graph
 from port.onnx_compare import Agreement, compare, holds
@@ -94,7 +94,7 @@ def _metadata(net: Net, row: Variant | None, images: dict[str, Input], outputs: 
         return given
     names = {}
     for head in row.heads:
-        found, output = CLASS_NAMES[head.labels], SCORE + head.suffix
+        found, output = class_names(head), SCORE + head.suffix
         if output in outputs and net.blobs[output].shape[1] == len(found):
             names[outputs[output]] = list(found)
     return given | {'variant': row.name, 'class_names': json.dumps(names),

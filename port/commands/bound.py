@@ -11,7 +11,7 @@ from tqdm import tqdm
 from netspec.variants import Variant
 from port import published
 from port.commands._shared import VariantName
-from port.data.datasets import CLASS_NAMES
+from port.data.datasets import class_names
 from port.reproduce import labels
 from port.vis import write_beside
 
@@ -60,7 +60,7 @@ def absences(variant: Variant, pixels: dict[str, np.ndarray]) -> dict[str, list[
     """Print which classes of each labelling have no pixel; return their names."""
     found = {}
     for head in variant.heads:
-        names = CLASS_NAMES.get(head.labels) or [str(i) for i in range(head.classes)]
+        names = class_names(head) or tuple(map(str, range(head.classes)))
         lacking = [name for name, n in zip(names, pixels[head.label], strict=True) if not n]
         found[head.label] = lacking
         published_count = (f' (published: {published.ABSENT_SIFTFLOW})'

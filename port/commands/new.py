@@ -24,7 +24,8 @@ SHOWN = 20  # problems printed before the rest is only counted
               type=click.Path(path_type=Path, dir_okay=False),
               help='Text file, one class a line, the first for label 0.')
 @click.option('--out', type=FOLDER, help='Folder to write.  [default: NAME]')
-@click.option('--val-share', default=0.2, show_default=True, help='Share of images to score on.')
+@click.option('--val-share', type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              default=0.2, show_default=True, help='Share of images to score on.')
 @click.option('--seed', default=1337, show_default=True, help='Of the split.')
 @click.option('--ignore-label', type=click.IntRange(0, 255), default=255, show_default=True,
               help='Label value that is neither learnt nor scored.')

@@ -9,11 +9,14 @@ from netspec.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._shared import Sizes, VariantName, fitting
+from port.data.own import ROW_FILE
 
 
 def source(net: str, width: float, classes):
     """Return the deploy net of a row, or the path of a prototxt."""
-    if net not in VARIANTS and (Path(net).exists() or '/' in net or net.endswith('.prototxt')):
+    own = (Path(net) / ROW_FILE).is_file()     # a folder that `fcn new` wrote
+    if not own and net not in VARIANTS and (
+            Path(net).exists() or '/' in net or net.endswith('.prototxt')):
         if width != 1 or classes is not None:
             raise click.UsageError('--width and --classes are for the name of a net; '
                                    f'{net} is a file')

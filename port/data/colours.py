@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from port.data import camvid, voc
-from port.data.readers import read_rgb
+from port.data.readers import read_lines, read_rgb
 from port.vis import VOID_COLOUR, make_palette, write_label
 
 UNKNOWN = -1
@@ -93,7 +93,7 @@ def read_table(path: str | Path) -> ColourTable:
     indices: dict[Colour, int] = {}
     names: dict[int, str] = {}
     palette = np.full((256, 3), VOID_COLOUR, dtype=np.uint8)
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(read_lines(path, 'colour table', "lines 'R G B name'"), 1):
         line = line.partition('#')[0].strip()
         if not line:
             continue

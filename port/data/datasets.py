@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.spec import unknown
+from netspec.variants import Head
 from port.data import camvid, nyud, pascalcontext, siftflow, voc
 from port.data.seg_layer import SegDataLayer
 from port.vis import make_palette
@@ -19,6 +20,11 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
     'voc': voc.CLASSES, 'pascalcontext': pascalcontext.CLASSES, 'nyud': nyud.CLASSES,
     'siftflow_sem': siftflow.CLASSES, 'siftflow_geo': siftflow.GEOMETRIC_CLASSES,
     'camvid': camvid.CLASSES}
+
+
+def class_names(head: Head) -> tuple[str, ...]:
+    """Give the names of a labelling's classes; () where none are known."""
+    return head.names or CLASS_NAMES.get(head.labels, ())
 
 
 def palette(labels: str) -> np.ndarray:

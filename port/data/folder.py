@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from port.data.readers import missing, read_index
+from port.data.readers import read_index, read_lines
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 
 VOID = 255
@@ -57,8 +57,6 @@ def find_file(folder: Path, name: str, types: tuple[str, ...]) -> Path:
 
 def read_class_names(path: Path) -> list[str]:
     """Read a class list: one name a line, the first for label 0; # begins a comment."""
-    if not path.is_file():
-        raise missing(path, 'class list')
     lines = (line.partition('#')[0].strip()
-             for line in path.read_text(encoding='utf-8').splitlines())
+             for line in read_lines(path, 'class list', 'one name a line'))
     return [line for line in lines if line]

@@ -7,7 +7,7 @@ do not match, classes out of range are each found here, before a net sees them.
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,10 @@ def describe(name: str, result: Survey, parts: dict[str, list[str]], **more: Any
 
 def row_of(about: dict[str, Any]) -> Variant:
     """Return the row that a dataset.json describes."""
-    return own_row(about['name'], len(about['classes']), tuple(about['mean']),
-                   about['images_in']['val'], about['ignore_label'], about['stride'],
-                   about['pixels'], about['width'] != 1)
+    row = own_row(about['name'], len(about['classes']), tuple(about['mean']),
+                  about['images_in']['val'], about['ignore_label'], about['stride'],
+                  about['pixels'], about['width'] != 1)
+    return replace(row, heads=(replace(row.heads[0], names=tuple(about['classes'])),))
 
 
 def read_row(folder: Path) -> Variant:
@@ -171,9 +172,20 @@ def read_row(folder: Path) -> Variant:
                          'again') from error
 
 
+def _keep_trained(out: Path, about: dict[str, Any]) -> None:
+    """Raise ValueError where a net with other settings was trained in the folder."""
+    path = out / ROW_FILE
+    if not path.is_file() or not any((out / 'snapshot').glob('*')):
+        return
+    if json.loads(path.read_text(encoding='utf-8')) != json.loads(json.dumps(about)):
+        raise ValueError(f'{out}: a net was trained there ({out / "snapshot"}) on other data or '
+                         'with other settings; name another --out, or remove the folder')
+
+
 def write(out: Path, about: dict[str, Any], parts: dict[str, list[str]]) -> list[Path]:
     """Write lists, class list, mean, prototxts, solver and dataset.json; return their paths."""
     row = row_of(about)
+    _keep_trained(out, about)
     roots = {'images': about['images'], 'labels': about['labels'], 'lists': str(out.resolve())}
     texts = contents(row, out, width=about['width'], data_root=roots,
                      data_params=data_params(row, about['label_suffix']))

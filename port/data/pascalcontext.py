@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.variants import CONTEXT_MEAN
-from port.data.readers import LabelValues, missing, read_mat
+from port.data.readers import LabelValues, read_lines, read_mat
 from port.data.seg_layer import SegDataLayer
 
 VOID = 255
@@ -31,10 +31,8 @@ IDS = 2 ** 16  # label maps are uint16
 
 def read_labels(path: Path) -> dict[str, int]:
     """Read `id: name` lines; spaces in names are dropped, the first of two equal names counts."""
-    if not path.is_file():
-        raise missing(path, 'label list')
     labels: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(read_lines(path, 'label list', "lines 'id: name'"), 1):
         if not line.strip():
             continue
         key, colon, name = line.partition(':')

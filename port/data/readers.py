@@ -26,15 +26,20 @@ def missing(path: Path, what: str) -> FileNotFoundError:
     return FileNotFoundError(f'{path}: no such {what}{hint}')
 
 
+def read_lines(path: Path, what: str, holds: str) -> list[str]:
+    """Read the lines of a text file, a byte order mark at its start or not."""
+    if not path.is_file():
+        raise missing(path, what)
+    try:
+        return path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: not a text file ({error.reason}); a {what} holds '
+                         f'{holds}') from error
+
+
 def read_names(path: Path) -> tuple[list[str], list[int]]:
     """Read a split file: one name a line; give the names and the number of each one's line."""
-    if not path.is_file():
-        raise missing(path, 'split file')
-    try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a text file ({error.reason}); a split file holds one '
-                         'name a line') from error
+    lines = read_lines(path, 'split file', 'one name a line')
     rows = [(line.strip(), number) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise ValueError(f'{path}: the split file is empty; it must hold one name a line')

@@ -1,8 +1,10 @@
 """fcn new: from two folders to a net that trains on them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -83,6 +85,47 @@ def test_the_folder_stands_for_its_net(folders: Path) -> None:
     result = CliRunner().invoke(main, ['score', '--model', 'my-cars/val.prototxt', '--weights',
                                        'my-cars/w.caffemodel'])
     assert result.exit_code == 0 and 'road' in result.output and 'mean IU' in result.output
+
+
+def test_the_names_go_with_the_net(folders: Path) -> None:
+    run('--label-suffix', '_mask', '--width', '0.03')
+    Net('my-cars/deploy.prototxt').save('w.caffemodel')
+    result = CliRunner().invoke(main, ['export', 'my-cars', '--weights', 'w.caffemodel', '--width',
+                                       '0.03', '--out', 'o.onnx'])
+    assert result.exit_code == 0, result.output
+    props = {p.key: p.value for p in onnx.load('o.onnx').metadata_props}
+    assert json.loads(props['class_names']) == {'score': ['road', 'car', 'sky']}
+    result = CliRunner().invoke(main, ['summary', 'my-cars', '--size', '64x64'])
+    assert result.exit_code == 0 and 'conv1_1' in result.output
+    result = CliRunner().invoke(main, ['bound', 'my-cars', '--data', '.'])
+    assert result.exit_code == 1 and 'no published figures' in result.output
+
+
+def test_a_trained_folder_is_not_written_over(folders: Path) -> None:
+    run('--label-suffix', '_mask')
+    (folders / 'my-cars/snapshot').mkdir()
+    run('--label-suffix', '_mask', '--stride', '8')
+    (folders / 'my-cars/snapshot/train_iter_1.caffemodel').write_bytes(b'')
+    before = (folders / 'my-cars/train.prototxt').read_bytes()
+    run('--label-suffix', '_mask', '--stride', '8')
+    assert 'another --out' in run('--label-suffix', '_mask', '--stride', '16', code=1)
+    assert (folders / 'my-cars/train.prototxt').read_bytes() == before
+
+
+@pytest.mark.parametrize('share', ['0', '1', '20', 'half'])
+def test_a_share_is_between_0_and_1(folders: Path, share: str) -> None:
+    assert '--val-share' in run('--val-share', share, code=2)
+
+
+def test_a_class_list_that_is_no_text(folders: Path) -> None:
+    (folders / 'names.txt').write_bytes(b'\x8b\xff')
+    assert 'names.txt: not a text file' in run('--label-suffix', '_mask', code=1)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(folders: Path) -> None:
+    (folders / 'names.txt').write_text('road\ncar\nsky\n', encoding='utf-8-sig')
+    run('--label-suffix', '_mask')
+    assert (folders / 'my-cars/classes.txt').read_text() == 'road\ncar\nsky\n'
 
 
 def test_a_class_list_with_a_name_twice(folders: Path) -> None:
