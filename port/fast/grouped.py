@@ -5,7 +5,6 @@ transforms. The numbers are the plain engine's to float32 rounding; channels com
 """
 
 from collections.abc import Callable
-from math import prod
 
 import torch
 
@@ -50,12 +49,14 @@ class Normalised:
         self.conv, self.norm, self.affine = conv, norm.layer, affine.layer
         self.relu = relu is not None
         self.z: torch.Tensor | None = None
+        self.alone = [Plain(node) for node in self.nodes]
 
-    def forward(self) -> float:
+    def forward(self) -> torch.Tensor | float:
         """Assign the top's data and count the batch into BatchNorm's statistics."""
-        for node in self.nodes:
-            with located(node.entry):
-                node.fit()
+        fit(self.nodes)
+        self.together = stage.fills(self.conv.top[0].shape)
+        if not self.together:
+            return sum(step.forward() for step in self.alone)
         self.route = route(self.conv.layer)
         self.z = self.route.forward(self.conv.bottom[0].data)
         self._normalise(*stage.moments(self.z))
@@ -77,6 +78,10 @@ class Normalised:
         With g = dy under the ReLU and x' = (z - mean) rate:
         dz = gamma rate (g - mean(g) - x' mean(g x')).
         """
+        if not self.together:
+            for step in reversed(self.alone):
+                step.backward()
+            return
         z, top = self.z, self.conv.top[0]
         dy, self.z = top.diff.contiguous(memory_format=LAST), None
         total, along = stage.gradient_sums(dy, z, self.scale, self.shift, self.mean,
@@ -102,13 +107,19 @@ class Normalised:
                 blob.add_diff(found.float())
 
 
+def fit(nodes: list[Node]) -> None:
+    """Give the nodes' tops their shapes anew if the bottoms changed theirs."""
+    for node in nodes:
+        with located(node.entry):
+            node.fit()
+
+
 class Convolved(Plain):
     """A convolution alone, by a faster route than torch's."""
 
     def forward(self) -> float:
         """Assign the top's data."""
-        with located(self.node.entry):
-            self.node.fit()
+        fit([self.node])
         self.route = route(self.node.layer)
         self.node.top[0].data = self.route.forward(self.node.bottom[0].data)
         return 0.0
@@ -135,10 +146,12 @@ def convolution_back(node: Node, way: ByTorch, diff: torch.Tensor) -> None:
 class Maxima(Plain):
     """2 x 2 maxima at stride 2; places: where they stood."""
 
-    def forward(self) -> float:
+    def forward(self) -> torch.Tensor | float:
         """Assign the maxima, and their places where they are asked for."""
-        with located(self.node.entry):
-            self.node.fit()
+        fit([self.node])
+        self.size = None
+        if not _counted(self.node.bottom[0].shape):
+            return super().forward()
         x = self.node.bottom[0].data.contiguous(memory_format=LAST)
         self.size = tuple(x.shape[2:])
         top, self.places = stage.maxima(x)
@@ -148,7 +161,9 @@ class Maxima(Plain):
 
     def backward(self) -> None:
         """Assign the bottom's diff."""
-        if self.node.propagate_down[0]:
+        if self.size is None:
+            super().backward()
+        elif self.node.propagate_down[0]:
             diff = self.node.top[0].diff.contiguous(memory_format=LAST)
             self.node.bottom[0].diff = stage.put_back(diff, self.places, self.size)
 
@@ -162,8 +177,7 @@ class PutBack(Plain):
 
     def forward(self) -> torch.Tensor | float:
         """Assign the values at their places, zero elsewhere."""
-        with located(self.node.entry):
-            self.node.fit()
+        fit([self.node])
         self.same = self.node.top[0].shape[2:] == self.maxima.size
         if not self.same:
             return super().forward()
@@ -238,13 +252,10 @@ def grouped(nodes: list[Node]) -> list[Step]:
     return steps
 
 
-def _fitting(shape: tuple[int, ...]) -> bool:
+def _counted(shape: tuple[int, ...]) -> bool:
+    """Whether a mask can number the places of an image, and its channels fill vectors."""
     return (len(shape) == 4 and shape[1] % stage.width() == 0
             and shape[2] * shape[3] <= MOST_PLACES)
-
-
-def _whole(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 4 and prod(shape) % (shape[1] * stage.fold(shape[1])) == 0
 
 
 def _normalised(nodes: list[Node]) -> tuple[Normalised | None, int]:
@@ -260,10 +271,10 @@ def _normalised(nodes: list[Node]) -> tuple[Normalised | None, int]:
     alone = len(conv.bottom) == len(affine.bottom) == 1 and not norm.layer.stored
     in_place = all(n.bottom[0] is n.top[0] is blob and not n.shared for n in (norm, affine))
     channels = (blob.shape[1],) if len(blob.shape) == 4 else ()
-    both = [b.shape for b in affine.layer.blobs] == [channels, channels]
+    each = ([b.shape for b in affine.layer.blobs] == [channels, channels]
+            and affine.layer.param.scale_param.axis == conv.layer.channel_axis == 1)
     asked = all(n.need_backward for n in (conv, norm, affine))
-    if not (alone and in_place and both and asked and _whole(blob.shape)
-            and affine.layer.param.scale_param.axis == 1 and conv.layer.channel_axis == 1):
+    if not (alone and in_place and each and asked):
         return None, 1
     return Normalised(conv, norm, affine, relu), 3 + (relu is not None)
 
@@ -280,4 +291,4 @@ def _halves(node: Node) -> bool:
     return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
             and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
             and node.top[0].shape[2:] == tuple((n + 1) // 2 for n in node.bottom[0].shape[2:])
-            and _fitting(node.bottom[0].shape))
+            and _counted(node.bottom[0].shape))

@@ -7,7 +7,7 @@ Tensors are float32, N x C x H x W, channels last; C a multiple of `width()` for
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from math import gcd
+from math import gcd, prod
 
 import torch
 
@@ -46,6 +46,11 @@ def width() -> int:
 def fold(channels: int) -> int:
     """Return how many pixels have to count as one for their channels to fill whole vectors."""
     return width() // gcd(channels, width())
+
+
+def fills(shape: tuple[int, ...]) -> bool:
+    """Whether all pixels of a tensor N x C x H x W fill whole vectors."""
+    return prod(shape) % (shape[1] * fold(shape[1])) == 0
 
 
 class Rows:
