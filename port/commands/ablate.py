@@ -40,6 +40,10 @@ def command(dataset: str, data: Path, out: Path, weights: Path | None, width: fl
 
     Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
     """
+    try:
+        ablation.findings(dataset)
+    except KeyError as error:
+        raise click.UsageError(str(error.args[0])) from error
     settings = Settings('', str(data.resolve()), str(weights.resolve()) if weights else '', '',
                         width, block, blocks, images, '', seed, False, options)
     try:

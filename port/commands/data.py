@@ -9,7 +9,20 @@ from tqdm import tqdm
 
 from port.data import colours
 from port.data.check import SplitReport, check
-from port.data.datasets import DATASETS, layout
+from port.data.datasets import DATASETS, find_dataset, layout
+
+
+class DatasetName(click.ParamType):
+    """The name of a dataset of the table."""
+
+    name = 'name'
+
+    def convert(self, value, param, ctx) -> str:
+        try:
+            return find_dataset(value).name
+        except KeyError as error:
+            self.fail(str(error.args[0]), param, ctx)
+
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -30,7 +43,7 @@ def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | No
 
 
 @command.command('check', epilog='Example:  fcn data check voc2011 --root data --split seg11valid')
-@click.argument('name')
+@click.argument('name', type=DatasetName())
 @click.option('--root', type=FOLDER, required=True,
               help="The dataset's folder, or the folder of all datasets.")
 @click.option('--split', 'splits', multiple=True,
@@ -58,11 +71,12 @@ def _verdict(name: str, reports: list[SplitReport]) -> None:
         parts += [f'another count than published in {", ".join(other)}'] if other else []
         raise click.ClickException(f'{name}: {"; ".join(parts)}; `fcn data layout {name}` shows '
                                    'what is expected')
-    click.echo(f'{name}: complete')
+    skipped = [report.split for report in reports if report.skipped]
+    click.echo(f'{name}: complete' + (f', but for {", ".join(skipped)}' if skipped else ''))
 
 
 @command.command('layout', epilog='Example:  fcn data layout nyud')
-@click.argument('name', required=False)
+@click.argument('name', type=DatasetName(), required=False)
 def layout_command(name: str | None) -> None:
     """Print the tree that dataset NAME must have, and where the dataset comes from."""
     if name is None:

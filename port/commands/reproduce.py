@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from netspec.experiments import EXPERIMENTS
+from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.variants import VARIANTS, find_variant
 from port import published
 from port.commands import bound
@@ -84,6 +84,7 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
         return
     if name is None or data is None or out is None:
         raise click.UsageError('give NAME, --data and --out, or --list')
+    _check_names(name, net)
     if name in LABELS_ONLY:
         _from_labels(name, net or LABELS_ONLY[name][0], data, out)
         return
@@ -97,6 +98,17 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
         click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
         sys.exit(INTERRUPTED)
     click.echo(summary(content, out))
+
+
+def _check_names(name: str, net: str) -> None:
+    """Raise UsageError for names that are none, or do not go together."""
+    try:
+        if name in LABELS_ONLY:
+            find_variant(net or LABELS_ONLY[name][0])
+        else:
+            find_experiment(name, net or None)
+    except (KeyError, ValueError) as error:
+        raise click.UsageError(str(error.args[0])) from error
 
 
 def _from_labels(name: str, net: str, data: Path, out: Path) -> None:
@@ -123,8 +135,8 @@ def table() -> str:
     for name in (*VARIANTS, *EXPERIMENTS):
         figure = next((f for f in published.figures(name) if f.target), None)
         title = EXPERIMENTS[name].title if name in EXPERIMENTS else ''
+        cite = figure.cite() if figure else ''
         value = f'{next(v for k, v in figure.values.items() if "IU" in k):.1f}' if figure else '-'
-        lines.append(f'{name:<30} {value:>9}  {figure.cite() if figure else ""}'
-                     + (f' ({title})' if title else ''))
+        lines.append(f'{name:<30} {value:>9}  {title or cite}'.rstrip())
     lines += [f'{name:<30} {"-":>9}  {title}' for name, (_, title) in LABELS_ONLY.items()]
     return '\n'.join(lines)

@@ -19,16 +19,19 @@ class SplitReport:
     expected: tuple[int, ...]
     count: int = 0
     has_list: bool = False
+    skipped: bool = False
     problems: list[str] = field(default_factory=list)
 
     @property
     def right_count(self) -> bool:
         """Tell whether the list is as long as published."""
-        return not self.expected or self.count in self.expected
+        return self.skipped or not self.expected or self.count in self.expected
 
     def line(self) -> str:
         """Sum the split up in a line."""
         published = ' or '.join(f'{n:,}' for n in self.expected)
+        if self.skipped:
+            return f'{self.split}: no list here, not checked; published {published}'
         return (f'{self.split}: {self.count:,} images'
                 + (f', published {published}' if published else '')
                 + ('' if self.right_count else ' (DIFFERS)')
@@ -79,11 +82,16 @@ def check(name: str, root: str | Path, splits: tuple[str, ...] = (),
           progress: Progress = lambda split, count, walk: walk) -> list[SplitReport]:
     """Check splits of a dataset: the published ones whose lists are there, where none is named.
 
-    `progress` may wrap the walk over a split with a bar. Raises nothing for what the data
-    lacks: that stands in the reports.
+    `progress` may wrap the walk over a split with a bar. Raises FileNotFoundError for a root that
+    is not there, nothing for what the data lacks: that stands in the reports.
     """
     dataset = find_dataset(name)
+    if not Path(root).is_dir():
+        raise FileNotFoundError(f'{root}: no such folder')
     reports = [check_split(dataset, Path(root), split, progress)
                for split in splits or dataset.counts]
-    listed = [report for report in reports if report.has_list]
-    return reports if splits else listed or reports
+    if not splits and any(report.has_list for report in reports):
+        for report in reports:
+            report.skipped = not report.has_list
+            report.problems = [] if report.skipped else report.problems
+    return reports

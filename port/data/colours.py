@@ -1,9 +1,11 @@
 """Turn colour-coded label images into index PNGs: one look-up in a table over 24-bit colours."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -146,20 +148,26 @@ def convert_folder(source: str | Path, target: str | Path, table: ColourTable,
                    progress: Callable[[list[Path]], Iterable[Path]] = iter) -> dict[int, int]:
     """Write an index PNG into `target` for each image of `source`; give the pixels of each index.
 
-    `strip` is cut from the end of the names (CamVid's labels end in _L).
+    `strip` is cut from the end of the names (CamVid's labels end in _L). Where an image is wrong
+    nothing is written.
     """
     paths = sorted(p for p in Path(source).iterdir()
                    if p.suffix.lower() in ('.png', '.bmp', '.gif', '.tif', '.tiff', '.ppm'))
     if not paths:
         raise FileNotFoundError(f'{source}: holds no label images (.png, .bmp, .gif, .tif, .ppm); '
                                 'JPEG changes colours and cannot hold labels')
-    Path(target).mkdir(parents=True, exist_ok=True)
-    if Path(source).resolve() == Path(target).resolve():
+    target = Path(target)
+    if Path(source).resolve() == target.resolve():
         raise ValueError(f'{target}: is the folder of the colour images too; name another, or '
                          'they would be lost')
     lookup, counts = table.lookup(), np.zeros(256, np.int64)
-    for path in progress(paths):
-        index = to_index(read_rgb(path), lookup, path, unknown)
-        write_label(Path(target, f'{path.stem.removesuffix(strip)}.png'), index, table.palette)
-        counts += np.bincount(index.reshape(-1), minlength=256)
+    place = next(p for p in target.absolute().parents if p.is_dir())
+    with TemporaryDirectory(prefix='.colours-', dir=place) as beside:
+        for path in progress(paths):
+            index = to_index(read_rgb(path), lookup, path, unknown)
+            write_label(Path(beside, f'{path.stem.removesuffix(strip)}.png'), index, table.palette)
+            counts += np.bincount(index.reshape(-1), minlength=256)
+        target.mkdir(parents=True, exist_ok=True)
+        for path in Path(beside).iterdir():
+            os.replace(path, target / path.name)
     return {i: int(n) for i, n in enumerate(counts) if n}

@@ -18,12 +18,12 @@ FACTORS = (128, 64, 32, 16, 8, 4)
 Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
-def open_layer(row: Variant, data: Path) -> SegDataLayer:
-    """Open a row's test split; reads the list, no image. ValueError for a user's own dataset."""
+def open_layer(row: Variant, data: Path, test: bool = True) -> SegDataLayer:
+    """Open a row's split; reads the list, no image. ValueError for a user's own dataset."""
     if row.dataset == 'own':
         raise ValueError(f'{row.name}: a dataset of `fcn new` has no published figures to compare '
                          'with; name one of the published nets')
-    split = row.splits[1]
+    split = row.splits[test]
     layer = getattr(builtin_module(split.layer.module), split.layer.type)()
     layer.param_str = param_str(row, split, {key: value for key, value in roots(row, data).items()
                                              if key in dict(split.layer.dirs)})

@@ -7,7 +7,10 @@ from typing import Any
 
 from netspec.experiments import Experiment, find_experiment
 from netspec.schema import write_atomic
+from netspec.solver import solver
 from netspec.variants import VARIANTS, Variant
+from port import updates
+from port.lr_policy import learning_rate
 
 SETTINGS_FILE = 'run.json'
 
@@ -182,7 +185,7 @@ def solver_options(stage: Stage, settings: Settings, images: int) -> dict[str, A
 
 
 def check_options(settings: Settings, stages: list[Stage]) -> None:
-    """Raise ValueError where a solver field or a donor is for a net that is not in the chain."""
+    """Raise ValueError for a solver field that is none, or for a net that is not in the chain."""
     names = [stage.name for stage in stages]
     for key in settings.options:
         net = key.rpartition('.')[0]
@@ -193,4 +196,8 @@ def check_options(settings: Settings, stages: list[Stage]) -> None:
     for key in settings.options:
         if key.rpartition('.')[2] in fixed:
             raise ValueError(f'--set {key}: is set by the blocks; use --block, --blocks')
+    for stage in stages:
+        param = solver(stage.row, **solver_options(stage, settings, 1))
+        updates.check(param)
+        learning_rate(param, 0)
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from port.reproduce import compare, pages, pictures
 from port.reproduce.evaluate import Evaluation
+from port.reproduce.labels import open_layer
 from port.reproduce.plan import Settings, Stage, chain, check_options
 from port.reproduce.train import done, final_weights, latest, run_stage
 from port.vis import write_beside
@@ -86,6 +87,19 @@ class Clock:
         return (iterations * seconds / steps if steps else 0.0) + scorings * each
 
 
+def _check_data(stages: list[Stage], settings: Settings) -> None:
+    """Read every list that will be needed; FileNotFoundError says where the data should be."""
+    for stage in stages:
+        for test in (False, True):
+            if test or stage.blocks:
+                try:
+                    open_layer(stage.row, Path(settings.data), test)
+                except FileNotFoundError as error:
+                    raise FileNotFoundError(
+                        f'{error}; --data {settings.data} must be the folder of the datasets or '
+                        f'of this one, `fcn data layout` shows the trees') from error
+
+
 def _reached(stage: Stage) -> int:
     """Return the iteration that a stage's last snapshot stands at."""
     state = latest(stage)
@@ -99,6 +113,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     Raises Interrupted where a stop is asked for; the same call then goes on.
     """
     stages = stages_of(settings, out)
+    _check_data(stages, settings)
     settings.claim(out)
     clock, results = Clock(stages), {}
 

@@ -85,6 +85,8 @@ class Training:
                  tick: Tick, told: Told, keep_all: bool = False) -> None:
         self.stage, self.settings, self.keep_all = stage, settings, keep_all
         self.told = told
+        state = latest(stage)
+        weights = None if state else start_weights(stage)
         self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
@@ -92,14 +94,12 @@ class Training:
         if settings.fast:
             use_fast(self.solver)
             self.forward = fast_forward(self.solver.test_nets[0])
-        self._begin()
+        self._begin(state, weights)
 
-    def _begin(self) -> None:
-        state = latest(self.stage)
+    def _begin(self, state: Path | None, weights: Path | None) -> None:
         if state is not None:
             self.solver.restore(state)
             return
-        weights = start_weights(self.stage)
         if weights is not None:
             self.solver.net.copy_from(weights)
         prepare(self.solver.net)

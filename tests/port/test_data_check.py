@@ -47,10 +47,14 @@ def test_a_damaged_struct_is_found(root: Path) -> None:
 
 def test_lists_that_are_not_there_matter_only_where_asked_for(root: Path) -> None:
     (root / 'sbdd/dataset/val.txt').unlink()
-    assert [r.split for r in check('sbdd', root)] == ['train']
+    train, val = check('sbdd', root)
+    assert not train.skipped and val.skipped and val.right_count and not val.problems
+    assert val.line() == 'val: no list here, not checked; published 2,857'
     (report,) = check('sbdd', root, ('val',))
     assert report.count == 0 and 'val.txt: no such split file' in report.problems[0]
-    assert all('does not exist' in r.problems[0] for r in check('nyud', root / 'nowhere'))
+    assert all('no such' in r.problems[0] for r in check('nyud', root))
+    with pytest.raises(FileNotFoundError, match='nowhere: no such folder'):
+        check('nyud', root / 'nowhere')
 
 
 def test_context_reports_its_missing_label_list(tmp_path: Path) -> None:

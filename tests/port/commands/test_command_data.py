@@ -42,6 +42,11 @@ def test_check_of_a_list_without_a_published_count_is_complete(camvid: Path) -> 
     assert run('check', 'camvid', '--root', camvid, '--split', 'mine').endswith('complete\n')
 
 
+def test_check_says_which_published_lists_it_did_not_find(camvid: Path) -> None:
+    output = run('check', 'camvid', '--root', camvid, code=1)
+    assert 'test: no list here, not checked; published 233' in output
+
+
 def test_check_names_each_problem_once(camvid: Path) -> None:
     (camvid / 'val/b.png').write_bytes(b'nothing')
     Image.new('L', (6, 4), 12).save(camvid / 'valannot/c.png')
@@ -61,7 +66,7 @@ def test_layout_of_all() -> None:
 
 def test_an_unknown_dataset_is_one_line(camvid: Path) -> None:
     result = CliRunner().invoke(main, ['data', 'check', 'camvit', '--root', str(camvid)])
-    assert result.exit_code == 1 and "did you mean 'camvid'" in result.output
+    assert result.exit_code == 2 and "did you mean 'camvid'" in result.output
     assert result.output.count('\n') == 1
 
 

@@ -226,6 +226,13 @@ def test_the_classifier_must_be_given_for_the_full_net(data, tmp_path):
         run(data, tmp_path, options={'voc-fcn9s.base_lr': 1})
     with pytest.raises(ValueError, match='use --block'):
         run(data, tmp_path, options={'max_iter': 1})
+    with pytest.raises(KeyError, match="did you mean 'base_lr'"):
+        run(data, tmp_path, options={'base_lrr': 1})
+    with pytest.raises(FileNotFoundError, match='must be the folder of the datasets'):
+        run(tmp_path / 'nowhere', tmp_path)
+    with pytest.raises(FileNotFoundError, match='held.txt: no such split file'):
+        run(data, tmp_path, split='nonsense-held')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
@@ -238,6 +245,12 @@ def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
     listed = CliRunner().invoke(main, ['reproduce', '--list']).output
     assert 'accum' in listed and '51.9' in listed
     assert CliRunner().invoke(main, ['reproduce', 'voc-fcn8s']).exit_code == 2
+    for wrong in (['voc-fcn8z'], ['voc-fcn8s', '--net', 'voc-fcn16s'], ['fixed', '--net', 'x'],
+                  ['bound', '--net', 'x'], ['pool3', '--net', 'voc-fcn-alexnet']):
+        result = CliRunner().invoke(main, ['reproduce', *wrong, '--data', str(data), '--out',
+                                           str(tmp_path / 'none')])
+        assert result.exit_code == 2 and result.output.count('\n') == 1, result.output
+    assert not (tmp_path / 'none').exists()
 
 
 def test_another_list_may_be_scored(data, tmp_path, whole):
