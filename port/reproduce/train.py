@@ -20,6 +20,7 @@ from port.fast.step import fast_forward, use_fast
 from port.net import Net
 from port.reproduce.evaluate import Evaluation, Interrupted, evaluate, read
 from port.reproduce.plan import Settings, Stage, roots, solver_options
+from port.reproduce.statistics import recount
 from port.signals import Requests
 from port.solver import STOP, Solver
 from port.startup import prepare
@@ -90,10 +91,11 @@ class Training:
         self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
-        self.forward = None
+        self.forward_train, self.forward = (
+            fast_forward(net) if settings.fast else net.run_forward
+            for net in (self.solver.net, self.solver.test_nets[0]))
         if settings.fast:
             use_fast(self.solver)
-            self.forward = fast_forward(self.solver.test_nets[0])
         self._begin(state, weights)
 
     def _begin(self, state: Path | None, weights: Path | None) -> None:
@@ -122,6 +124,7 @@ class Training:
         if solver.stopped:
             solver.snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
+        recount(solver.net, self.forward_train)
         trained = time.monotonic() - start
         if latest(self.stage) != Path(solver.snapshot_name('.solverstate')):
             solver.snapshot()
