@@ -2,17 +2,18 @@
  * layer's convolution of few channels; both with bias and ReLU, optionally 2 x 2 maxima, written
  * where they are wanted. Images are rows x columns x channels, the channels next to each other.
  *
- * Points 0, +-a, +-b, infinity with a b = 1, a^2 = 1/2: smaller constants than with 1 and 2, and
- * so a smaller rounding error. Tiles of 4 x 4 outputs take 36 products instead of 144.
+ * Points 0, 1, -1, i, -i, infinity (Meng and Brothers, 2019): the product at i, whose conjugate
+ * is that at -i, takes three real ones, so 7 along an axis, and tiles of 4 x 4 outputs take 49
+ * products instead of 144. With six real points they would be 36, but the transforms' constants
+ * would make the rounding error 2.5 times as large; these add and subtract only.
  */
 #include "vector.h"
 
 #define MR (W == 16 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
+#define P 7                        /* products along an axis, for 4 outputs from 6 inputs */
 #define RUN W                      /* terms summed in registers before they are added up */
-
-static const float A = 0.70710678118654752f, B = 1.41421356237309505f;
-static const float A3 = 0.35355339059327376f, B3 = 2.8284271247461901f;
+#define GROUP (8 * W)              /* terms added up so before these sums are */
 
 int kernel_lanes(void) { return NR; }
 int kernel_rows(void) { return MR; }
@@ -24,15 +25,18 @@ static inline vec larger(vec a, vec b)
     return (vec)((first & (mask)a) | (~first & (mask)b));
 }
 
-/* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. Sums over
- * RUN terms are added up: the rounding errors of one long sum would be most of Winograd's.
+/* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. Sums of
+ * RUN terms are added up to those of a GROUP, and these to the whole: the rounding errors of one
+ * long sum would be most of a convolution's.
  */
 static inline __attribute__((always_inline))
 void block(int rows, const float *a, const float *b, int k, float *out, size step)
 {
+    float near[MR * NR];
     for (int done = 0; done < k; done += RUN) {
+        int stop = done + RUN < k ? done + RUN : k, first = done % GROUP == 0;
+        int last = stop == k || stop % GROUP == 0;
         vec sum[MR][2];
-        int stop = done + RUN < k ? done + RUN : k;
         UNROLL
         for (int r = 0; r < MR; r++)
             sum[r][0] = sum[r][1] = (vec){0};
@@ -52,13 +56,15 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
         for (int r = 0; r < MR; r++) {
             if (r >= rows)
                 break;
-            float *to = out + r * step;
-            if (done) {
-                sum[r][0] += load(to);
-                sum[r][1] += load(to + W);
+            for (int half = 0; half < 2; half++) {
+                float *group = near + r * NR + half * W, *to = out + r * step + half * W;
+                vec value = sum[r][half];
+                if (!first)
+                    value += load(group);
+                if (last && done >= GROUP)
+                    value += load(to);
+                store(last ? to : group, value);
             }
-            store(to, sum[r][0]);
-            store(to + W, sum[r][1]);
         }
     }
 }
@@ -74,17 +80,17 @@ static void some_rows(int rows, const float *a, const float *b, int k, float *ou
 }
 
 #define FORWARD(x0, x1, x2, x3, x4, x5, y) do {                                              \
-    vec e = x4 - 2 * x2, f = A * x3 - B * x1, g = x4 - 0.5f * x2, h = B * x3 - A * x1;        \
-    y(0, x0 - 2.5f * x2 + x4); y(1, e + f); y(2, e - f);                                     \
-    y(3, g + h); y(4, g - h); y(5, x1 - 2.5f * x3 + x5); } while (0)
+    vec even = x4 + x2, odd = x3 + x1, real = x4 - x2, imaginary = x3 - x1;                   \
+    y(0, x0 - x4); y(1, even + odd); y(2, even - odd); y(3, real + imaginary); y(4, real);    \
+    y(5, imaginary); y(6, x5 - x1); } while (0)
 
-/* Transform the 6 x 6 inputs of one tile, W channels at a time, into 36 matrices. */
+/* Transform the 6 x 6 inputs of one tile, W channels at a time, into P P matrices. */
 static inline __attribute__((always_inline))
 void tile_in(const Plane *x, const float *image, int top, int left, float *v, size matrix,
              int inside)
 {
     for (int c = 0; c < x->channels; c += W, v += MR * W) {
-        vec t[6][6];
+        vec t[P][6];
         for (int j = 0; j < 6; j++) {
             vec in[6];
             int column = left + j, there = inside || (column >= 0 && column < x->width);
@@ -99,18 +105,18 @@ void tile_in(const Plane *x, const float *image, int top, int left, float *v, si
 #undef PUT
         }
         UNROLL
-        for (int i = 0; i < 6; i++) {
-#define PUT(j, value) store(v + (i * 6 + j) * matrix, value)
+        for (int i = 0; i < P; i++) {
+#define PUT(j, value) store(v + (i * P + j) * matrix, value)
             FORWARD(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], PUT);
 #undef PUT
         }
     }
 }
 
-#define BACK(m0, m1, m2, m3, m4, m5, y) do {                                                 \
-    vec near = (m1) + (m2), odd = (m1) - (m2), far = (m3) + (m4), wide = (m3) - (m4);        \
-    y(0, (m0) + near + far); y(1, A * odd + B * wide); y(2, 0.5f * near + 2 * far);          \
-    y(3, A3 * odd + B3 * wide + (m5)); } while (0)
+#define BACK(m0, m1, m2, m3, m4, m5, m6, y) do {                                             \
+    vec even = (m1) + (m2), odd = (m1) - (m2), real = (m3) - (m5), imaginary = (m3) + (m4);   \
+    y(0, (m0) + even + real); y(1, odd - imaginary); y(2, even - real);                       \
+    y(3, odd + imaginary + (m6)); } while (0)
 
 /* Write 4 x 4 outputs, or their 2 x 2 maxima, as far as they lie in the plane. */
 static inline void put(const Plane *y, float *image, int top, int left, int pool, int height,
@@ -142,20 +148,20 @@ static void tile_out(const float *m, size matrix, const float *bias, int relu, i
                      const Plane *y, float *image, int top, int left, int height, int width)
 {
     for (int o = 0; o < y->channels; o += W) {
-        vec t[4][6], out[4][4], b = bias ? load(bias + o) : (vec){0};
+        vec t[4][P], out[4][4], b = bias ? load(bias + o) : (vec){0};
         UNROLL
-        for (int j = 0; j < 6; j++) {
+        for (int j = 0; j < P; j++) {
             const float *at = m + j * matrix + o;
-            size down = 6 * matrix;
+            size down = P * matrix;
 #define PUT(i, value) t[i][j] = (value)
             BACK(load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
-                 load(at + 4 * down), load(at + 5 * down), PUT);
+                 load(at + 4 * down), load(at + 5 * down), load(at + 6 * down), PUT);
 #undef PUT
         }
         UNROLL
         for (int i = 0; i < 4; i++) {
 #define PUT(j, value) out[i][j] = (value) + b
-            BACK(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], PUT);
+            BACK(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], t[i][6], PUT);
 #undef PUT
         }
         if (relu) {
@@ -169,7 +175,7 @@ static void tile_out(const float *m, size matrix, const float *bias, int relu, i
 
 /* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
  * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
- * u: 36 x outputs / NR x channels x NR. room: 36 many (channels + outputs) floats, many a
+ * u: P P x outputs / NR x channels x NR. room: P P many (channels + outputs) floats, many a
  * multiple of MR.
  */
 void winograd(const Plane *x, int top, int left, const float *u, const float *bias, int relu,
@@ -178,7 +184,7 @@ void winograd(const Plane *x, int top, int left, const float *u, const float *bi
 {
     int c = x->channels, o = y->channels, wide = (width + 3) / 4, high = (height + 3) / 4;
     size v_matrix = (size)many * c, m_matrix = (size)many * o;
-    float *v = room, *m = room + 36 * v_matrix;
+    float *v = room, *m = room + P * P * v_matrix;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         for (int t = 0; t < count; t++) {
@@ -191,7 +197,7 @@ void winograd(const Plane *x, int top, int left, const float *u, const float *bi
             else
                 tile_in(x, from, row, column, to, v_matrix, 0);
         }
-        for (int p = 0; p < 36; p++)
+        for (int p = 0; p < P * P; p++)
             for (int ob = 0; ob < o; ob += NR) {
                 const float *panel = u + ((size)p * o + ob) * c;
                 for (int t = 0; t < count; t += MR)
@@ -241,7 +247,7 @@ void few_channels(const Plane *x, int k, const float *u, const float *bias, int 
     }
 }
 
-/* Transform the weights o x c x 3 x 3 into 36 matrices as winograd takes them, blocks first..last
+/* Transform the weights o x c x 3 x 3 into P P matrices as winograd takes them, blocks first..last
  * of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and the
  * roles of o and c exchanged (the blocks are then of c).
  */
@@ -249,7 +255,6 @@ void transform(const float *w, int o, int c, int turned, float *u, int first, in
 {
     int outs = turned ? c : o, ins = turned ? o : c;
     size matrix = (size)outs * ins;
-    const float a2 = 0.5f, b2 = 2, near = 1 / (2 * a2 * (a2 - b2)), far = 1 / (2 * b2 * (b2 - a2));
     for (int block = first; block < last; block++)
         for (int i = 0; i < ins; i++) {
             float lanes[9][NR];
@@ -262,20 +267,19 @@ void transform(const float *w, int o, int c, int turned, float *u, int first, in
             }
             float *to = u + ((size)block * ins + i) * NR;
             for (int l = 0; l < NR; l += W, to += W) {
-                vec t[6][3];
+                vec t[P][3];
 #define EVALUATE(x0, x1, x2, y) do {                                                         \
-    vec even = near * (x0) + near * a2 * (x2), odd = near * A * (x1);                        \
-    vec wide = far * (x0) + far * b2 * (x2), high = far * B * (x1);                          \
-    y(0, x0); y(1, even + odd); y(2, even - odd); y(3, wide + high); y(4, wide - high);      \
-    y(5, x2); } while (0)
+    vec ends = (x0) + (x2), apart = (x0) - (x2);                                             \
+    y(0, x0); y(1, 0.25f * (ends + (x1))); y(2, 0.25f * (ends - (x1))); y(3, 0.5f * apart);   \
+    y(4, 0.5f * ((x1) - apart)); y(5, 0.5f * ((x1) + apart)); y(6, x2); } while (0)
                 for (int j = 0; j < 3; j++) {
 #define PUT(i, value) t[i][j] = (value)
                     EVALUATE(load(lanes[j] + l), load(lanes[3 + j] + l), load(lanes[6 + j] + l),
                              PUT);
 #undef PUT
                 }
-                for (int row = 0; row < 6; row++) {
-#define PUT(j, value) store(to + (row * 6 + j) * matrix, value)
+                for (int row = 0; row < P; row++) {
+#define PUT(j, value) store(to + (row * P + j) * matrix, value)
                     EVALUATE(t[row][0], t[row][1], t[row][2], PUT);
 #undef PUT
                 }

@@ -9,7 +9,7 @@ import torch
 
 from port.fast.build import compiled
 
-WINOGRAD = 36               # products a tile
+WINOGRAD = 49               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
 GRAIN = 1 << 16             # values that a thread updates at a time
 MOST_TERMS = 128            # terms of an output of few_channels
@@ -86,7 +86,7 @@ def fits_winograd(weight: torch.Tensor, turned: bool = False) -> bool:
 
 
 def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
-    """Return the 36 matrices of a weight, in the kernel's order."""
+    """Return the 49 matrices of a weight, in the kernel's order."""
     lib, (nr, _), (o, c) = library(), lanes(), weight.shape[:2]
     weight = weight.contiguous()
     packed = torch.empty(WINOGRAD * o * c)
@@ -101,7 +101,7 @@ def _many(channels: int, outputs: int, tiles: int) -> int:
     """
     _, rows = lanes()
     fit = BUDGET // (4 * WINOGRAD * (channels + outputs) * rows)
-    if fit < 2:
+    if fit < 1:
         fit = MOST_BLOCKS
     share_of = -(-tiles // (torch.get_num_threads() * rows))
     return rows * max(1, min(fit, share_of))
