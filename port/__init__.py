@@ -2,8 +2,8 @@
 
 import os
 
-# Have torch take large memory in large pages, as a tenth of a step over large blobs goes into taking
-# pages. It reads this once, before its first tensor.
+# Have torch take large memory in large pages: a tenth of a step over large blobs goes into taking
+# them. It reads this once, before its first tensor.
 os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 
 

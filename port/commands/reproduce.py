@@ -46,8 +46,8 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
               'published mean IU.')
 @click.option('--data', type=FOLDER, help='Folder of the datasets, or of this one.')
 @click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
-              help='The classifier to start from (VGG16, CaffeNet); with --released the weights '
-                   'to score.')
+              help='The classifier to start from (VGG16, CaffeNet); for a net from scratch weights '
+                   'of its own; with --released the weights to score.')
 @click.option('--out', type=FOLDER, help='Folder of this run: state and report.')
 @click.option('--net', default='', help='Do an experiment with this net.  [default: voc-fcn32s]')
 @click.option('--width', type=click.FloatRange(min=0, min_open=True), default=1.0,

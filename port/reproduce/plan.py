@@ -67,7 +67,8 @@ class Stage:
 
     experiment: Experiment
     folder: Path
-    donors: tuple[Path, ...]     # weights, one for each of the row's init; () from fillers
+    donors: tuple[Path, ...]     # weights, one for each of the row's init, or where it has none
+                                 # weights of this very net to go on from; () from fillers
     block: int
     blocks: int
 
@@ -131,6 +132,8 @@ def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str
             donors = [_add(source, settings, out, stages)]
         else:
             donors = [_donor(init.donor, settings, out, stages) for init in experiment.row.init]
+            if not experiment.row.init and settings.weights:
+                donors = [Path(settings.weights)]
         schedule = experiment.row.schedule
         given = _given(experiment, settings)
         blocks = 0 if experiment.weights_of else settings.blocks or schedule.repeats

@@ -46,6 +46,8 @@ def write_nets(stage: Stage, settings: Settings) -> None:
 
 def start_weights(stage: Stage) -> Path | None:
     """Return the weights that training begins with, after surgery; None for fillers."""
+    if not stage.row.init:
+        return stage.donors[0] if stage.donors else None
     if not stage.donors:
         return None
     path = stage.folder / 'init.caffemodel'

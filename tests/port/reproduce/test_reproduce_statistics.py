@@ -12,8 +12,11 @@ from netspec.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.net import Net
-from port.reproduce.statistics import recount
+from port.reproduce.plan import Settings
+from port.reproduce.run import reproduce
+from port.reproduce.statistics import PASSES, recount
 from port.startup import prepare
+from surgery import read_caffemodel
 
 ROW = replace(VARIANTS['camvid-fcn-basic'], batch=2)
 
@@ -84,3 +87,16 @@ def test_training_goes_on_as_without_it(camvid):
 def test_nets_without_batch_norm_are_left_alone(camvid):
     net = Net(fcn(VARIANTS['camvid-fcn32s'], 'train', width=0.02, data_root=camvid), TRAIN)
     assert recount(net, lambda: pytest.fail('ran')) == 0
+
+
+def test_a_net_from_scratch_may_go_on_from_weights_of_its_own(camvid, tmp_path, monkeypatch):
+    monkeypatch.setattr('port.reproduce.pictures.draw', lambda *args: {})
+    net, weights = trained(camvid), tmp_path / 'begun.caffemodel'
+    net.save(weights)
+    settings = Settings('camvid-fcn-basic', str(camvid), str(weights), width=0.125, block=1,
+                        blocks=1, options={'base_lr': 0.0}, fast=True)
+    reproduce(settings, tmp_path / 'out', torch.device('cpu'), lambda line: None)
+    found = read_caffemodel(
+        tmp_path / 'out/camvid-fcn-basic/snapshot/train_iter_1.caffemodel')
+    assert np.array_equal(found['conv3'][0], net.params['conv3'][0].data.numpy())
+    assert found['conv3_bn'][2] == pytest.approx(PASSES)
