@@ -33,9 +33,11 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option('--seed', default=1337, show_default=True)
 @click.option('--set', 'options', multiple=True, callback=setting, metavar='[NET.]KEY=VALUE',
               help='A solver field of all nets, or of one; may be repeated.')
+@click.option('--fast', is_flag=True, help='The same numbers within rounding, in less time, as '
+              '`fcn train --fast`.')
 @gpu_option
 def command(dataset: str, data: Path, out: Path, weights: Path | None, width: float, block: int,
-            blocks: int, images: int | None, seed: int, options: dict, gpu: int | None) -> None:
+            blocks: int, images: int | None, seed: int, options: dict, fast: bool, gpu: int | None) -> None:
     """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
 
     Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
@@ -45,7 +47,7 @@ def command(dataset: str, data: Path, out: Path, weights: Path | None, width: fl
     except KeyError as error:
         raise click.UsageError(str(error.args[0])) from error
     settings = Settings('', str(data.resolve()), str(weights.resolve()) if weights else '', '',
-                        width, block, blocks, images, '', seed, False, options)
+                        width, block, blocks, images, '', seed, False, options, fast=fast)
     try:
         content = ablation.run(dataset, settings, out, device(gpu), click.echo)
     except (Interrupted, KeyboardInterrupt) as stop:
