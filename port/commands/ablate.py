@@ -37,7 +37,8 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
               '`fcn train --fast`.')
 @gpu_option
 def command(dataset: str, data: Path, out: Path, weights: Path | None, width: float, block: int,
-            blocks: int, images: int | None, seed: int, options: dict, fast: bool, gpu: int | None) -> None:
+            blocks: int, images: int | None, seed: int, options: dict, fast: bool,
+            gpu: int | None) -> None:
     """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
 
     Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
