@@ -53,7 +53,7 @@ class Settings:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
             return
-        theirs = json.loads(path.read_text(encoding='utf-8'))
+        theirs = asdict(Settings('', '')) | json.loads(path.read_text(encoding='utf-8'))
         changed = [f'{key} {theirs.get(key)!r}, now {value!r}' for key, value in mine.items()
                    if theirs.get(key, getattr(Settings, key, None)) != value]
         if changed:

@@ -161,6 +161,14 @@ def test_a_folder_holds_one_run(data, whole):
         run(data, out, blocks=3)
 
 
+def test_a_run_begun_before_there_was_a_setting_goes_on(data, whole):
+    path = whole[0] / 'run.json'
+    text = path.read_text()
+    path.write_text(json.dumps({k: v for k, v in json.loads(text).items() if k != 'fast'}))
+    settings(data).claim(whole[0])
+    path.write_text(text)
+
+
 def test_a_run_that_has_nothing_yet_may_change_its_settings(data, tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
         run(data / 'nowhere', tmp_path, 'voc-fcn32s', blocks=1)
