@@ -1,6 +1,7 @@
 """Backward passes of the fast training pass, on the parts that a plan computes."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from port.pool_axis import Axis, route
 
 ATEN = torch.ops.aten
 LAST = torch.channels_last
+Learn = Callable[[Blob, torch.Tensor], None]
 
 
 class Convolving:
@@ -54,21 +56,21 @@ class Convolving:
                 arithmetic.convolve(self.layer, x, self.weight, self.bias, self.pads)
             torch.clamp_min(out, 0, out=y) if relu else y.copy_(out)
 
-    def backward(self, gradient: torch.Tensor, y: torch.Tensor, x: torch.Tensor,
-                 down: bool) -> torch.Tensor | None:
-        """Add to the parameters' diffs; return the gradient of what was read of the bottom."""
+    def backward(self, gradient: torch.Tensor, y: torch.Tensor, x: torch.Tensor, down: bool,
+                 learn: Learn) -> torch.Tensor | None:
+        """Give `learn` the parameters' gradients; return that of what was read of the bottom."""
         if self.step.op.relu:
             gradient = ATEN.threshold_backward(gradient, y, 0)
         asked = (*self.layer.param_propagate_down, False)[:2]
         if self.matrix:
-            return self._matrix_back(gradient, x, down, asked)
+            return self._matrix_back(gradient, x, down, asked, learn)
         result = None
         if down and self.turned:
             result = self._turned(gradient, x)
         found = self._by_torch(gradient, x, [down and result is None, *asked])
         for blob, wanted, part in zip(self.layer.blobs, asked, found[1:], strict=False):
             if wanted:
-                blob.add_diff(part)
+                learn(blob, part)
         return result if result is not None else found[0]
 
     def _turned(self, gradient: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -97,7 +99,7 @@ class Convolving:
         return down, *rest
 
     def _matrix_back(self, gradient: torch.Tensor, x: torch.Tensor, down: bool,
-                     asked: tuple[bool, ...]) -> torch.Tensor | None:
+                     asked: tuple[bool, ...], learn: Learn) -> torch.Tensor | None:
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, gradient.shape[1])
         result = None
         if down:
@@ -110,9 +112,9 @@ class Convolving:
                 result = F.fold(columns, (h, w), self.layer.window.kernel)
         if asked[0]:
             seen = arithmetic.columns(x, self.layer.window.kernel)
-            self.layer.blobs[0].add_diff((rows.T @ seen).view(self.weight.shape))
+            learn(self.layer.blobs[0], (rows.T @ seen).view(self.weight.shape))
         if asked[1]:
-            self.layer.blobs[1].add_diff(rows.sum(0))
+            learn(self.layer.blobs[1], rows.sum(0))
         return result
 
 

@@ -5,6 +5,7 @@ is therefore a small tensor over `Reach.runs` of its rows and columns; the rest 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from port.fast.geometry import Place, Reach, Sliding, Span
 from port.fast.plan import Plan, Step
 
+KEPT_INDICES = 4096
 Blanks = dict[int, torch.Tensor]
 # Applied to (step, bottoms cut to what the window covers, first position read, of rows and columns,
 # number of outputs, of rows and columns)
@@ -26,8 +28,14 @@ def spread(blank: torch.Tensor, reaches: list[Reach], rows: range, columns: rang
         kept = reach.kept(positions)
         if max(kept) == x.shape[dim]:
             x = F.pad(x, (0, 1) if dim == 3 else (0, 0, 0, 1))
-        x = x.index_select(dim, torch.tensor(kept, device=x.device))
+        x = x.index_select(dim, _index(tuple(kept), x.device))
     return x
+
+
+@lru_cache(KEPT_INDICES)
+def _index(positions: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return positions as a tensor: sent to a GPU once, as sending waits for it."""
+    return torch.tensor(positions, device=device)
 
 
 def strips(places: list[Place]) -> list[list[Span]]:

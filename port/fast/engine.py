@@ -10,6 +10,7 @@ from netspec.schema.messages import TEST
 from port.fast import arithmetic, native
 from port.fast.blank import Blanks, alike, blanks, needed, spread, strips
 from port.fast.geometry import Place, Span
+from port.fast.graphs import Capture, Replay, capture_for
 from port.fast.plan import Plan, Step, plan
 from port.fast.program import Op, Unsuited, program
 from port.net import Net
@@ -94,7 +95,8 @@ class FastNet:
 
     outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
     float32. skip: leave out what the image does not reach. use_native: use the C kernels where
-    they are. Weights are packed at first; call refresh after changing them through numpy.
+    they are. Weights are packed at first; call refresh after changing them through numpy. On a
+    GPU a size that recurs is recorded as a CUDA graph.
     Raises Unsuited for a net whose arithmetic is not known here.
     """
 
@@ -105,6 +107,7 @@ class FastNet:
             raise Unsuited('the net is not in the TEST phase')
         self.net, self.dtype, self.skip = net, dtype, skip
         self.use_native = use_native and native.library() is not None
+        self.capture: Capture | None = capture_for(net.device)
         self.program = program(net, outputs)
         self.refresh()
 
@@ -136,7 +139,7 @@ class FastNet:
                                f'{", ".join(self.program.inputs)}')
             x = torch.as_tensor(arrays[name]).to(self.net.device, torch.float32)
             inputs[value] = x.contiguous(memory_format=LAST)
-        return self._sized(inputs).run(inputs)
+        return self._sized(inputs).call(inputs)
 
     def _sized(self, inputs: dict[int, torch.Tensor]) -> '_Sized':
         key = tuple(tuple(x.shape) for x in inputs.values())
@@ -215,6 +218,7 @@ class _Sized:
         self.batch = next(iter(inputs.values())).shape[0]
         self.buffers: dict[int, torch.Tensor] = {}
         self._fill_margins(inputs)
+        self.call = self.run if fast.capture is None else Replay(self.run, fast.capture)
 
     def _fill_margins(self, inputs: dict[int, torch.Tensor]) -> None:
         if not needed(self.plan):

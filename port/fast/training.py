@@ -1,32 +1,29 @@
-"""One training pass that leaves out what the image does not reach (docs/padding.md).
+"""Training passes that leave out what the image does not reach (docs/padding.md).
 
 Same loss and gradients as Net.run_forward and Net.backward. The blank values are computed anew
 from the weights in every pass, at the few positions that differ, and gradients flow through
-their repetition. Activations are freed as soon as the backward pass has used them.
+their repetition. Activations are freed as soon as the backward pass has used them. On a GPU,
+passes over sizes that recur are recorded.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
-from netspec.schema.messages import TRAIN, EltwiseParameter, PoolingParameter
-from port.fast import arithmetic
-from port.fast.backward import Convolving, Pointwise, Pooled
-from port.fast.blank import Blanks, blanks, needed, spread, strips
-from port.fast.engine import cut, room
-from port.fast.geometry import Place, Span
-from port.fast.plan import Plan, Step, plan
-from port.fast.program import Op, Unsuited, training_program
+from netspec.schema.messages import TRAIN, PoolingParameter
+from port.blob import Blob
+from port.fast import graphs
+from port.fast.passes import Early, Parts, Pass
+from port.fast.plan import Plan, plan
+from port.fast.program import Unsuited, training_program
 from port.layer import LossLayer
 from port.net import Net
-from port.params import Learnable
-from port.wiring import Node, located
 
 log = logging.getLogger('port.fast')
-LAST = torch.channels_last
-Early = Callable[[Learnable], None]
+KEPT_RECORDINGS = 8     # sizes of input: those that first came often enough
+Look = Callable[[float], None]
 
 
 class FastTraining:
@@ -41,308 +38,148 @@ class FastTraining:
         if net.phase != TRAIN:
             raise Unsuited('the net is not in the TRAIN phase')
         self.net = net
-        self.losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
+        losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
         self.feeds = [i for i, node in enumerate(net.nodes) if not node.bottom]
-        if not self.losses:
+        if not losses:
             raise Unsuited('the net has no loss')
-        self.program = training_program(net, self.losses)
-        self.live = self._live()
+        self.parts = Parts(net, training_program(net, losses), losses, set())
+        self.parts.live.update(self._live())
         self._check()
+        self.capture: graphs.Capture | None = graphs.capture_for(net.device)
+        self.seen: Counter[tuple] = Counter()
+        self.recordings: dict[tuple, Recording | None] = {}
 
     def _live(self) -> set[int]:
         """Return the values that a learnable parameter lies below."""
         live: set[int] = set()
-        for op in self.program.ops:
+        for op in self.parts.program.ops:
             if any(op.layer.param_propagate_down) or live.intersection(op.inputs):
                 live.add(op.output)
         return live
 
     def _check(self) -> None:
-        used = {id(op.layer) for op in self.program.ops}
-        used |= {id(node.layer) for node in self.losses}
+        ops = self.parts.program.ops
+        used = {id(op.layer) for op in ops}
+        used |= {id(node.layer) for node in self.parts.losses}
         for node in self.net.nodes:
             if node.bottom and id(node.layer) not in used and node.layer.type != 'Split':
                 joined = node.layer.type == 'ReLU'
                 if not joined:
                     raise Unsuited(f'layer {node.name!r}: {node.layer.type} beside the loss')
-        for op in self.program.ops:
+        for op in ops:
             if op.kind != 'Convolution' and any(op.layer.param_propagate_down):
                 raise Unsuited(f'layer {op.name!r}: a learnable {op.layer.type}')
-            if (op.kind == 'Pooling' and op.output in self.live
+            if (op.kind == 'Pooling' and op.output in self.parts.live
                     and op.layer.method != PoolingParameter.MAX):
                 raise Unsuited(f'layer {op.name!r}: averages are not trained here')
 
-    def _plan(self) -> Plan:
-        sizes = {name: tuple(self.net.all_blobs[name].shape[2:]) for name in self.program.inputs
-                 if len(self.net.all_blobs[name].shape) == 4}
-        return plan(self.program, sizes)
+    def plan(self) -> Plan:
+        """Return the plan for the inputs as they are."""
+        blobs = {name: self.net.all_blobs[name] for name in self.parts.program.inputs}
+        return plan(self.parts.program, {name: tuple(blob.shape[2:])
+                                         for name, blob in blobs.items() if len(blob.shape) == 4})
 
     def __call__(self, early: Early | None = None,
-                 look: Callable[[float], None] = lambda loss: None) -> torch.Tensor | float:
+                 look: Look = lambda loss: None) -> torch.Tensor | float:
         """Run one pass, adding to the parameters' diffs; return the loss.
 
-        early: called with each parameter whose gradient is complete and that this pass no longer
-        reads. look: called with the loss before the backward pass.
+        early: called, on a CPU, with each parameter whose gradient is complete and that this
+        pass no longer reads. look: called with the loss before any parameter is updated.
         """
         for i in self.feeds:
             self.net.run_forward(i, i)
         with torch.no_grad():
             try:
-                found = _Pass(self, self._plan())
-                loss = found.forward()
+                self.net._loss = self._run(early, look)
             except Unsuited as error:            # images of this size only
                 log.info('a pass by the plain engine: %s', error)
-                return self._plainly(look)
+                self.net._loss = self._plainly(look)
+        return self.net._loss
+
+    def _run(self, early: Early | None, look: Look) -> torch.Tensor | float:
+        recording = self._recording()
+        if recording is not None:
+            return recording(look)
+        found = Pass(self.parts, self.plan())
+        loss = found.forward()
+        if self.net.device.type == 'cpu':
             look(float(loss))
             found.backward(early)
-        self.net._loss = loss
-        return loss
+            return loss
+        number = graphs.fetch(loss)      # while the GPU goes on
+        found.backward(None)
+        look(number())
+        return number()
 
-    def _plainly(self, look: Callable[[float], None]) -> torch.Tensor | float:
+    def _plainly(self, look: Look) -> torch.Tensor | float:
         """Run the pass by the plain engine; the data are there already."""
         loss = sum(self.net.run_forward(i, i) for i in range(len(self.net.nodes))
                    if i not in self.feeds)
         look(float(loss))
         self.net.backward()
-        self.net._loss = loss
         return loss
 
+    def inputs(self) -> list[Blob]:
+        """Return the blobs that are fed."""
+        return [blob for i in self.feeds for blob in self.net.nodes[i].top]
 
-class _Pass:
-    """One pass: values and gradients by number, the blanks as a graph of autograd's."""
-
-    def __init__(self, owner: FastTraining, planned: Plan) -> None:
-        self.owner, self.net, self.plan = owner, owner.net, planned
-        self.program, self.live = owner.program, owner.live
-        self.places: dict[int, list[Place]] = dict(planned.inputs)
-        self.places.update((s.op.output, s.places) for s in planned.steps)
-        self.values: dict[int, torch.Tensor] = {}
-        self.gradients: dict[int, torch.Tensor] = {}
-        self.tape: dict[int, object] = {}
-        self.leaves: dict[int, torch.Tensor] = {}
-        self.strips: list[tuple[torch.Tensor, torch.Tensor]] = []   # blank strips, their gradients
-        self.margins: dict[int, list[tuple[list[Span], torch.Tensor]]] = {}
-
-    # -- blanks ----------------------------------------------------------------------------------
-
-    def leaf(self, blob) -> torch.Tensor:
-        """Return a parameter as a leaf of the blanks' graph, over the same memory."""
-        if id(blob) not in self.leaves:
-            self.leaves[id(blob)] = blob.data.detach().requires_grad_()
-        return self.leaves[id(blob)]
-
-    def _blank(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span]) -> torch.Tensor:
-        layer, x = step.op.layer, bottoms[0]
-        if step.op.kind == 'Convolution':
-            bias = self.leaf(layer.blobs[1]) if len(layer.blobs) > 1 else None
-            y = arithmetic.convolve(layer, x, self.leaf(layer.blobs[0]), bias, arithmetic.NONE)
-            return y.relu() if step.op.relu else y
-        if step.op.kind == 'Pooling':
-            return pool_blank(step, x, inner)
-        if step.op.kind == 'Crop':
-            return x
-        return point_blank(step.op, bottoms)
-
-    def _blanks(self) -> Blanks:
-        if not needed(self.plan):
-            return {}
-        inputs = {v: self.net.all_blobs[name] for name, v in self.program.inputs.items()
-                  if v in self.places}
-        with torch.enable_grad():
-            like = next(iter(inputs.values())).data
-            return blanks(self.plan, {v: b.shape[1] for v, b in inputs.items()}, self._blank, like)
-
-    # -- forward ---------------------------------------------------------------------------------
-
-    def forward(self) -> torch.Tensor | float:
-        found = self._blanks()
-        for name, value in self.program.inputs.items():
-            data = self.net.all_blobs[name].data
-            self.values[value] = data.contiguous(memory_format=LAST) if data.ndim == 4 else data
-        for step in self.plan.steps:
-            self.values[step.op.output] = self._step(step, found)
-        return self._losses()
-
-    def _step(self, step: Step, found: Blanks) -> torch.Tensor:
-        op, value = step.op, step.op.output
-        bottoms = [cut(self.values[v], self.places[v], step.reads) for v in op.inputs]
-        spans = [[p.computed for p in step.places], [p.wanted for p in step.places]]
-        computed, wanted = spans
-        batch = bottoms[0].shape[0]
-        record, y = self._compute(step, bottoms, batch, computed != wanted)
-        self.tape[value] = record
-        if computed != wanted:
-            self._fill_margins(step, y, found[value])
-        return y
-
-    def _compute(self, step: Step, bottoms: list[torch.Tensor], batch: int,
-                 margin: bool) -> tuple[object, torch.Tensor]:
-        """Return what backward needs, and the value over what is wanted, margins not yet filled."""
-        op = step.op
-        if op.kind == 'Convolution':
-            record = Convolving(step)
-            y = record.room(batch)
-            record.forward(bottoms[0], cut(y, step.places, [p.computed for p in step.places]))
-            return record, y
-        if op.kind == 'Pooling':
-            record = Pooled(step)
-            y = record.forward(bottoms[0])
-        elif op.kind == 'Deconvolution':
-            record = arithmetic.Upsampling(op.layer)
-            y = record(bottoms[0], step.inner, step.reads)
-        elif op.kind == 'Crop':
-            record, y = None, bottoms[0]
-        else:
-            record = Pointwise(op)
-            y = record.forward(bottoms)
-        if not margin:
-            return record, y
-        whole = room(y, batch, *(p.wanted.size for p in step.places))
-        cut(whole, step.places, [p.computed for p in step.places]).copy_(y)
-        return record, whole
-
-    def _fill_margins(self, step: Step, y: torch.Tensor, blank: torch.Tensor) -> None:
-        reaches = [p.reach for p in step.places]
-        self.margins[step.op.output] = rows = []
-        for spans in strips(step.places):
-            with torch.enable_grad():
-                strip = spread(blank, reaches, range(*spans[0]), range(*spans[1]))
-            cut(y, step.places, spans).copy_(strip)
-            if strip.requires_grad:
-                rows.append((spans, strip))
-
-    def _losses(self) -> torch.Tensor | float:
-        loss: torch.Tensor | float = 0.0
-        outputs = self.program.outputs
-        for node in self.owner.losses:
-            node.bottom[0].data = self.values[outputs[node.bottom[0].name]].contiguous()
-            with located(node.entry):
-                loss = loss + self.net._forward_layer(node)
-        return loss
-
-    # -- backward --------------------------------------------------------------------------------
-
-    def add(self, value: int, spans: list[Span], gradient: torch.Tensor) -> None:
-        """Add the gradient of a part of a value."""
-        if value not in self.live:
-            return
-        spans = [s.clip(p.size) for s, p in zip(spans, self.places[value], strict=True)]
-        whole = spans == [p.wanted for p in self.places[value]]
-        if value not in self.gradients:
-            if whole:
-                self.gradients[value] = gradient
-                return
-            sizes = [p.wanted.size for p in self.places[value]]
-            self.gradients[value] = gradient.new_zeros(*gradient.shape[:2], *sizes).contiguous(
-                memory_format=LAST)
-        cut(self.gradients[value], self.places[value], spans).add_(gradient)
-
-    def backward(self, early: Early | None) -> None:
-        for node in self.owner.losses:
-            self._loss_gradient(node)
-        self.late = self._in_blanks()
-        for step in reversed(self.plan.steps):
-            value = step.op.output
-            gradient, y = self.gradients.pop(value, None), self.values.pop(value)
-            if gradient is not None:
-                self._step_back(step, gradient, y, early)
-            self.tape.pop(value)
-        self._blanks_back()
-        for blob in self.late.values():
-            self._complete(blob, early)
-
-    def _in_blanks(self) -> dict[int, object]:
-        """Return the parameters that the blanks' graph still reads."""
-        asked = needed(self.plan)
-        return {id(b): b for step in self.plan.steps if step.op.output in asked
-                for b in step.op.layer.blobs}
-
-    def _loss_gradient(self, node: Node) -> None:
-        if not node.need_backward:
-            return
-        with located(node.entry):
-            node.layer.backward(node.top, node.propagate_down, node.bottom)
-        value = self.program.outputs[node.bottom[0].name]
-        self.add(value, [p.wanted for p in self.places[value]], node.bottom[0].diff)
-        node.bottom[0].drop_diff()
-
-    def _step_back(self, step: Step, gradient: torch.Tensor, y: torch.Tensor,
-                   early: Early | None) -> None:
-        op, record = step.op, self.tape[step.op.output]
-        for spans, strip in self.margins.pop(op.output, ()):
-            part = cut(gradient, step.places, spans)
-            self.strips.append((strip, part.sum(0, keepdim=True) if len(part) > 1
-                                else part.clone()))
-        computed = [p.computed for p in step.places]
-        gradient, y = (cut(t, step.places, computed) for t in (gradient, y))
-        bottoms = [cut(self.values[v], self.places[v], step.reads) for v in op.inputs]
-        if op.kind == 'Convolution':
-            down = record.backward(gradient, y, bottoms[0], op.inputs[0] in self.live)
-            self._complete_all(op, early)
-            downs = [down]
-        elif op.kind == 'Deconvolution':
-            downs = [record.transposed(gradient, step.inner, step.reads)]
-        elif op.kind == 'Crop':
-            downs = [gradient]
-        else:
-            downs = record.backward(gradient, y, bottoms)
-        for value, down in zip(op.inputs, downs, strict=True):
-            if down is not None:
-                self.add(value, step.reads, down)
-
-    def _complete_all(self, op: Op, early: Early | None) -> None:
-        for blob in op.layer.blobs:
-            if id(blob) not in self.late:
-                self._complete(blob, early)
-
-    def _complete(self, blob, early: Early | None) -> None:
-        rows = [row for row in self.net.learnable if row.blob is blob]
-        if early is not None and rows and self._uses(blob) == 1:
-            early(rows[0])
-
-    def _uses(self, blob) -> int:
-        return sum(b is blob for op in self.program.ops for b in op.layer.blobs)
-
-    def _blanks_back(self) -> None:
-        """Send the strips' gradients through the blanks' graph to the parameters."""
-        if not self.strips:
-            return
-        tensors, gradients = zip(*self.strips, strict=True)
-        with torch.enable_grad():
-            torch.autograd.backward(tensors, gradients, inputs=list(self.leaves.values()))
-        for step in self.plan.steps:
-            layer = step.op.layer
-            for blob, wanted in zip(layer.blobs, layer.param_propagate_down, strict=True):
-                leaf = self.leaves.pop(id(blob), None)
-                if leaf is not None and leaf.grad is not None and wanted:
-                    blob.add_diff(leaf.grad)
+    def _recording(self) -> 'Recording | None':
+        """Return the recording for inputs of these sizes; make it when they come often."""
+        if self.capture is None:
+            return None
+        fixed = [op.layer.blobs[0].data for op in self.parts.program.ops
+                 if op.kind == 'Deconvolution']
+        key = (*(blob.shape for blob in self.inputs()), *(w._version for w in fixed),
+               *(row.blob.data.data_ptr() for row in self.net.learnable))
+        self.seen[key] += 1
+        if (key not in self.recordings and self.seen[key] > graphs.WARM_UP
+                and len(self.recordings) < KEPT_RECORDINGS):
+            try:
+                self.recordings[key] = Recording(self, self.capture)
+            except RuntimeError as error:
+                log.info('not recorded: %s', error)
+                self.recordings[key] = None
+        return self.recordings.get(key)
 
 
-def pool_blank(step: Step, x: torch.Tensor, inner: list[Span]) -> torch.Tensor:
-    """Return maxima that autograd can follow."""
-    layer, rules = step.op.layer, step.rules
-    if layer.method != PoolingParameter.MAX or any(r.pad for r in rules):
-        raise Unsuited(f'layer {step.op.name!r}: blank values through this pooling')
-    room = [(s.size - 1) * r.stride + r.extent - n
-            for r, s, n in zip(rules, inner, x.shape[2:], strict=True)]
-    if any(n > 0 for n in room):
-        lowest = torch.finfo(x.dtype).min
-        x = F.pad(x, (0, max(0, room[1]), 0, max(0, room[0])), value=lowest)
-    return F.max_pool2d(x, [r.extent for r in rules], [r.stride for r in rules])
+class Recording:
+    """A pass over inputs of one shape, repeated without asking Python for its operations."""
 
+    def __init__(self, owner: FastTraining, how: graphs.Capture) -> None:
+        parts, planned = owner.parts, owner.plan()
+        self.inputs = [(blob, blob.data.clone()) for blob in owner.inputs()]
+        for blob, mine in self.inputs:
+            blob.data = mine
+        tops = [blob for node in parts.losses for blob in (node.bottom[0], *node.top)]
+        gradients: dict[Blob, torch.Tensor] = {}
 
-def point_blank(op: Op, bottoms: list[torch.Tensor]) -> torch.Tensor:
-    """Return what a pointwise layer makes of blanks, so that autograd can follow."""
-    layer, p = op.layer, op.layer.param
-    if layer.type == 'ReLU':
-        return F.leaky_relu(bottoms[0], layer.slope)
-    if layer.type == 'LRN':
-        n = p.lrn_param
-        return F.local_response_norm(bottoms[0], n.local_size, n.alpha, n.beta, n.k)
-    if layer.type == 'Concat':
-        return torch.cat(bottoms, 1)
-    if layer.type == 'Eltwise' and p.eltwise_param.operation == EltwiseParameter.SUM:
-        return sum(c * x for c, x in zip(layer.coeff, bottoms, strict=True))
-    if layer.type == 'Scale' and not p.scale_param.bias_term:
-        return bottoms[0] * layer.blobs[0].data.view(-1, 1, 1)
-    raise Unsuited(f'layer {op.name!r}: blank values through {layer.type}')
+        def learn(blob: Blob, part: torch.Tensor) -> None:
+            gradients[blob] = gradients[blob] + part if blob in gradients else part
+
+        def forward() -> graphs.Tensors:
+            gradients.clear()
+            self.taken = Pass(parts, planned, learn)
+            loss = torch.as_tensor(self.taken.forward())
+            return [loss, *(blob.data for blob in tops)]
+
+        def backward() -> graphs.Tensors:
+            self.taken.backward(None)
+            return list(gradients.values())
+
+        (self.loss, *results), self.forward = how(forward)
+        found, self.backward = how(backward)
+        self.results = list(zip(tops, results, strict=True))
+        self.gradients = list(zip(gradients, found, strict=True))
+
+    def __call__(self, look: Look) -> float:
+        for blob, mine in self.inputs:
+            mine.copy_(blob.data)
+        self.forward()
+        for blob, result in self.results:
+            blob.data = result
+        number = graphs.fetch(self.loss)
+        self.backward()
+        look(number())
+        for blob, gradient in self.gradients:
+            blob.add_diff(gradient.clone())
+        return number()

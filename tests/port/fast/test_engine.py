@@ -10,6 +10,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
+from port.fast import graphs
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
 from port.net import Net
@@ -185,6 +186,28 @@ def test_new_weights_are_seen(nets) -> None:
     hold(net, fast, arrays)
 
 
+def by_hand(work: graphs.Work) -> tuple[graphs.Tensors, Callable[[], None]]:
+    """Stand for a GPU: results keep their memory, and repeating fills it anew."""
+    results = work()
+    return results, lambda: [a.copy_(b) for a, b in zip(results, work(), strict=True)]
+
+
+def test_sizes_that_recur_are_recorded(nets) -> None:
+    net = net_of(nets, 'voc-fcn8s')
+    fast = FastNet(net)
+    fast.capture = by_hand
+    one, two = arrays_for(net, 1, 40, 50), arrays_for(net, 2, 33, 20)
+    for _ in range(graphs.WARM_UP + 1):
+        hold(net, fast, one)
+        hold(net, fast, two)
+    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True, True]
+    hold(net, fast, {'data': -one['data']})
+    hold(net, fast, two)
+    net.params['conv1_1'][0].data.mul_(0.5)                 # recordings hold the old weights
+    hold(net, fast, one)
+    net.params['conv1_1'][0].data.mul_(2)
+
+
 def test_inner_outputs(nets) -> None:
     net = net_of(nets, 'voc-fcn8s')
     arrays = arrays_for(net, 1, 60, 50)
@@ -287,4 +310,7 @@ def test_on_a_gpu(name: str) -> None:
         fast = FastNet(net)
     except Unsuited:
         return
-    hold(net, fast, arrays_for(net, 2, 70, 101), 10 * TOLERANCE)
+    for i in range(graphs.WARM_UP + 2):
+        hold(net, fast, {k: (i + 1) * x for k, x in arrays_for(net, 2, 70, 101).items()},
+             10 * TOLERANCE)
+    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True]

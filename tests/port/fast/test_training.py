@@ -1,5 +1,7 @@
 """Fast training passes give the plain engine's loss, gradients and trajectories."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter, SolverParameter
 from netspec.variants import VARIANTS
-from port.fast import native, step
+from port.fast import graphs, native, step
 from port.fast.program import Unsuited
 from port.fast.training import FastTraining
 from port.net import Net
@@ -103,6 +105,47 @@ def test_gradients_add_up() -> None:
                                        fast())[1])
     for key, gradient in once.items():
         assert torch.allclose(twice[key], 2 * gradient, rtol=1e-9, atol=0), key
+
+
+def by_hand(work: graphs.Work) -> tuple[graphs.Tensors, Callable[[], None]]:
+    """Stand for a GPU: results keep their memory, and repeating fills it anew."""
+    with torch.random.fork_rng(devices=[]):
+        results = work()
+    return results, lambda: [a.copy_(b) for a, b in zip(results, work(), strict=True)]
+
+
+@pytest.mark.parametrize('name', ['voc-fcn32s', 'siftflow-fcn16s'])
+def test_passes_that_recur_are_recorded(name: str) -> None:
+    net = make(name, 0.03, (30, 25, 1), torch.float64)
+    eager, fast = FastTraining(net), FastTraining(net)
+    fast.capture = by_hand
+    for turn in range(graphs.WARM_UP + 3):
+        net.blobs['data'].data = (turn + 1) * torch.ones_like(net.blobs['data'].data)
+        loss, want = gradients(net, eager)
+        found_loss, found = gradients(net, fast)
+        assert found_loss == pytest.approx(loss, rel=EXACT)
+        for key, gradient in want.items():
+            assert torch.allclose(found[key], gradient, rtol=EXACT, atol=0), key
+    assert [r is not None for r in fast.recordings.values()] == [True]
+    _, twice = gradients(net, lambda: [torch.manual_seed(7), fast(), torch.manual_seed(7),
+                                       fast()][1])
+    for key, gradient in want.items():
+        assert torch.allclose(twice[key], 2 * gradient, rtol=EXACT, atol=0), key
+
+
+def test_goes_on_where_nothing_can_be_recorded() -> None:
+    net = make('voc-fcn32s', 0.03, (30, 25, 1), torch.float64)
+    fast = FastTraining(net)
+    _, want = gradients(net, fast)
+
+    def refuse(work: graphs.Work) -> tuple[graphs.Tensors, Callable[[], None]]:
+        work()
+        raise RuntimeError('operation not permitted when stream is capturing')
+    fast.capture = refuse
+    for _ in range(graphs.WARM_UP + 2):
+        _, found = gradients(net, fast)
+    assert [*fast.recordings.values()] == [None]
+    assert all(torch.equal(found[key], gradient) for key, gradient in want.items())
 
 
 def solver_for(fast: bool, dtype: torch.dtype = torch.float32, **options) -> Solver:
@@ -209,4 +252,13 @@ def test_descend_equals_the_plain_update() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 @pytest.mark.parametrize('name', NETS)
 def test_on_a_gpu(name: str) -> None:
-    hold(make(name, 0.03, (60, 71, 1), torch.float64).to('cuda'), EXACT)
+    net = make(name, 0.03, (60, 71, 1), torch.float64).to('cuda')
+    hold(net, EXACT)
+    loss, want = gradients(net, lambda: plain(net))
+    fast = FastTraining(net)
+    for _ in range(graphs.WARM_UP + 2):
+        found_loss, found = gradients(net, fast)
+        assert found_loss == pytest.approx(loss, rel=EXACT)
+        for key, gradient in want.items():
+            assert (found[key] - gradient).abs().max() <= EXACT * gradient.abs().max(), key
+    assert [r is not None for r in fast.recordings.values()] == [True]
