@@ -1,5 +1,8 @@
 """Float32 on a GPU means float32: TF32, which keeps 10 bits of a product, only when asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 _asked = False
@@ -10,6 +13,18 @@ def use_tf32(on: bool) -> None:
     global _asked
     _asked = True
     _set(on)
+
+
+@contextmanager
+def tf32(on: bool) -> Iterator[None]:
+    """Allow or forbid TF32 for a while."""
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    _set(on)
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def exact_by_default(device: torch.device) -> None:

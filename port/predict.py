@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from port.data.readers import planes, read_rgb
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
 from port.net import Net
-from port.precision import use_tf32
+from port.precision import tf32
 from port.startup import prepare
 
 log = logging.getLogger('port.predict')
@@ -49,20 +50,20 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
         prepare(net)
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
-    if net.device.type == 'cuda' and precision == 'tf32':
-        use_tf32(True)
-    return Scores(net, PRECISIONS[precision], layer, mean, skip)
+    return Scores(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
 
 
 class Scores:
     """What predictor returns. fast: the engine, None where the net needs the plain one.
 
-    reason: why the net needs the plain one.
+    reason: why the net needs the plain one. rounded: use TF32, whatever the rest of the process
+    does.
     """
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
-                 mean: Sequence[float] | None = None, skip: bool = True) -> None:
-        self.net, self.reason = net, ''
+                 mean: Sequence[float] | None = None, skip: bool = True,
+                 rounded: bool = False) -> None:
+        self.net, self.reason, self.rounded = net, '', rounded
         self.layer = layer or score_layers(net)[0]
         if self.layer not in net.blobs:
             raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
@@ -98,6 +99,10 @@ class Scores:
 
     def run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
         """Return the scores for arrays by input name."""
+        with tf32(self.rounded) if self.net.device.type == 'cuda' else nullcontext():
+            return self._run(arrays)
+
+    def _run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
         if self.fast is not None:
             try:
                 return self.fast(**arrays)[self.layer]

@@ -109,5 +109,8 @@ def test_on_a_gpu(precision: str, tolerance: float) -> None:
     random_weights(net, 1)
     x = torch.randn(1, 3, 60, 70) * 50
     plain = net.forward(data=x)['score'].clone()
-    found = port.predictor(net.to('cuda'), precision=precision)(x).cpu()
-    assert (found - plain).abs().max() <= tolerance * plain.abs().max()
+    predict = port.predictor(net.to('cuda'), precision=precision)
+    for _ in range(5):                       # from the third on a recording
+        assert (predict(x).cpu() - plain).abs().max() <= tolerance * plain.abs().max()
+    exact = port.predictor(net)(x).cpu()     # whatever the other was asked for
+    assert (exact - plain).abs().max() <= 1e-4 * plain.abs().max()
