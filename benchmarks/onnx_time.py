@@ -6,7 +6,9 @@ Both hold the same weights; the two sessions take turns, and the medians are com
 """
 
 import argparse
+import json
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from forward import machine
 from torch import nn
 
 from netspec.fcn import fcn
@@ -22,6 +25,7 @@ from netspec.schema.messages import TEST
 from port.export_onnx import export, random_weights
 from port.net import Net
 
+LIMIT = 1.05
 POOLS, SKIPS = {'1_2': 1, '2_2': 2, '3_3': 3, '4_3': 4, '5_3': 5}, {8: (4, 3), 16: (4,), 32: ()}
 
 
@@ -110,6 +114,8 @@ def main() -> None:
     print(f'{args.net} width {args.width:g} at {args.size}: ours {1e3 * ours:.1f} ms, by hand '
           f'{1e3 * theirs:.1f} ms, ratio {ours / theirs:.3f} (best of each: '
           f'{min(times[0]) / min(times[1]):.3f}); scores differ by {off:.1e} of the largest')
+    print(json.dumps(machine()))
+    sys.exit(ours > LIMIT * theirs)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,141 @@
+"""On a GPU: milliseconds of FCN-8s at 500 x 500, batch 1, by precision (the paper: 100; aim: below
+3); iterations a second of heavy training of FCN-32s (aim: 56, the published 100,000 in half an
+hour); the share of the device's peak that both reach, and the kernels that take the time.
+
+Without a GPU it says so and measures nothing, unless --device cpu asks for it.
+    python benchmarks/gpu.py [--device cuda] [--width 1] [--size 500x500] [--runs 50]
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from forward import machine
+from torch.profiler import ProfilerActivity, profile
+from train_step import DECAY, MOMENTUM, RATE, picture, training_net
+
+from netspec.fcn import fcn
+from netspec.schema.messages import TEST, SolverParameter
+from port.fast.plan import Plan
+from port.fast.step import use_fast
+from port.fast.training import FastTraining
+from port.net import Net
+from port.precision import use_tf32
+from port.predict import GPU_ONLY, PRECISIONS, predictor
+from port.random_weights import random_weights
+from port.solver import Solver
+
+NET, WARM_UP, SHOWN = 'voc-fcn8s', 6, 5
+# Dense multiply-adds a second, as their maker gives them.
+PEAKS = {'H200': {'float32': 67e12, 'tf32': 495e12, 'bfloat16': 989e12, 'float16': 989e12},
+         'H100': {'float32': 67e12, 'tf32': 495e12, 'bfloat16': 989e12, 'float16': 989e12},
+         'A100': {'float32': 19.5e12, 'tf32': 156e12, 'bfloat16': 312e12, 'float16': 312e12}}
+Run = Callable[[], object]
+
+
+def seconds(run: Run, runs: int, device: torch.device) -> float:
+    """Return the median time of a run, the device's work included, after warming up."""
+    found = []
+    for turn in range(WARM_UP + runs):
+        begin = time.perf_counter()
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+        if turn >= WARM_UP:
+            found.append(time.perf_counter() - begin)
+    return statistics.median(found)
+
+
+def operations(planned: Plan) -> float:
+    """Return the floating-point operations of a plan's convolutions, forward."""
+    return sum(2. * step.op.layer.blobs[0].count * step.inner[0].size * step.inner[1].size
+               for step in planned.steps if step.op.kind == 'Convolution')
+
+
+def most(run: Run, device: torch.device) -> dict[str, float]:
+    """Return the kernels that take most of a run, with their shares."""
+    on = ProfilerActivity.CUDA if device.type == 'cuda' else ProfilerActivity.CPU
+    with profile(activities=[on]) as found:
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+    times = {row.key[:60]: row.self_device_time_total if device.type == 'cuda'
+             else row.self_cpu_time_total for row in found.key_averages()}
+    whole = sum(times.values()) or 1
+    top = sorted(times, key=times.get, reverse=True)[:SHOWN]
+    return {name: round(times[name] / whole, 3) for name in top}
+
+
+def row(run: Run, work: float, peak: float | None, options, device: torch.device) -> dict:
+    """Measure one run of `work` operations."""
+    took = seconds(run, options.runs, device)
+    return {'ms': round(1e3 * took, 3), 'a second': round(1 / took, 1),
+            'share of peak': peak and round(work / took / peak, 3), 'most': most(run, device)}
+
+
+def inference(options, size: tuple[int, int], peaks: dict[str, float],
+              device: torch.device) -> dict[str, dict]:
+    """Measure the predictor in every precision that the device has."""
+    net, found = Net(fcn(NET, 'deploy', width=options.width), TEST, device=device), {}
+    random_weights(net, 1)
+    net.to(device)
+    x = 50 * torch.randn(1, 3, *size, device=device)
+    for precision in PRECISIONS:
+        if device.type == 'cuda' or precision not in GPU_ONLY:
+            predict = predictor(net, precision=precision)
+            work = operations(predict.fast.plan({'data': size}))
+            found[precision] = row(lambda p=predict: p(x), work, peaks.get(precision), options,
+                                   device)
+    return found
+
+
+def training(options, size: tuple[int, int], peaks: dict[str, float],
+             device: torch.device) -> dict[str, dict]:
+    """Measure steps of the solver, the image's way to the device included."""
+    solver = Solver(SolverParameter(
+        net_param=training_net(options.width, size), base_lr=RATE, lr_policy='fixed',
+        momentum=MOMENTUM, weight_decay=DECAY, max_iter=1 << 30, display=0), device=device)
+    random_weights(solver.net, 1)
+    solver.net.to(device)
+    data, labels = picture(size)
+    if use_fast(solver):
+        sys.exit('no fast passes')
+
+    def step() -> None:
+        solver.net.feed(data=data, label=labels)
+        solver.step(1)
+    step()
+    work, found = 3 * operations(FastTraining(solver.net).plan()), {}
+    for precision in ('float32', 'tf32') if device.type == 'cuda' else ('float32',):
+        use_tf32(precision == 'tf32')
+        use_fast(solver)                         # recordings keep the precision they were made in
+        found[precision] = row(step, work, peaks.get(precision), options, device)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--device', default='cuda')
+    parser.add_argument('--width', type=float, default=1.0)
+    parser.add_argument('--size', default='500x500')
+    parser.add_argument('--runs', type=int, default=50)
+    options = parser.parse_args()
+    if options.device == 'cuda' and not torch.cuda.is_available():
+        print(f'no GPU here: nothing measured. {json.dumps(machine())}')
+        return
+    device, size = torch.device(options.device), tuple(map(int, options.size.split('x')))
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
+    peaks = next((row for key, row in PEAKS.items() if key in name), {})
+    print(json.dumps({'device': name, 'width': options.width, 'size': options.size,
+                      'FCN-8s forward': inference(options, size, peaks, device),
+                      'FCN-32s training': training(options, size, peaks, device),
+                      'machine': machine() | {'cuda': torch.version.cuda}}, indent=1))
+
+
+if __name__ == '__main__':
+    main()
