@@ -21,7 +21,8 @@ prototxt: $(VENV)/installed
 	$(BIN)/fcn generate --all
 
 bench: $(VENV)/installed
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	missed=; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script \
+		|| missed="$$missed $$script"; done; [ -z "$$missed" ] || { echo "missed:$$missed"; exit 1; }
 
 $(VENV)/installed: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
