@@ -7,16 +7,14 @@ All in turn, medians:
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import torch
 from caffemodel_load import NET, make_file, plain_read
+from forward import machine
 
 from netspec.fcn import fcn
 from netspec.schema.messages import TEST
@@ -56,8 +54,7 @@ def main() -> None:
         result = {'file': make_file(path), 'seconds': measure(path, options.repeat, clock)}
     seconds = result['seconds']
     result['ratio'] = {name: round(value / seconds['read'], 3) for name, value in seconds.items()}
-    result['machine'] = {'cpu': platform.processor(), 'cores': os.cpu_count(),
-                         'python': platform.python_version(), 'torch': torch.__version__}
+    result['machine'] = machine()
     print(json.dumps(result, indent=1))
     sys.exit(result['ratio']['net with weights'] > LIMIT)
 
