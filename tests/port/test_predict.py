@@ -102,8 +102,8 @@ def test_refuses_arrays_that_do_not_fit(net: Net) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
-@pytest.mark.parametrize('precision,tolerance', [('float32', 1e-4), ('tf32', 0.01),
-                                                 ('bfloat16', 0.05), ('float16', 0.01)])
+@pytest.mark.parametrize('precision,tolerance', [      # 23, 10, 7, 10 bits; grown by the weights
+    ('float32', 1e-4), ('tf32', 0.03), ('bfloat16', 0.2), ('float16', 0.03)])
 def test_on_a_gpu(precision: str, tolerance: float) -> None:
     net = Net(fcn('voc-fcn16s', 'deploy', width=0.25), TEST)
     random_weights(net, 1)

@@ -208,6 +208,20 @@ def test_sizes_that_recur_are_recorded(nets) -> None:
     net.params['conv1_1'][0].data.mul_(2)
 
 
+@pytest.mark.parametrize('dtype,tolerance', [(torch.float32, TOLERANCE), (torch.bfloat16, 0.2),
+                                             (torch.float16, 0.03)])
+def test_the_way_of_a_gpu(nets, dtype: torch.dtype, tolerance: float) -> None:
+    net = net_of(nets, 'voc-fcn16s')
+    fast = FastNet(net, dtype=dtype, use_native=False)
+    fast.capture = by_hand
+    for convolution in fast.convolutions.values():
+        convolution.cpu = False
+    for i in range(graphs.WARM_UP + 2):
+        arrays = arrays_for(net, 1, 40, 50)
+        hold(net, fast, {'data': (i + 1) * arrays['data']}, tolerance)
+    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True]
+
+
 def test_inner_outputs(nets) -> None:
     net = net_of(nets, 'voc-fcn8s')
     arrays = arrays_for(net, 1, 60, 50)
