@@ -23,8 +23,8 @@ from port.reproduce.plan import Settings, Stage, roots, solver_options
 from port.reproduce.statistics import recount
 from port.signals import Requests
 from port.solver import STOP, Solver
-from port.startup import prepare
-from port.torch_weights import read_donor
+from port.startup import UPSAMPLING, prepare
+from port.torch_weights import read_donor, read_weights
 from surgery import recipes, shapes
 
 log = logging.getLogger('port.reproduce')
@@ -59,6 +59,16 @@ def start_weights(stage: Stage) -> Path | None:
             log.warning('%s: %s', stage.name, line)
         surgery.write_weights(path, new)
     return path
+
+
+def check_layers(path: Path, net: Net, name: str) -> None:
+    """Raise ValueError where weights lack a layer of the net, but for upsampling ones."""
+    found = read_weights(path)
+    missing = [layer for layer in net.params if layer not in found
+               and not layer.startswith(UPSAMPLING)]
+    if missing:
+        raise ValueError(f'{path}: has no layer {missing[0]!r} ({len(missing)} of '
+                         f'{len(net.params)} are missing); expected weights of {name}')
 
 
 def latest(stage: Stage) -> Path | None:
@@ -105,6 +115,8 @@ class Training:
             self.solver.restore(state)
             return
         if weights is not None:
+            if not self.stage.row.init:
+                check_layers(weights, self.solver.net, self.stage.row.name)
             self.solver.net.copy_from(weights)
         prepare(self.solver.net)
 
@@ -155,7 +167,9 @@ class Training:
 def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evaluation:
     """Score weights that are not trained here: released ones, or another experiment's."""
     weights = Path(settings.weights) if settings.released else stage.donors[0]
-    net = Net(stage.file(test=True), TEST, weights=weights, device=device)
+    net = Net(stage.file(test=True), TEST, device=device)
+    check_layers(weights, net, stage.row.name)
+    net.copy_from(weights)
     prepare(net)
     result = evaluate(net, 0, settings.images,
                       forward=fast_forward(net) if settings.fast else None)

@@ -16,7 +16,7 @@ from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
 from port.reproduce.statistics import PASSES, recount
 from port.startup import prepare
-from surgery import read_caffemodel
+from surgery import read_caffemodel, write_caffemodel
 
 ROW = replace(VARIANTS['camvid-fcn-basic'], batch=2)
 
@@ -100,3 +100,14 @@ def test_a_net_from_scratch_may_go_on_from_weights_of_its_own(camvid, tmp_path, 
         tmp_path / 'out/camvid-fcn-basic/snapshot/train_iter_1.caffemodel')
     assert np.array_equal(found['conv3'][0], net.params['conv3'][0].data.numpy())
     assert found['conv3_bn'][2] == pytest.approx(PASSES)
+
+
+@pytest.mark.parametrize('released', [False, True])
+def test_weights_of_another_net_are_refused(camvid, tmp_path, released: bool):
+    weights = tmp_path / 'other.caffemodel'
+    write_caffemodel(weights, {'conv1_1': [np.zeros((8, 3, 3, 3), np.float32)]})
+    settings = Settings('camvid-fcn-basic', str(camvid), str(weights), width=0.125, block=1,
+                        blocks=1, released=released)
+    with pytest.raises(ValueError, match="other.caffemodel: has no layer 'conv1' .* are missing"):
+        reproduce(settings, tmp_path / 'out', torch.device('cpu'), lambda line: None)
+    assert not [*(tmp_path / 'out').glob('*/s*/*')]
