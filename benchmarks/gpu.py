@@ -16,10 +16,12 @@ from collections.abc import Callable
 import torch
 from forward import machine
 from torch.profiler import ProfilerActivity, profile
-from train_step import DECAY, MOMENTUM, RATE, picture, training_net
+from train_step import DECAY, MOMENTUM, RATE, picture
+from train_step import NET as TRAINED
 
 from netspec.fcn import fcn
 from netspec.schema.messages import TEST, SolverParameter
+from netspec.variants import VARIANTS
 from port.fast.plan import Plan
 from port.fast.step import use_fast
 from port.fast.training import FastTraining
@@ -28,6 +30,7 @@ from port.precision import use_tf32
 from port.predict import GPU_ONLY, PRECISIONS, predictor
 from port.random_weights import random_weights
 from port.solver import Solver
+from port.timing import timed_net
 
 NET, WARM_UP, SHOWN = 'voc-fcn8s', 6, 5
 # Dense multiply-adds a second, as their maker gives them.
@@ -97,8 +100,9 @@ def training(options, size: tuple[int, int], peaks: dict[str, float],
              device: torch.device) -> dict[str, dict]:
     """Measure steps of the solver, the image's way to the device included."""
     solver = Solver(SolverParameter(
-        net_param=training_net(options.width, size), base_lr=RATE, lr_policy='fixed',
-        momentum=MOMENTUM, weight_decay=DECAY, max_iter=1 << 30, display=0), device=device)
+        net_param=timed_net(VARIANTS[TRAINED], size, options.width), base_lr=RATE,
+        lr_policy='fixed', momentum=MOMENTUM, weight_decay=DECAY, max_iter=1 << 30, display=0),
+        device=device)
     random_weights(solver.net, 1)
     solver.net.to(device)
     data, labels = picture(size)

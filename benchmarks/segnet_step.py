@@ -9,25 +9,23 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from forward import clock_for, machine
 from torch import nn
+from train_step import Step, stepper
 
-from netspec.fcn import fcn
-from netspec.schema.messages import NetParameter, SolverParameter
+from netspec.schema.messages import SolverParameter
 from netspec.variants import VARIANTS
-from port.fast.step import use_fast
 from port.solver import Solver
 from port.startup import prepare
+from port.timing import timed_net
 
 NET = 'camvid-segnet-basic'
 RATE, MOMENTUM, DECAY, BAR = 0.1, 0.9, 0.0005, 0.5
 FEATURES, CLASSES, STAGES = 64, 11, 4
-Step = Callable[[], float]
 
 
 class ByHand(nn.Module):
@@ -66,25 +64,12 @@ def picture(batch: int, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tens
 
 def by_solver(batch: int, size: tuple[int, int], fast: bool) -> Step:
     """Return a step of our solver."""
-    net = NetParameter(name=NET)
-    for name, channels in (('data', 3), ('label', 1)):
-        layer = net.layer.add(name=name, type='Input', top=[name])
-        layer.input_param.shape.add(dim=[batch, channels, *size])
-    net.layer.extend(fcn(replace(VARIANTS[NET], frame=size), 'train').layer[1:])
+    row = replace(VARIANTS[NET], frame=size)
     solver = Solver(SolverParameter(
-        net_param=net, base_lr=RATE, lr_policy='fixed', momentum=MOMENTUM, weight_decay=DECAY,
-        max_iter=1000, display=0, random_seed=1))
+        net_param=timed_net(row, size, batch=batch), base_lr=RATE, lr_policy='fixed',
+        momentum=MOMENTUM, weight_decay=DECAY, max_iter=1000, display=0, random_seed=1))
     prepare(solver.net)
-    data, labels = picture(batch, size)
-    solver.net.feed(data=data, label=labels)
-    reason = use_fast(solver) if fast else ''
-    if reason:
-        sys.exit(f'no fast passes: {reason}')
-
-    def step() -> float:
-        solver.step(1)
-        return solver.losses[-1]
-    return step
+    return stepper(solver, *picture(batch, size), fast)
 
 
 def by_hand(batch: int, size: tuple[int, int], layout: torch.memory_format) -> Step:

@@ -19,11 +19,13 @@ import torch.nn.functional as F
 from forward import ByHand, clock_for, machine
 
 from netspec.fcn import fcn
-from netspec.schema.messages import TEST, NetParameter, SolverParameter
+from netspec.schema.messages import TEST, SolverParameter
+from netspec.variants import VARIANTS
 from port.fast.step import use_fast
 from port.net import Net
 from port.random_weights import random_weights
 from port.solver import Solver
+from port.timing import timed_net
 
 NET = 'voc-fcn32s'
 RATE, MOMENTUM, DECAY = 1e-10, 0.99, 0.0005        # the published solver's
@@ -42,23 +44,8 @@ def picture(size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
             torch.where(labels == 21, 255., labels))
 
 
-def training_net(width: float, size: tuple[int, int]) -> NetParameter:
-    """Return the published training net with inputs in place of its data layer."""
-    net = NetParameter(name=NET)
-    for name, channels in (('data', 3), ('label', 1)):
-        layer = net.layer.add(name=name, type='Input', top=[name])
-        layer.input_param.shape.add(dim=[1, channels, *size])
-    net.layer.extend(fcn(NET, 'train', width=width).layer[1:])
-    return net
-
-
-def by_solver(width: float, size: tuple[int, int], fast: bool) -> Step:
-    """Return a step of our solver."""
-    solver = Solver(SolverParameter(
-        net_param=training_net(width, size), base_lr=RATE, lr_policy='fixed', momentum=MOMENTUM,
-        weight_decay=DECAY, max_iter=1000, display=0))
-    random_weights(solver.net, 1)
-    data, labels = picture(size)
+def stepper(solver: Solver, data: torch.Tensor, labels: torch.Tensor, fast: bool) -> Step:
+    """Return a step of a solver on one batch; it returns the loss."""
     solver.net.feed(data=data, label=labels)
     reason = use_fast(solver) if fast else ''
     if reason:
@@ -68,6 +55,15 @@ def by_solver(width: float, size: tuple[int, int], fast: bool) -> Step:
         solver.step(1)
         return solver.losses[-1]
     return step
+
+
+def by_solver(width: float, size: tuple[int, int], fast: bool) -> Step:
+    """Return a step of our solver."""
+    solver = Solver(SolverParameter(
+        net_param=timed_net(VARIANTS[NET], size, width), base_lr=RATE, lr_policy='fixed',
+        momentum=MOMENTUM, weight_decay=DECAY, max_iter=1000, display=0))
+    random_weights(solver.net, 1)
+    return stepper(solver, *picture(size), fast)
 
 
 def by_hand(width: float, size: tuple[int, int]) -> Step:
