@@ -7,7 +7,7 @@ the weight decay, turn the gradients into updates, subtract. The log lines are C
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Solver:
         self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
         self.one_pass: Callable[[], torch.Tensor | float] = self.plain_pass
         self.descend = updates.descend
+        self.together: bool | None = None        # update parameters in groups; None: on a GPU
         self._updated: set[int] = set()          # parameters whose update came with the gradient
         self.action: Callable[[], str | None] = lambda: None
         self.on_start: list[Callable[[], None]] = []
@@ -194,30 +195,42 @@ class Solver:
         if p.display and self.iteration % p.display == 0:
             log.info('Iteration %d, lr = %g', self.iteration, rate)
         self._clip()
-        for i in range(len(self.net.learnable)):
-            if i not in self._updated:
-                self._update(i, rate)
+        self._update([i for i in range(len(self.net.learnable)) if i not in self._updated], rate)
         self._updated.clear()
         self.iteration += 1
 
-    def _update(self, i: int, rate: float) -> None:
-        """Update parameter i from its gradient."""
-        row, p, histories = self.net.learnable[i], self.param, self.history
-        local = rate * row.lr_mult
-        self._still[i] = self._still[i] and not local
-        if self._still[i]:                       # v = m 0 + 0 g: nothing moves
-            row.blob.clear_diff()
-        else:
-            decay = p.weight_decay * row.decay_mult
-            row.blob.diff_from(self.descend(p, self.iteration, local, decay, row.blob,
-                                            histories[i::len(self.net.learnable)]))
+    def _update(self, numbers: Iterable[int], rate: float) -> None:
+        """Update parameters from their gradients: on a GPU those of one rate and decay in one go,
+        on a CPU, where that gains nothing and what is between takes memory, one by one.
+        """
+        groups: dict[tuple, list[int]] = {}
+        together = self.device.type == 'cuda' if self.together is None else self.together
+        for i in numbers:
+            row = self.net.learnable[i]
+            local = rate * row.lr_mult
+            self._still[i] = self._still[i] and not local
+            if self._still[i]:                   # v = m 0 + 0 g: nothing moves
+                row.blob.clear_diff()
+            else:
+                alone = None if together else i
+                groups.setdefault((local, row.decay_mult, alone), []).append(i)
+        for (local, decay_mult, _), members in groups.items():
+            self._update_group(members, local, self.param.weight_decay * decay_mult)
+
+    def _update_group(self, members: list[int], rate: float, decay: float) -> None:
+        count = len(self.net.learnable)
+        blobs = [self.net.learnable[i].blob for i in members]
+        history = [[self.history[k * count + i] for i in members] for k in range(self.per_param)]
+        found = self.descend(self.param, self.iteration, rate, decay, blobs, history)
+        for blob, update in zip(blobs, found, strict=True):
+            blob.diff_from(update)
 
     @torch.no_grad()
     def update_early(self, row) -> None:
         """Update a parameter as soon as its gradient is complete, so that it can be freed."""
         i = self.net.learnable.index(row)
         step = next_step(self.param, self.iteration, self.current_step)
-        self._update(i, learning_rate(self.param, self.iteration, step))
+        self._update([i], learning_rate(self.param, self.iteration, step))
         self._updated.add(i)
 
     def _clip(self) -> None:

@@ -1,7 +1,7 @@
 """Let a solver train by fast passes: opt-in, as the blobs between data and scores stay unseen."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -74,13 +74,15 @@ def fast_forward(net: Net) -> Pass:
         return net.run_forward
 
 
-def descend(p: SolverParameter, it: int, rate: float, decay: float, blob: Blob,
-            history: updates.Tensors) -> torch.Tensor:
+def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Sequence[Blob],
+            history: Sequence[updates.Tensors]) -> updates.Tensors:
     """As updates.descend for SGD, in one pass over the memory where our kernels are."""
-    tensors = blob.data, history[0], blob.diff
+    rows = [(blob.data, velocity, blob.diff)
+            for blob, velocity in zip(blobs, history[0], strict=True)]
     fits = all(t.device.type == 'cpu' and t.dtype == torch.float32 and t.is_contiguous()
-               for t in tensors)
+               for row in rows for t in row)
     if not fits or p.iter_size > 1 or p.regularization_type == 'L1' or native.library() is None:
-        return updates.descend(p, it, rate, decay, blob, history)
-    native.descend(*tensors, p.momentum, rate, decay)
+        return updates.descend(p, it, rate, decay, blobs, history)
+    for row in rows:
+        native.descend(*row, p.momentum, rate, decay)
     return history[0]

@@ -20,6 +20,13 @@ layer { name: "ip" type: "InnerProduct" bottom: "x" top: "z" param { lr_mult: 1 
         inner_product_param { num_output: 2 weight_filler { type: "msra" } } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "z" bottom: "y" top: "loss" }
 '''
+FRONT = '{ name: "%s" type: "InnerProduct" bottom: "%s" top: "%s" param { lr_mult: 1 } ' \
+        'param { lr_mult: 2 decay_mult: 0 } ' \
+        'inner_product_param { num_output: 3 %s weight_filler { type: "msra" } } }'
+DEEP = NET.replace('layer { name: "ip"', 'layer ' + FRONT % ('a', 'x', 'a', '') + ' layer '
+                   + FRONT.replace('param { lr_mult: 2 decay_mult: 0 } ', '')
+                   % ('b', 'a', 'b', 'bias_term: false')
+                   + ' layer { name: "ip"').replace('bottom: "x" top: "z"', 'bottom: "b" top: "z"')
 BASE = 'base_lr: 0.1 lr_policy: "fixed" max_iter: 10 momentum: 0.9 weight_decay: 0.01 '
 
 
@@ -58,6 +65,30 @@ def test_heavy_ball_with_the_rate_inside_the_velocity(make) -> None:
         solver.step(1)
     assert np.allclose(params(solver)[0], w, atol=1e-5)
     assert np.allclose(params(solver)[1], b, atol=1e-5)
+
+
+@pytest.mark.parametrize('more', ['', 'iter_size: 2', 'regularization_type: "L1"'])
+@pytest.mark.parametrize('kind', ['SGD', 'Nesterov', 'AdaGrad', 'RMSProp', 'AdaDelta', 'Adam'])
+def test_parameters_updated_together_get_the_same_numbers(make, kind: str, more: str) -> None:
+    """As on a GPU: those of one rate and decay in one call, here three weights and two biases."""
+    momentum = 0 if kind in ('AdaGrad', 'RMSProp') else .9
+    found = {}
+    for together in (False, True):
+        solver = make(f'type: "{kind}" momentum: {momentum} delta: 1e-6 {more}', net=DEEP)
+        solver.together, calls, descend = together, [], solver.descend
+
+        def spy(p, it, rate, decay, blobs, history, calls=calls, descend=descend):
+            calls.append(len(blobs))
+            return descend(p, it, rate, decay, blobs, history)
+        solver.descend = spy
+        versions = [row.blob.data._version for row in solver.net.learnable]
+        solver.step(4)
+        assert calls == ([3, 2] if together else [1] * 5) * 4
+        assert all(row.blob.data._version > old        # what a recording of a GPU's work goes by
+                   for row, old in zip(solver.net.learnable, versions, strict=True))
+        found[together] = params(solver) + [h.numpy() for h in solver.history] + [
+            row.blob.diff.numpy() for row in solver.net.learnable]
+    assert all(np.array_equal(a, b) for a, b in zip(found[False], found[True], strict=True))
 
 
 def test_accumulation_of_equal_passes_changes_nothing(make) -> None:
