@@ -74,6 +74,7 @@ class Solver:
         self.on_start: list[Callable[[], None]] = []
         self.on_gradients: list[Callable[[], None]] = []
         self.on_iteration: list[Callable[[Solver, float], None]] = []
+        self.on_snapshot: list[Callable[[], None]] = []
         self.stopped = False
         self.saved = ''                          # the state last written or read
         self.losses: list[float] = []
@@ -340,6 +341,8 @@ class Solver:
                     State(self.iteration, self.weights_path, self.current_step,
                           [h.cpu().numpy() for h in self.history], extras(self.net)))
         self.saved = self.state_path
+        for hook in self.on_snapshot:
+            hook()
         return self.weights_path
 
     def restore(self, path: str | PathLike) -> None:

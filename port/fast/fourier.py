@@ -3,6 +3,7 @@ eighth of the products of a 7 x 7 kernel, and smaller rounding errors than its l
 """
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -44,6 +45,13 @@ def fits(weight: torch.Tensor, window: Window, group: int = 1) -> bool:
     simple = group == 1 and {*window.stride, *window.dilation} == {1}
     return (simple and len(kernel) == 2 and kernel[0] == kernel[1]
             and SMALLEST <= kernel[0] <= LARGEST and o % width() == 0)
+
+
+def tiles(shape: Sequence[int], kernel: int) -> int:
+    """Return how many tiles a top of that shape is made of, over the whole batch."""
+    n, _, h, w = shape
+    side = TILE + 1 - kernel
+    return n * -(-h // side) * -(-w // side)
 
 
 @cache
@@ -108,7 +116,7 @@ def run(x: torch.Tensor, pad: tuple[int, int], kernel: int, spectrum: torch.Tens
                           *planes[1:], sums[first].data_ptr(), *size, first, last, many,
                           room.data_ptr())
 
-    share(work, n * -(-size[0] // side) * -(-size[1] // side), many)
+    share(work, tiles((n, c, *size), kernel), many)
     if partner is None:
         return y, None
     return y, _kernels(sum(sums[first] for first in sorted(sums)), kernel)

@@ -98,11 +98,13 @@ class Training:
                  tick: Tick, told: Told, keep_all: bool = False) -> None:
         self.stage, self.settings, self.keep_all = stage, settings, keep_all
         self.told = told
+        self.begun = time.monotonic()      # of this block, had it been trained without a stop
         state = latest(stage)
         weights = None if state else start_weights(stage)
         self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
+        self.solver.on_snapshot.append(self._note_time)
         self.forward_train, self.forward = (
             fast_forward(net) if settings.fast else net.run_forward
             for net in (self.solver.net, self.solver.test_nets[0]))
@@ -132,14 +134,27 @@ class Training:
                 if self.solver.iteration < mark or not self.stage.scores(mark).exists():
                     self._block(mark, lambda: STOP in requests.pending)
 
+    def _note_time(self) -> None:
+        """Write beside a snapshot for how long its block was trained, for who goes on from it."""
+        write_atomic(Path(self.solver.snapshot_name('.seconds')),
+                     [f'{time.monotonic() - self.begun:.3f}\n'.encode()])
+
+    def _begin_time(self, mark: int) -> None:
+        """Count a block's time: from now, or from what was spent up to a snapshot inside it."""
+        path = Path(self.solver.snapshot_name('.seconds'))
+        inside = self.solver.iteration > mark - self.stage.block
+        spent = float(path.read_text()) if inside and path.exists() else 0.0
+        self.begun = time.monotonic() - spent
+
     def _block(self, mark: int, asked: Callable[[], bool]) -> None:
-        solver, start = self.solver, time.monotonic()
+        solver = self.solver
+        self._begin_time(mark)
         solver.step(mark - solver.iteration)
         if solver.stopped:
             solver.snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
         recount(solver.net, self.forward_train)
-        trained = time.monotonic() - start
+        trained = time.monotonic() - self.begun
         if latest(self.stage) != Path(solver.snapshot_name('.solverstate')):
             solver.snapshot()
         net = solver.test_nets[0]
@@ -155,13 +170,11 @@ class Training:
         if self.keep_all:
             return
         best = max(done(self.stage), key=lambda e: e.main.mean_iu).iteration
-        for state in (self.stage.folder / 'snapshot').glob('train_iter_*.solverstate'):
-            if state != Path(self.solver.snapshot_name('.solverstate')):
-                state.unlink()
         keep = {self.stage.weights(best), self.stage.weights(mark)}
-        for weights in (self.stage.folder / 'snapshot').glob('train_iter_*.caffemodel'):
-            if weights not in keep:
-                weights.unlink()
+        keep |= {Path(self.solver.snapshot_name(ending)) for ending in ('.solverstate', '.seconds')}
+        for path in (self.stage.folder / 'snapshot').glob('train_iter_*'):
+            if path not in keep:
+                path.unlink()
 
 
 def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evaluation:

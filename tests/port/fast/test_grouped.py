@@ -9,7 +9,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
-from port.fast import grouped, stage
+from port.fast import fourier, grouped, routes, stage
 from port.fast.grouped import Convolved, Grouped, Maxima, Normalised, Plain, PutBack
 from port.fast.program import Unsuited
 from port.net import Net
@@ -19,6 +19,13 @@ pytestmark = pytest.mark.skipif(stage.library() is None, reason='no C compiler h
 FRAME, BATCH = (28, 36), 4      # 28 x 36 pixels of 4 images fill vectors at every stage
 ROUNDING = 2e-3                 # of a gradient's largest value: a ReLU at zero moves a whole term
 NAMES = ('camvid-segnet-basic', 'camvid-fcn-basic', 'camvid-segnet-basic-balanced')
+
+
+@pytest.fixture(autouse=True)
+def transforms(monkeypatch) -> None:
+    """Take Fourier transforms for the small images here, too."""
+    monkeypatch.setattr(routes, 'FORWARD_TILES', 0)
+    monkeypatch.setattr(routes, 'BACKWARD_TILES', 0)
 
 
 def param(name: str, split: str, batch: int = BATCH) -> NetParameter:
@@ -69,6 +76,28 @@ def test_training_pass(name: str) -> None:
     for key, blobs in exact.params.items():      # BatchNorm has counted the batch
         for mine_, theirs in zip(fast.params[key], blobs, strict=True):
             assert torch.allclose(mine_.data.double(), theirs.data, rtol=1e-4, atol=1e-4), key
+
+
+@pytest.mark.parametrize('forward,backward', [(0, 99), (99, 0), (30, 99), (99, 99)])
+def test_layers_of_few_tiles_go_by_torch(monkeypatch, forward: int, backward: int) -> None:
+    """The first stage has 48 tiles of 10 x 10, the second 16: 4 images of 3 x 4 and 2 x 2."""
+    monkeypatch.setattr(routes, 'FORWARD_TILES', forward)
+    monkeypatch.setattr(routes, 'BACKWARD_TILES', backward)
+    ran, run = [], fourier.run
+
+    def spy(x, pad, kernel, spectrum, partner=None):
+        ran.append((partner is not None, x.shape[2]))
+        return run(x, pad, kernel, spectrum, partner)
+    monkeypatch.setattr(fourier, 'run', spy)
+    net = make('camvid-segnet-basic')
+    _, gradients = passed(net, Grouped(net))
+    _, plain = passed(net, lambda: plainly(net))
+    assert {height for back, height in ran if not back} == (
+        {28, 14, 7, 4} if not forward else {28} if forward == 30 else set())
+    assert any(back for back, _ in ran) == (not backward)
+    largest = max(g.abs().max() for g in plain.values())
+    assert all((gradients[key] - g).abs().max() <= 2 * ROUNDING * g.abs().max() + 1e-5 * largest
+               for key, g in plain.items())
 
 
 @pytest.mark.parametrize('name', NAMES)

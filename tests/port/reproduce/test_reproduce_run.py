@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_only_the_last_and_best_snapshots_stay(whole):
         names = {p.name for p in (out / row['name'] / 'snapshot').iterdir()}
         best = row['best']['iteration']
         assert names == {'train_iter_8.solverstate', 'train_iter_8.caffemodel',
-                         f'train_iter_{best}.caffemodel'}
+                         'train_iter_8.seconds', f'train_iter_{best}.caffemodel'}
 
 
 @pytest.mark.parametrize('at', [3, 4])          # within a block, at its end
@@ -126,6 +127,25 @@ def test_interrupted_anywhere_the_same_call_goes_on_bit_for_bit(data, tmp_path, 
         assert row['measured'] == other['measured'] and row['hist'] == other['hist']
         weights = Path(row['name']) / 'snapshot/train_iter_8.caffemodel'
         assert same(tmp_path / weights, out / weights)
+
+
+@pytest.mark.parametrize('stop', [3, 4, 6])      # within the first block, at its end, in the second
+def test_a_block_counts_the_time_before_an_interruption(data, tmp_path, monkeypatch, stop):
+    """By a clock that goes on by 100 s an iteration."""
+    now, ticks = [0.0], []
+
+    def tick(clock, stage, iteration, loss):
+        now[0] += 100
+        ticks.append(iteration)
+        if len(ticks) == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+    monkeypatch.setattr('port.reproduce.train.time', SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Clock, 'tick', tick)
+    with pytest.raises(Interrupted):
+        run(data, tmp_path, 'voc-fcn32s')
+    now[0] += 5000                                # nothing of the time between
+    content = run(data, tmp_path, 'voc-fcn32s')
+    assert [block['trained'] for block in content['stages'][0]['blocks']] == [400, 400]
 
 
 def test_a_stop_while_scoring_scores_again(data, tmp_path, whole, monkeypatch):
