@@ -17,57 +17,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from forward import machine
-from torch import nn
+from forward import ByHand, machine
 
 from netspec.fcn import fcn
 from netspec.schema.messages import TEST
+from netspec.variants import VARIANTS
 from port.export_onnx import export, random_weights
 from port.net import Net
 
 LIMIT = 1.05
-POOLS, SKIPS = {'1_2': 1, '2_2': 2, '3_3': 3, '4_3': 4, '5_3': 5}, {8: (4, 3), 16: (4,), 32: ()}
-
-
-class ByHand(nn.Module):
-    """FCN-32s, 16s or 8s on VGG16, as one writes it in torch; layers named as in the net."""
-
-    def __init__(self, net: Net, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        for name, blobs in net.params.items():
-            weight = blobs[0].data
-            if name.startswith('upscore'):
-                layer = nn.ConvTranspose2d(*weight.shape[:3], self._step(name), bias=False)
-            else:
-                pad = {'conv1_1': 100}.get(name, 1 if name.startswith('conv') else 0)
-                layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=pad)
-                layer.bias.data = blobs[1].data.clone()
-            layer.weight.data = weight.clone().reshape(layer.weight.shape)
-            self.add_module(name, layer)
-        self.pool = nn.MaxPool2d(2, 2, ceil_mode=True)
-
-    def _step(self, name: str) -> int:
-        return 2 if name in ('upscore2', 'upscore_pool4') else self.stride
-
-    def forward(self, data: torch.Tensor) -> torch.Tensor:
-        x, pools = data, {}
-        for i, count in enumerate((2, 2, 3, 3, 3), 1):
-            for j in range(1, count + 1):
-                x = getattr(self, f'conv{i}_{j}')(x).relu()
-            pools[i] = x = self.pool(x)
-        x = self.score_fr(self.fc7(self.fc6(x).relu()).relu())
-        up = self.upscore2 if self.stride < 32 else None
-        for pool, offset in zip(SKIPS[self.stride], (5, 9), strict=False):
-            x = up(x)
-            h, w = x.shape[2:]
-            x = x + getattr(self, f'score_pool{pool}')(pools[pool])[:, :, offset:offset + h,
-                                                                    offset:offset + w]
-            up = getattr(self, 'upscore_pool4', None)
-        offset = {32: 19, 16: 27, 8: 31}[self.stride]
-        h, w = data.shape[2:]
-        last = getattr(self, 'upscore' if self.stride == 32 else f'upscore{self.stride}')
-        return last(x)[:, :, offset:offset + h, offset:offset + w]
 
 
 def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -79,7 +37,7 @@ def session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 def write_both(net: Net, name: str, folder: Path) -> tuple[Path, Path]:
     """Write our file and torch's; return their paths."""
     ours, theirs = export(net, folder / 'ours.onnx'), folder / 'theirs.onnx'
-    module = ByHand(net, int(name.split('fcn')[1].split('s')[0])).eval()
+    module = ByHand(net, VARIANTS[name].stride).eval()
     free = {0: 'batch', 2: 'height', 3: 'width'}
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
