@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import torch
 
-from port.blob import Blob
+from port.blob import Blob, upload
 from port.data.order import ReadAhead
 from port.layer import Layer
 from port.transformer import Transformer
@@ -57,7 +57,7 @@ class BatchLayer(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob, array in zip(top, self.queue.current(), strict=False):
-            blob.data = torch.from_numpy(array).to(self.device, self.dtype)
+            blob.data = upload(array, self.device, self.dtype)
         self.at += self.batch
         self.queue.advance()
 

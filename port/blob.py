@@ -14,6 +14,14 @@ import torch
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
+def upload(array: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return an array as a tensor on a device. A GPU fetches it while the host goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type == 'cuda':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, dtype, non_blocking=True)
+
+
 class _Store:
     """One array of a blob (its data or its diff): a tensor made when first read.
 
@@ -289,6 +297,17 @@ class ArrayBlob:
     @property
     def count(self) -> int:
         return self._blob.count
+
+    def put(self, array: np.ndarray) -> None:
+        """Set the data to an array, as data[...] = array does; but on a GPU nothing is read back
+        first, and the host does not wait for the copy.
+        """
+        blob = self._blob
+        if blob.device.type == 'cpu':
+            self.data[...] = array
+        else:
+            whole = array if array.shape == blob.shape else np.broadcast_to(array, blob.shape)
+            blob.data = upload(np.require(whole, requirements='CW'), blob.device, blob.dtype)
 
     def _legacy(self, axis: int) -> int:
         shape = self._blob.shape

@@ -118,6 +118,34 @@ def test_other_layouts_become_contiguous_for_numpy() -> None:
     assert blob.data.reshape(-1)[5] == 9
 
 
+def test_put_copies_as_an_assignment_does() -> None:
+    blob, array = Blob('x', (1, 2, 2)), np.array([[1, 2], [3, 4]], np.uint8)
+    held = blob.face().data
+    blob.face().put(array)
+    array[:] = 0
+    assert held.tolist() == blob.data.tolist() == [[[1, 2], [3, 4]]]
+    with pytest.raises(ValueError, match='broadcast'):
+        blob.face().put(np.zeros(5))
+
+
+def test_put_reads_nothing_back_from_a_device() -> None:
+    """The device `meta` stands for a GPU: from it nothing can be read."""
+    blob = Blob('x', (1, 2, 2), device='meta')
+    blob.data = torch.empty(1, 2, 2, device='meta')
+    blob.face().put(np.ones((2, 2), np.uint8))
+    assert (blob.data.device.type, blob.data.dtype) == ('meta', torch.float32)
+    assert blob.data.shape == (1, 2, 2)
+    with pytest.raises(ValueError, match='broadcast'):
+        blob.face().put(np.zeros(5))
+
+
+@pytest.mark.gpu
+def test_put_on_a_gpu() -> None:
+    blob = Blob('x', (1, 2, 2), device='cuda')
+    blob.face().put(np.array([[1, 2], [3, 4]], np.uint8))
+    assert blob.data.is_cuda and blob.data.tolist() == [[[1, 2], [3, 4]]]
+
+
 @pytest.mark.gpu
 def test_gpu_arrays_travel_when_touched() -> None:
     blob = Blob('x', (2,), device='cuda')
