@@ -1,6 +1,7 @@
 """What each kind of operation computes, on whole tensors or on the parts that a plan asks for."""
 
 import copy
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,9 @@ import torch.nn.functional as F
 from netspec.schema.messages import PoolingParameter
 from port.blob import Blob
 from port.fast.geometry import Span
+from port.fast.graphs import keep
 from port.fast.plan import Step
+from port.fast.program import Op
 from port.layer import Layer
 from port.layers.deconvolution import is_diagonal, own_kernels
 from port.pool_axis import Axis, maximum, total
@@ -17,6 +20,13 @@ Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad take
 NONE: Pads = (0, 0, 0, 0)
 LARGE = 1 << 22     # values of a weight
 MATRICES = 8        # upsampling matrices kept, for as many sizes and axes
+
+
+def check_channels(op: Op, x: torch.Tensor) -> None:
+    """Raise ValueError unless a bottom has the channels that an operation's weights are for."""
+    if op.kind in ('Convolution', 'Deconvolution') and x.shape[1] != op.layer.channels:
+        raise ValueError(f'layer {op.name!r}: its bottom has {x.shape[1]} channels; the kernel is '
+                         f'for {op.layer.channels}')
 
 
 def pads_of(reads: list[Span], sizes: list[int]) -> Pads:
@@ -107,7 +117,7 @@ class Upsampling:
         self.layer = layer
         weight = layer.blobs[0].data
         self.factors = self._separate(weight)
-        self._matrices: dict[tuple, torch.Tensor] = {}
+        self._matrices: OrderedDict[tuple, torch.Tensor] = OrderedDict()
         self.own = layer.group == 1 and weight.shape[0] == weight.shape[1] and is_diagonal(weight)
 
     def _kernels(self, weight: torch.Tensor) -> torch.Tensor | None:
@@ -137,11 +147,13 @@ class Upsampling:
                 like: torch.Tensor) -> torch.Tensor:
         """Return outputs x inputs with the factor's value where an input reaches an output."""
         key = axis, out, read, like.device, like.dtype
-        if key not in self._matrices:
-            if len(self._matrices) >= MATRICES:
-                self._matrices.clear()
-            self._matrices[key] = self._make(factor, axis, out, read).to(like.device, like.dtype)
-        return self._matrices[key]
+        found = self._matrices.pop(key, None)
+        if found is None:
+            found = self._make(factor, axis, out, read).to(like.device, like.dtype)
+        self._matrices[key] = found
+        if len(self._matrices) > MATRICES:
+            self._matrices.popitem(last=False)       # the one that was not used for longest
+        return keep(found)
 
     def _make(self, factor: torch.Tensor, axis: int, out: Span, read: Span) -> torch.Tensor:
         w = self.layer.window

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from port.fast.geometry import Place, Reach, Sliding, Span
+from port.fast.graphs import keep
 from port.fast.plan import Plan, Step
 
 KEPT_INDICES = 4096
@@ -28,7 +29,7 @@ def spread(blank: torch.Tensor, reaches: list[Reach], rows: range, columns: rang
         kept = reach.kept(positions)
         if max(kept) == x.shape[dim]:
             x = F.pad(x, (0, 1) if dim == 3 else (0, 0, 0, 1))
-        x = x.index_select(dim, _index(tuple(kept), x.device))
+        x = x.index_select(dim, keep(_index(tuple(kept), x.device)))
     return x
 
 

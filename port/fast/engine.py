@@ -167,6 +167,7 @@ class FastNet:
 
     def blank(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span]) -> torch.Tensor:
         """Return an operation's outputs on a blank patch, which holds its padding."""
+        arithmetic.check_channels(step.op, bottoms[0])
         if step.op.kind != 'Convolution':
             return self.compute(step, bottoms, inner)
         mine, (x,) = self.convolutions[step.op.output], bottoms
@@ -250,6 +251,7 @@ class _Sized:
     def _step(self, step: Step, values: dict[int, torch.Tensor]) -> torch.Tensor:
         value = step.op.output
         bottoms = [cut(values[v], self.places[v], step.reads) for v in step.op.inputs]
+        arithmetic.check_channels(step.op, bottoms[0])
         pads = arithmetic.pads_of(step.reads, step.sizes)
         mine = self.fast.convolutions.get(value)
         if mine is not None and mine.kind != 'torch':

@@ -6,6 +6,7 @@ results are overwritten by the next repetition. Where recording fails, all goes 
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -16,6 +17,37 @@ AGREEMENT = 0.01        # of the largest value, between a recording and the work
 Tensors = list[torch.Tensor]
 Work = Callable[[], Tensors]
 Capture = Callable[[Work], tuple[Tensors, Callable[[], None]]]
+
+
+_kept: list[list[torch.Tensor]] = []        # by the recordings under way
+
+
+def keep(tensor: torch.Tensor) -> torch.Tensor:
+    """Have the recordings under way keep a tensor that they read and a cache may let go."""
+    for kept in _kept:
+        kept.append(tensor)
+    return tensor
+
+
+def record(how: Capture, work: Work) -> tuple[Tensors, Callable[[], None]]:
+    """Record work; what repeats it keeps alive what the work read through `keep`."""
+    _kept.append([])
+    try:
+        results, repeat = how(work)
+    finally:
+        kept = _kept.pop()
+    return results, Repeat(repeat, kept)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Recorded work, and the tensors of others that it reads."""
+
+    run: Callable[[], None]
+    kept: list[torch.Tensor]
+
+    def __call__(self) -> None:
+        self.run()
 
 
 @cache
@@ -86,7 +118,8 @@ class Replay:
         """Record the function; drop the recording where it does not give what was found."""
         self.inputs = {value: x.clone() for value, x in inputs.items()}
         try:
-            results, self.repeat = self.how(lambda: list(self.run(self.inputs).values()))
+            results, self.repeat = record(self.how,
+                                          lambda: list(self.run(self.inputs).values()))
             self.results = dict(zip(found, results, strict=True))
             if agree(self._repeated(inputs), found):
                 return

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import torch
+from torch.autograd.graph import increment_version
 
 from port.fast.build import compiled
 
@@ -115,6 +116,7 @@ def winograd(x: torch.Tensor, pad: tuple[int, int], packed: torch.Tensor,
     pool: y takes the maxima of 2 x 2 outputs.
     """
     lib, into, out = library(), plane(x), plane(y)
+    _same_size(packed, WINOGRAD * x.shape[1] * y.shape[1], x, y)
     tiles = x.shape[0] * -(-size[0] // 4) * -(-size[1] // 4)
     many = _many(x.shape[1], y.shape[1], tiles)
     room = WINOGRAD * many * (x.shape[1] + y.shape[1])
@@ -140,9 +142,15 @@ def pack_few(weight: torch.Tensor) -> torch.Tensor:
     """Return a weight as outputs / lanes x (rows, columns, channels, zeros) x lanes."""
     nr, _ = lanes()
     flat = weight.permute(2, 3, 1, 0).flatten(0, 2)              # k k c x outputs
-    depth = -(-len(flat) * 2 // nr) * nr // 2
+    depth = _depth(len(flat))
     flat = torch.nn.functional.pad(flat, (0, 0, 0, depth - len(flat)))
     return flat.view(depth, -1, nr).transpose(0, 1).contiguous()
+
+
+def _depth(terms: int) -> int:
+    """Return the terms of an output, filled up to a multiple of half a block."""
+    half = lanes()[0] // 2
+    return -(-terms // half) * half
 
 
 def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tensor | None,
@@ -150,6 +158,7 @@ def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tens
     """Write the k x k convolution of x, which holds the padding, to y."""
     lib, into, out = library(), plane(x), plane(y)
     n, o, h, w = y.shape
+    _same_size(packed, _depth(k * k * x.shape[1]) * o, x, y)
     room = lanes()[1] * (packed.shape[1] + o)
 
     def work(first: int, last: int) -> None:
@@ -161,12 +170,20 @@ def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tens
     share(work, n * h, 4)
 
 
+def _same_size(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tensor) -> None:
+    """Refuse weights that were packed for other channels: the kernels would read beside them."""
+    if packed.numel() != values:
+        raise ValueError(f'the weights, packed into {packed.numel()} values, are not for '
+                         f'{x.shape[1]} channels to {y.shape[1]}, which take {values}')
+
+
 # -- updating -------------------------------------------------------------------------------------
 
 def descend(weight: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor,
             momentum: float, rate: float, decay: float) -> None:
     """v = momentum v + rate (g + decay w); w = w - v."""
     lib = library()
+    increment_version((weight, velocity))    # torch does not see what the kernel writes
     share(lambda first, last: lib.descend(
         weight.data_ptr(), velocity.data_ptr(), gradient.data_ptr(), momentum, rate, decay, first,
         last), weight.numel(), GRAIN)

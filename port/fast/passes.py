@@ -74,6 +74,7 @@ class Pass:
 
     def _blank(self, step: Step, bottoms: list[torch.Tensor], inner: list[Span]) -> torch.Tensor:
         layer, x = step.op.layer, bottoms[0]
+        arithmetic.check_channels(step.op, x)
         if step.op.kind == 'Convolution':
             bias = self.leaf(layer.blobs[1]) if len(layer.blobs) > 1 else None
             y = arithmetic.convolve(layer, x, self.leaf(layer.blobs[0]), bias, arithmetic.NONE)
@@ -110,6 +111,7 @@ class Pass:
         spans = [[p.computed for p in step.places], [p.wanted for p in step.places]]
         computed, wanted = spans
         batch = bottoms[0].shape[0]
+        arithmetic.check_channels(op, bottoms[0])
         record, y = self._compute(step, bottoms, batch, computed != wanted)
         self.tape[value] = record
         if computed != wanted:

@@ -166,8 +166,8 @@ class Recording:
             self.taken.backward(None)
             return list(gradients.values())
 
-        (self.loss, *results), self.forward = how(forward)
-        found, self.backward = how(backward)
+        (self.loss, *results), self.forward = graphs.record(how, forward)
+        found, self.backward = graphs.record(how, backward)
         self.results = list(zip(tops, results, strict=True))
         self.gradients = list(zip(gradients, found, strict=True))
 

@@ -136,6 +136,20 @@ def test_several_threads(nets) -> None:
     assert (alone - shared).abs().max() <= TOLERANCE * alone.abs().max()
 
 
+@pytest.mark.parametrize('channels', [1, 2, 4])
+@pytest.mark.parametrize('pad', [0, 1, 100])
+def test_images_of_other_channels_are_refused(channels: int, pad: int) -> None:
+    net = Net(parse_net('layer { name: "data" type: "Input" top: "data" input_param { shape { '
+                        'dim: 1 dim: 3 dim: 9 dim: 9 } } } layer { name: "conv" bottom: "data" '
+                        'type: "Convolution" top: "score" convolution_param { num_output: 64 '
+                        f'kernel_size: 3 pad: {pad} weight_filler {{ type: "msra" }} }} }}'), TEST)
+    fast = FastNet(net)
+    hold(net, fast, {'data': torch.randn(1, 3, 20, 20)})
+    with pytest.raises(ValueError, match=f"layer 'conv': its bottom has {channels} channels"):
+        fast(data=torch.randn(1, channels, 20, 20))
+    hold(net, fast, {'data': torch.randn(1, 3, 20, 20)})
+
+
 def test_switches(nets) -> None:
     net = net_of(nets, 'voc-fcn8s')
     arrays = arrays_for(net, 1, 50, 60)

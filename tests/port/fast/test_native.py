@@ -68,6 +68,17 @@ def test_few_channels(channels: int, k: int) -> None:
     assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
 
 
+@pytest.mark.parametrize('channels', [4, 32])
+def test_weights_for_other_channels_are_refused(channels: int) -> None:
+    """The kernels would read and write beside them."""
+    x, y = channels_last(1, channels, 9, 9), channels_last(1, 64, 7, 7)
+    with pytest.raises(ValueError, match=f'{channels} channels to 64'):
+        native.few_channels(x, 3, native.pack_few(torch.randn(64, 3, 3, 3)), None, True, y)
+    with pytest.raises(ValueError, match=f'{channels} channels to 64'):
+        native.winograd(x, (0, 0), native.pack_winograd(torch.randn(64, 64, 3, 3)), None, True,
+                        False, y, (7, 7))
+
+
 def test_refuses_other_layouts() -> None:
     with pytest.raises(ValueError, match='channels last'):
         native.plane(torch.zeros(1, 3, 4, 5))

@@ -1,5 +1,7 @@
 """Fast training passes give the plain engine's loss, gradients and trajectories."""
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +12,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter, SolverParameter
 from netspec.variants import VARIANTS
-from port.fast import graphs, native, step
+from port.fast import arithmetic, blank, graphs, native, step
 from port.fast.program import Unsuited
 from port.fast.training import FastTraining
 from port.net import Net
@@ -133,6 +135,32 @@ def test_passes_that_recur_are_recorded(name: str) -> None:
         assert torch.allclose(twice[key], 2 * gradient, rtol=EXACT, atol=0), key
 
 
+def test_a_recording_keeps_what_the_caches_let_go(monkeypatch) -> None:
+    """After many other sizes its upsampling matrices and indices are still its own."""
+    seen: list[weakref.ref] = []
+
+    def watching(work: graphs.Work) -> tuple[graphs.Tensors, Callable[[], None]]:
+        found = by_hand(work)
+        seen.extend(weakref.ref(t) for t in graphs._kept[-1])
+        return found
+    net = make('voc-fcn8s', 0.03, (30, 25, 1), torch.float64)
+    fast = FastTraining(net)
+    fast.capture = watching
+    for _ in range(graphs.WARM_UP + 1):
+        gradients(net, fast)
+    fast.capture = None
+    for size in range(26, 26 + arithmetic.MATRICES):
+        net.blobs['data'].data = torch.ones(1, 3, size, 25, dtype=torch.float64)
+        net.blobs['label'].data = torch.zeros(1, 1, size, 25, dtype=torch.float64)
+        gradients(net, fast)
+    blank._index.cache_clear()
+    gc.collect()
+    assert len(seen) > 6 and all(t() is not None for t in seen)
+    fast.recordings.clear()
+    gc.collect()
+    assert any(t() is None for t in seen)
+
+
 def test_goes_on_where_nothing_can_be_recorded() -> None:
     net = make('voc-fcn32s', 0.03, (30, 25, 1), torch.float64)
     fast = FastTraining(net)
@@ -246,6 +274,7 @@ def test_descend_equals_the_plain_update() -> None:
     velocity = 0.9 * v.astype('d') + 0.01 * (g + 0.05 * w.astype('d'))
     assert np.allclose(tensors[1], velocity, atol=1e-6)
     assert np.allclose(tensors[0], w - velocity, atol=1e-6)
+    assert [t._version for t in tensors] == [1, 1, 0]     # whoever packed the weights can see it
 
 
 @pytest.mark.gpu
