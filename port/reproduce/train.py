@@ -153,9 +153,9 @@ class Training:
         if solver.stopped:
             solver.snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
-        recount(solver.net, self.forward_train)
+        recounted = recount(solver.net, self.forward_train)
         trained = time.monotonic() - self.begun
-        if latest(self.stage) != Path(solver.snapshot_name('.solverstate')):
+        if recounted or latest(self.stage) != Path(solver.state_path):
             solver.snapshot()
         net = solver.test_nets[0]
         net.share_from(solver.net)

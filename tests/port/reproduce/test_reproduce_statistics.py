@@ -1,5 +1,8 @@
 """BatchNorm's statistics counted anew before a test."""
 
+import os
+import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +15,9 @@ from netspec.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.net import Net
+from port.reproduce.evaluate import Interrupted
 from port.reproduce.plan import Settings
-from port.reproduce.run import reproduce
+from port.reproduce.run import Clock, reproduce
 from port.reproduce.statistics import PASSES, recount
 from port.startup import prepare
 from surgery import read_caffemodel, write_caffemodel
@@ -100,6 +104,29 @@ def test_a_net_from_scratch_may_go_on_from_weights_of_its_own(camvid, tmp_path, 
         tmp_path / 'out/camvid-fcn-basic/snapshot/train_iter_1.caffemodel')
     assert np.array_equal(found['conv3'][0], net.params['conv3'][0].data.numpy())
     assert found['conv3_bn'][2] == pytest.approx(PASSES)
+
+
+@pytest.mark.parametrize('heard', ['SIGINT', 'SIGHUP'])
+def test_a_signal_in_a_blocks_last_iteration_leaves_the_counted_statistics(camvid, tmp_path,
+                                                                           monkeypatch, heard):
+    """What is kept is what was scored, and what an unbroken run keeps."""
+    monkeypatch.setattr('port.reproduce.pictures.draw', lambda *args: {})
+    settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=2, blocks=1)
+    reproduce(settings, tmp_path / 'whole', torch.device('cpu'), lambda line: None)
+
+    def tick(clock, stage, iteration, loss):
+        if iteration == 2:
+            os.kill(os.getpid(), getattr(signal, heard))
+    monkeypatch.setattr(Clock, 'tick', tick)
+    with pytest.raises(Interrupted) if heard == 'SIGINT' else nullcontext():
+        reproduce(settings, tmp_path / 'broken', torch.device('cpu'), lambda line: None)
+    reproduce(settings, tmp_path / 'broken', torch.device('cpu'), lambda line: None)
+    whole, broken = (read_caffemodel(
+        tmp_path / run / 'camvid-fcn-basic/snapshot/train_iter_2.caffemodel')
+        for run in ('whole', 'broken'))
+    assert broken['conv3_bn'][2] == pytest.approx(PASSES)
+    assert all(np.array_equal(a, b) for key in whole
+               for a, b in zip(whole[key], broken[key], strict=True))
 
 
 @pytest.mark.parametrize('released', [False, True])
