@@ -14,10 +14,11 @@ import torch
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
-def upload(array: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def upload(array: np.ndarray | torch.Tensor, device: torch.device,
+           dtype: torch.dtype) -> torch.Tensor:
     """Return an array as a tensor on a device. A GPU fetches it while the host goes on."""
-    tensor = torch.from_numpy(array)
-    if device.type == 'cuda':
+    tensor = torch.as_tensor(array)
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
         tensor = tensor.pin_memory()
     return tensor.to(device, dtype, non_blocking=True)
 

@@ -1,7 +1,7 @@
 """Run a deploy net on pictures (published infer.py): RGB to BGR, mean off, scores, argmax."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,23 +12,25 @@ from port.data.readers import read_rgb
 from port.net import Net
 from port.predict import predictor, score_layers
 
-__all__ = ['Predictor', 'decoded', 'score_layers']
+__all__ = ['Predictor', 'Writing', 'decoded', 'score_layers']
 AHEAD = 2      # pictures decoded while one is computed
+WRITERS = 2    # threads that write results
 
 
 class Predictor:
     """A callable from a picture to its labels.
 
     net: a deploy net of one image input. mean: BGR, subtracted. layer: the score blob.
-    precision: as port.predictor takes it.
+    precision, skip: as port.predictor takes them.
     """
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
-                 precision: str = 'float32') -> None:
+                 precision: str = 'float32', skip: bool = True) -> None:
         if len(net.inputs) != 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
-        self.net, self.predict = net, predictor(net, None, precision, layer=layer, mean=mean)
+        self.net = net
+        self.predict = predictor(net, None, precision, layer=layer, mean=mean, skip=skip)
         self.layer = self.predict.layer
 
     def scores(self, rgb: np.ndarray) -> torch.Tensor:
@@ -43,6 +45,30 @@ class Predictor:
         """Return the pixels and the labels of a picture file."""
         rgb = read_rgb(Path(path))
         return rgb, self(rgb)
+
+
+class Writing:
+    """Files written by threads while the next pictures are computed.
+
+    A failure is raised by the next call, or at the end.
+    """
+
+    def __init__(self) -> None:
+        self.pool, self.under_way = ThreadPoolExecutor(WRITERS, 'write'), deque()
+
+    def __call__(self, work: Callable[[], object]) -> None:
+        """Do the work soon; wait where much of it is waiting already."""
+        self.under_way.append(self.pool.submit(work))
+        while len(self.under_way) > 2 * WRITERS:
+            self.under_way.popleft().result()
+
+    def __enter__(self) -> 'Writing':
+        return self
+
+    def __exit__(self, kind: type | None, *error: object) -> None:
+        self.pool.shutdown()
+        for done in self.under_way if kind is None else ():
+            done.result()
 
 
 def decoded(paths: Iterable[Path]) -> Iterator[np.ndarray]:

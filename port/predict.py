@@ -15,6 +15,7 @@ from netspec.variants import VARIANTS, Variant
 from port.data.readers import planes, read_rgb
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
+from port.fast.step import fast_forward
 from port.net import Net
 from port.precision import tf32
 from port.startup import prepare
@@ -27,7 +28,7 @@ GPU_ONLY = ('tf32', 'float16')
 
 
 def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
-              precision: str = 'float32', device: torch.device | str = 'cpu',
+              precision: str = 'float32', device: torch.device | str | None = None,
               layer: str | None = None, mean: Sequence[float] | None = None,
               skip: bool = True) -> 'Scores':
     """Return a callable from images to scores.
@@ -35,8 +36,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     net: a Net in the TEST phase, or what one is made of: the name of a variant, a deploy
     prototxt. weights: a file or {layer: [arrays]}. precision: float32, tf32 (GPU), bfloat16 or
     float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
-    score…). mean: BGR, for image files (a variant knows its own). skip: do not compute the
-    padding that no image reaches. Raises ValueError or KeyError for what does not fit together.
+    score…). device: of a net that is made here (default: the CPU). mean: BGR, for image files
+    (a variant knows its own). skip: do not compute the padding that no image reaches. Raises ValueError or KeyError for what does not fit together.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
@@ -44,7 +45,9 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     if row is not None:
         net, mean = fcn(row, 'deploy'), row.mean if mean is None else mean
     if not isinstance(net, Net):
-        net = Net(net, TEST, device=device)
+        net = Net(net, TEST, device=device or 'cpu')
+    elif device is not None and torch.device(device).type != net.device.type:
+        raise ValueError(f'device {device}: the net is on {net.device} already; make it there')
     if weights is not None:
         net.copy_from(weights)
         prepare(net)
@@ -54,10 +57,10 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
 
 
 class Scores:
-    """What predictor returns. fast: the engine, None where the net needs the plain one.
+    """What predictor returns. fast: the engine, None where the net needs another.
 
-    reason: why the net needs the plain one. rounded: use TF32, whatever the rest of the process
-    does.
+    reason: why the net needs another: layers by groups where that pays (docs/groups.md), else
+    one by one. rounded: use TF32, whatever the rest of the process does.
     """
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
@@ -69,6 +72,7 @@ class Scores:
             raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
                            f'{", ".join(net.outputs)}')
         self.mean = None if mean is None else np.asarray(mean, np.float64)
+        self.forward = net.run_forward
         self.fast = self._engine(dtype, skip)
 
     def _engine(self, dtype: torch.dtype, skip: bool) -> FastNet | None:
@@ -77,6 +81,9 @@ class Scores:
         except Unsuited as error:
             self.reason = str(error)
             log.info('the plain engine is used: %s', self.reason)
+            if dtype != torch.float32:
+                log.warning('computed in float32: %s', self.reason)
+            self.forward = fast_forward(self.net)
             return None
 
     def __call__(self, images: Images, *more: np.ndarray | torch.Tensor) -> torch.Tensor:
@@ -108,16 +115,18 @@ class Scores:
                 return self.fast(**arrays)[self.layer]
             except Unsuited as error:           # this size only
                 log.info('the plain engine is used: %s', error)
-        return self.net.forward(**arrays)[self.layer] if self.layer in self.net.outputs else \
-            self._inner(arrays)
-
-    def _inner(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
-        self.net.forward(**arrays)
+        with torch.no_grad():
+            self.net.feed(**arrays)
+            self.forward()
         return self.net.blobs[self.layer].data
 
     def _read(self, images: str | PathLike | Sequence[str | PathLike]) -> np.ndarray:
         """Read image files of one size as N x 3 x H x W, BGR less the mean."""
         paths = [images] if isinstance(images, (str, PathLike)) else list(images)
+        folders = [path for path in paths if Path(path).is_dir()]
+        if folders or not paths:
+            raise ValueError(f'{folders[0]} is a folder; give its image files (fcn infer takes '
+                             'folders)' if folders else 'no image file was given')
         if self.mean is None:
             raise ValueError('image files need the mean to subtract: predictor(..., mean=(B, G, '
                              'R)), or name a variant, which knows its own')

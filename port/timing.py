@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean, median
 
 import torch
 
@@ -86,3 +86,11 @@ def table(times: list[LayerTime]) -> list[str]:
     forward, backward = (sum(getattr(row, what) for row in times)
                          for what in ('forward', 'backward'))
     return [*lines, f'{"all":{names}}  {"":{types}}  {forward:10.3f}  {backward:11.3f}']
+
+
+def averages(times: list[LayerTime]) -> list[str]:
+    """Return Caffe's lines over whole passes: means, where the table has medians."""
+    forward = sum(mean(row.forwards) for row in times)
+    backward = sum(mean(row.backwards or [0.0]) for row in times)
+    return [f'Average Forward pass: {forward:g} ms.', f'Average Backward pass: {backward:g} ms.',
+            f'Average Forward-Backward: {forward + backward:g} ms.']

@@ -1,6 +1,7 @@
 """fcn infer: pictures in, label PNGs and overlays out."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from netspec.variants import Variant
 from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
 from port.data.datasets import palette
 from port.data.readers import missing
-from port.infer import Predictor, decoded
+from port.infer import Predictor, Writing, decoded
 from port.net import Net
 from port.predict import PRECISIONS
 from port.startup import prepare
@@ -55,6 +56,14 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
     return list(places)
 
 
+def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
+          colours: np.ndarray) -> None:
+    """Write the labels of a picture and their overlay."""
+    overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
+    write_label(place, labels, colours)
+    write_beside(place.parent / f'{path.stem}_overlay.png', lambda p: overlay.save(p, 'PNG'))
+
+
 @click.command(epilog='Example:  fcn infer voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
                       'street.jpg --out labels')
 @click.argument('variant', type=VariantName())
@@ -67,23 +76,28 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
 @fitting
 @click.option('--precision', type=click.Choice(list(PRECISIONS)), default='float32',
               show_default=True, help='Of the trunk; scores stay float32. tf32, float16: GPU.')
+@click.option('--layer', help='The score blob to label by; siftflow nets have score_sem and '
+              'score_geo.  [default: the first of the net\'s heads]')
+@click.option('--no-skip', is_flag=True, help='Compute the padding that no image reaches as well.')
 @gpu_option
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
-            out: Path, width: float, classes, precision: str, gpu: int | None) -> None:
+            out: Path, width: float, classes, precision: str, layer: str | None, no_skip: bool,
+            gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
     files = pictures(images)
     places = label_files(files, out)
     net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
               device=device(gpu))
     prepare(net)
-    predict = Predictor(net, variant.mean, precision=precision)
-    colours = palette(variant.labels)
+    heads = {f'score{head.suffix}': head for head in variant.heads}
+    layer = layer or next((name for name in heads if name in net.outputs), None)
+    predict = Predictor(net, variant.mean, layer, precision, not no_skip)
+    colours = palette(heads[layer].labels if layer in heads else variant.labels)
     rows = zip(files, places, decoded(files), strict=True)
-    for path, place, rgb in tqdm(rows, desc='infer', total=len(files),
-                                 disable=not sys.stderr.isatty()):
-        labels = predict(rgb)
-        overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
-        out.mkdir(parents=True, exist_ok=True)
-        write_label(place, labels, colours)
-        write_beside(out / f'{path.stem}_overlay.png', lambda p, im=overlay: im.save(p, 'PNG'))
+    with Writing() as writing:
+        for path, place, rgb in tqdm(rows, desc='infer', total=len(files),
+                                     disable=not sys.stderr.isatty()):
+            labels = predict(rgb)
+            out.mkdir(parents=True, exist_ok=True)
+            writing(partial(write, path, place, rgb, labels, colours))
     click.echo(f'labelled {len(files)} picture(s) into {out}')

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._shared import Sizes, VariantName, device, fitting, gpu_option
 from port.net import Net
 from port.random_weights import random_weights
-from port.timing import table, time_layers, timed_net
+from port.timing import averages, table, time_layers, timed_net
+
+DEFAULT = ParameterSource.DEFAULT
 
 
 @click.command(epilog='Example:  fcn time voc-fcn8s --size 375x500 --runs 5')
@@ -25,13 +28,19 @@ from port.timing import table, time_layers, timed_net
 @gpu_option
 def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | None, runs: int,
             width: float, classes, gpu: int | None) -> None:
-    """Time each layer of NET, a variant's name or a prototxt that feeds itself."""
+    """Time each layer of NET, a variant's name or a prototxt that feeds itself.
+
+    One layer after another, by the plain engine; `fcn caffe time` prints it as Caffe does.
+    """
     if len(size) != 1:
         raise click.UsageError('give one --size')
     if net in VARIANTS or not Path(net).is_file():
         row = VariantName().convert(net, None, None)
         source = timed_net(row, size[0], width, classes)
     else:
+        for option in ('size', 'width', 'classes'):
+            if click.get_current_context().get_parameter_source(option) is not DEFAULT:
+                raise click.UsageError(f'--{option} is for a net by name; {net} has its own')
         source = net
     where = device(gpu)
     built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
@@ -39,5 +48,6 @@ def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | No
         random_weights(built, 1)
     else:
         built.copy_from(weights)
-    for line in table(time_layers(built, runs, phase == 'train')):
+    times = time_layers(built, runs, phase == 'train')
+    for line in (*table(times), *averages(times)):
         click.echo(line)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import TEST
-from port.fast import arithmetic, native
+from port.blob import upload
+from port.fast import arithmetic, fourier, native, routes
 from port.fast.blank import Blanks, alike, blanks, needed, spread, strips
 from port.fast.geometry import Place, Span
 from port.fast.graphs import Capture, Replay, capture_for
@@ -36,6 +37,7 @@ class Convolution:
         self.dtype = dtype if op.relu and self.kind == 'torch' else torch.float32
         self.plain, self.bias = self._cast(weight), self._bias()
         self.large = self.cpu and self.kind == 'torch' and arithmetic.is_large(layer)
+        self.spectrum = self._transform() if use_native and self.kind == 'torch' else None
 
     def _pack(self, weight: torch.Tensor) -> None:
         w = self.layer.window
@@ -45,6 +47,12 @@ class Convolution:
             self.kind, self.packed = 'winograd', native.pack_winograd(weight)
         elif not self.halved and native.fits_few(weight):
             self.kind, self.packed = 'few', native.pack_few(weight)
+
+    def _transform(self) -> torch.Tensor | None:
+        """Return the spectrum of a large kernel, if transforms of tiles take it."""
+        weight, layer = self.plain, self.layer
+        fits = not self.large and fourier.fits(weight, layer.window, layer.group)
+        return fourier.spectrum(weight) if fits and not weight.shape[1] % fourier.width() else None
 
     def _cast(self, weight: torch.Tensor) -> torch.Tensor:
         weight = weight.to(self.dtype)
@@ -62,9 +70,24 @@ class Convolution:
         elif not self.cpu:
             y = arithmetic.convolve(self.layer, x, self.plain, self.bias, pads)
             y = y.relu_() if self.relu else y
+        elif self.spectrum is not None and self._tiles(x, pads) >= routes.FORWARD_TILES:
+            y = self._fourier(x, pads)
         else:
             y = self._onednn(x, pads)
         return arithmetic.halve(y) if self.halved else y
+
+    def _tiles(self, x: torch.Tensor, pads: arithmetic.Pads) -> int:
+        n, _, h, w = x.shape
+        return fourier.tiles((n, 0, h + pads[2] + pads[3] - self.layer.window.kernel[0] + 1,
+                              w + pads[0] + pads[1] - self.layer.window.kernel[1] + 1),
+                             self.layer.window.kernel[0])
+
+    def _fourier(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
+        padded = F.pad(x, pads).contiguous(memory_format=LAST)
+        y, _ = fourier.run(padded, (0, 0), self.layer.window.kernel[0], self.spectrum)
+        if self.bias is not None:
+            y += self.bias.view(-1, 1, 1)
+        return y.relu_() if self.relu else y
 
     def _onednn(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
         w, group = self.layer.window, self.layer.group
@@ -137,7 +160,7 @@ class FastNet:
             if name not in arrays:
                 raise KeyError(f'no array for the input {name!r}; the net takes '
                                f'{", ".join(self.program.inputs)}')
-            x = torch.as_tensor(arrays[name]).to(self.net.device, torch.float32)
+            x = upload(arrays[name], self.net.device, torch.float32)
             inputs[value] = x.contiguous(memory_format=LAST)
         return self._sized(inputs).call(inputs)
 

@@ -4,6 +4,7 @@ from math import prod
 
 import torch
 
+from netspec.schema.messages import TRAIN
 from port.blob import Blob
 from port.layer import LossLayer
 from port.loss_norm import check_label_count, class_indices, ignored, mode_of, normalizer
@@ -17,7 +18,8 @@ class SoftmaxWithLoss(LossLayer):
     """loss = sum over valid labels of -log max(p[label], FLT_MIN), over the normalizer.
 
     top[1], if any, is p. Backward: (p - onehot(label)) * loss_weight / normalizer, 0 if ignored.
-    Kept from forward to backward: p, one index and one mask a position.
+    Kept from forward to backward: p, whose memory becomes the gradient's unless it is a top, one
+    index and one mask a position.
     SegNet's fork: with weight_by_label_freqs each position's loss and gradient are multiplied by
     class_weighting[label]; the normalizer still counts positions, not weights.
     """
@@ -43,11 +45,11 @@ class SoftmaxWithLoss(LossLayer):
             top[1].reshape(*shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.prob = bottom[0].data.softmax(self.classes)
+        prob = bottom[0].data.softmax(self.classes)
         self.index, self.valid = class_indices(bottom[1].data, bottom[0].shape, self.classes,
                                                self.ignore, look=not self.looked)
         self.looked = True
-        log = self.prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
+        log = prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
         if self.weights is not None:
             self.weights = self.weights.to(log.device, log.dtype)
             log *= self.weights[self.index]
@@ -57,14 +59,18 @@ class SoftmaxWithLoss(LossLayer):
         self.divisor = normalizer(self.mode, batch, log.numel(), self.valid)
         top[0].data = -log.sum() / self.divisor
         if len(top) > 1:
-            top[1].data = self.prob
+            top[1].data = prob
+        self.prob: torch.Tensor | None = prob if self.phase == TRAIN else None
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if not propagate_down[0]:
             return
         scale = top[0].diff / self.divisor
-        diff = self.prob * scale
+        prob = bottom[0].data.softmax(self.classes) if self.prob is None else self.prob
+        if len(top) == 1:
+            self.prob = None                   # a second backward pass computes it again
+        diff = prob.mul_(scale) if len(top) == 1 else prob * scale
         diff.scatter_add_(self.classes, self.index, -scale.expand(self.index.shape))
         if self.weights is not None:
             diff *= self.weights[self.index]

@@ -1,5 +1,7 @@
 """port.predictor: arrays and image files to scores, equal to the plain engine's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,9 @@ import port
 from netspec.fcn import fcn
 from netspec.schema import parse_net, print_net
 from netspec.schema.messages import TEST
+from netspec.variants import VARIANTS
+from port.fast import stage
+from port.fast.grouped import Grouped
 from port.net import Net
 from port.predict import Scores
 from port.random_weights import random_weights
@@ -63,6 +68,25 @@ def test_falls_back_to_the_plain_engine() -> None:
     same(predict(x), net.forward(data=x)['score'])
 
 
+def test_nets_of_large_kernels_go_by_groups() -> None:
+    row = replace(VARIANTS['camvid-segnet-basic'], frame=(96, 128))
+    net = Net(fcn(row, 'deploy', width=0.25), TEST)
+    random_weights(net, 1)
+    predict = port.predictor(net)
+    assert predict.fast is None and (stage.library() is None
+                                     or predict.forward.__self__.__class__ is Grouped)
+    x = np.random.RandomState(0).randn(1, 3, 96, 128).astype('f') * 50
+    plain = net.forward(data=x)['score'].clone()
+    same(predict(x), plain)
+    assert not predict(x).requires_grad
+
+
+def test_says_that_a_precision_has_no_use(caplog) -> None:
+    net = Net(fcn('camvid-segnet-basic', 'deploy', width=0.1), TEST)
+    port.predictor(net, precision='bfloat16')
+    assert 'computed in float32' in caplog.text
+
+
 def test_falls_back_for_a_size(net: Net) -> None:
     """A kernel that overhangs a bottom smaller than it is Caffe's own affair."""
     text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 '
@@ -86,7 +110,7 @@ def test_bfloat16(net: Net) -> None:
 @pytest.mark.parametrize('options,text', [
     (dict(precision='double'), 'float32, tf32, bfloat16, float16'),
     (dict(precision='tf32'), 'GPU'), (dict(precision='float16'), 'GPU'),
-    (dict(layer='scores'), 'score')])
+    (dict(layer='scores'), 'score'), (dict(device='cuda'), 'is on cpu already')])
 def test_refuses(net: Net, options, text: str) -> None:
     with pytest.raises((ValueError, KeyError), match=text):
         port.predictor(net, **options)
@@ -98,6 +122,16 @@ def test_refuses_arrays_that_do_not_fit(net: Net) -> None:
         predict(np.zeros((3, 4, 4)))
     with pytest.raises(ValueError, match='takes 1'):
         predict(np.zeros((1, 3, 4, 4)), np.zeros((1, 3, 4, 4)))
+    with pytest.raises(ValueError, match='its bottom has 4 channels; the kernel is for 3'):
+        predict(np.zeros((1, 4, 9, 9)))
+
+
+def test_refuses_files_that_are_none(net: Net, tmp_path) -> None:
+    predict = port.predictor(net, mean=MEAN)
+    with pytest.raises(ValueError, match='no image file was given'):
+        predict([])
+    with pytest.raises(ValueError, match=f'{tmp_path} is a folder'):
+        predict(tmp_path)
 
 
 @pytest.mark.gpu

@@ -49,8 +49,23 @@ def test_command(phase: str) -> None:
         '--phase', phase])
     assert result.exit_code == 0, result.output
     rows = result.output.splitlines()
-    assert rows[0].split()[:2] == ['layer', 'type'] and rows[-1].startswith('all')
+    assert rows[0].split()[:2] == ['layer', 'type'] and rows[-4].startswith('all')
     assert any(row.startswith('conv5_3 ') for row in rows)
+    forward, backward, both = (float(row.split()[-2]) for row in rows[-3:])
+    assert rows[-1].startswith('Average Forward-Backward: ') and rows[-1].endswith(' ms.')
+    assert forward > 0 and (backward > 0) == (phase == 'train')
+    assert both == pytest.approx(forward + backward, rel=1e-4)
+
+
+@pytest.mark.parametrize('option', [('--size', '9x9'), ('--width', '1'), ('--classes', '3')])
+def test_a_prototxt_has_its_own_sizes(tmp_path, option) -> None:
+    path = tmp_path / 'net.prototxt'
+    path.write_text('layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { '
+                    'dim: 1 } } }')
+    result = CliRunner().invoke(main, ['time', str(path), '--phase', 'test', *option])
+    assert result.exit_code == 2 and f'{option[0]} is for a net by name' in result.output
+    result = CliRunner().invoke(main, ['time', str(path), '--phase', 'test', '--runs', '1'])
+    assert result.exit_code == 0, result.output
 
 
 def test_command_names_the_closest_net() -> None:

@@ -11,6 +11,7 @@ from netspec.schema import print_net
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.net import Net
+from port.random_weights import random_weights
 
 WIDTH = '0.03125'
 MEAN = np.array((104.00699, 116.66877, 122.67892))       # BGR, as published
@@ -105,6 +106,25 @@ def test_warns_of_missing_weights(photos: Path, tmp_path: Path, trained: Path, f
     assert result.exit_code == 0
     (warning,) = [r.getMessage() for r in caplog.records if r.levelname == 'WARNING']
     assert 'NO WEIGHTS in conv3_1' in warning
+
+
+def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused) -> None:
+    net = Net(make_net(VARIANTS['siftflow-fcn16s'], 'deploy', width=float(WIDTH)), TEST)
+    random_weights(net, 5)
+    net.save(tmp_path / 'w.caffemodel')
+    shared = ('infer', 'siftflow-fcn16s', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
+              photos / 'a.png')
+    found = {}
+    for layer, more in (('score_sem', ()), ('score_geo', ('--layer', 'score_geo')),
+                        ('score_geo', ('--layer', 'score_geo', '--no-skip'))):
+        assert fcn(*shared, *more, '--out', tmp_path / 'out').exit_code == 0
+        labels = np.asarray(opened(tmp_path / 'out/a.png'))
+        rgb = np.asarray(opened(photos / 'a.png'), np.float32)[:, :, ::-1]
+        net.forward(data=(rgb - VARIANTS['siftflow-fcn16s'].mean).transpose(2, 0, 1)[None])
+        assert np.array_equal(labels, net.blobs[layer].data[0].argmax(0).numpy())
+        found[more] = labels
+    assert found[()].max() > 2 >= found['--layer', 'score_geo'].max()
+    assert 'score_geo, score_sem' in refused(*shared, '--layer', 'score', '--out', tmp_path / 'x')
 
 
 def test_refusals(photos: Path, lively: Path, tmp_path: Path, refused) -> None:

@@ -10,7 +10,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
-from port.fast import graphs
+from port.fast import fourier, graphs, routes
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
 from port.net import Net
@@ -107,6 +107,25 @@ def hold_at(name: str, width: float, shapes: tuple[tuple[int, ...], ...]) -> Non
 @pytest.mark.parametrize('name', NETS)
 def test_some_kernels(name: str) -> None:
     hold_at(name, SOME, ((1, 45, 70), (2, 20, 9)))
+
+
+@pytest.mark.parametrize('least', [0, 12, 13])
+def test_large_kernels_by_transforms_of_tiles(monkeypatch, least: int) -> None:
+    """From so many tiles on: the second stage has 12 of 10 x 10 pixels. The first has 35, but
+    three channels.
+    """
+    monkeypatch.setattr(routes, 'FORWARD_TILES', least)
+    ran, run = [], fourier.run
+
+    def spy(x, pad, kernel, spectrum, partner=None):
+        ran.append(tuple(x.shape[2:]))
+        return run(x, pad, kernel, spectrum, partner)
+    monkeypatch.setattr(fourier, 'run', spy)
+    net = Net(fcn('camvid-fcn-basic', 'deploy', width=SOME), TEST)
+    random_weights(net, 3)
+    hold(net, FastNet(net), arrays_for(net, 1, 45, 70))
+    if fourier.library() is not None:
+        assert len(ran) == {0: 3, 12: 1, 13: 0}[least]
 
 
 def test_kernels() -> None:

@@ -135,3 +135,19 @@ def test_class_weighting_scales_each_position_by_its_label(drive, check_gradient
 def test_class_weighting_needs_a_weight_a_class(drive):
     with pytest.raises(ValueError, match='3 weight.*each of the 4 classes'):
         drive(WEIGHTED % '', [np.zeros((1, 4, 2, 2)), np.zeros((1, 1, 2, 2))]).forward()
+
+
+@pytest.mark.parametrize('tops', [1, 2])
+def test_a_second_backward_pass_gives_the_same(drive, tops):
+    """Though the first takes the probabilities' memory where they are no top."""
+    r = np.random.RandomState(3)
+    x, label = r.uniform(-4, 4, (2, 5, 3)), r.randint(0, 5, (2, 3)).astype('d')
+    driven = drive(text(1, None, '', tops), [x, label], dtype=torch.float64)
+    loss = driven.forward()
+    diffs = [np.array(1.0)] + ([loss[1]] if tops == 2 else [])
+    found = []
+    for _ in range(2):
+        driven.backward(diffs, [True, False])
+        found.append(driven.bottom[0].diff.clone())
+    first, again = found
+    assert first.any() and torch.equal(first, again)
