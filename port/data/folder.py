@@ -50,9 +50,18 @@ class FolderSegDataLayer(SegDataLayer):
 
 
 def find_file(folder: Path, name: str, types: tuple[str, ...]) -> Path:
-    """Return the file of that name and one of the types; the first type's where there is none."""
+    """Return the file of that name and one of the types; the first type's where there is none.
+
+    The folder is listed only where neither small nor capital letters are there: .Jpg is rare.
+    """
     paths = [folder / f'{name}{end}' for kind in types for end in (kind, kind.upper())]
-    return next((path for path in paths if path.is_file()), paths[0])
+    for path in paths:
+        if path.is_file():
+            return path
+    first = paths[0]
+    beside = sorted(first.parent.iterdir()) if first.parent.is_dir() else []
+    return next((path for path in beside
+                 if path.stem == first.stem and path.suffix.lower() in types), first)
 
 
 def read_class_names(path: Path) -> list[str]:

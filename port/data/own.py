@@ -53,32 +53,43 @@ class Survey:
 
 
 def pair_up(images: Path, labels: Path, suffix: str = '') -> tuple[list[Pair], list[str]]:
-    """Match images and labels by name; return the pairs, and a line for each left alone."""
-    found = {kind: _files(folder, types) for kind, folder, types in
-             (('images', images, IMAGE_TYPES), ('labels', labels, LABEL_TYPES))}
-    pictures = found['images']
-    marks = {name.removesuffix(suffix): path for name, path in found['labels'].items()
+    """Match images and labels by name; return the pairs, and a line for each alone or double."""
+    pictures, found = _files(images, IMAGE_TYPES), _files(labels, LABEL_TYPES)
+    marks = {name.removesuffix(suffix): paths for name, paths in found.items()
              if name.endswith(suffix)}
-    pairs = [(name, path, marks[name]) for name, path in pictures.items() if name in marks]
+    together = images.resolve() == labels.resolve()
+    if suffix and together:
+        pictures = {n: paths for n, paths in pictures.items() if not n.endswith(suffix)}
+        if not pictures:
+            raise FileNotFoundError(f'{images}: holds no images beside labels in {suffix!r}')
+    pairs = [(name, paths[0], marks[name][0]) for name, paths in pictures.items() if name in marks]
     if not pairs:
-        example = (next(iter(pictures)), next(iter(found['labels'])))
+        example = (next(iter(pictures)), next(iter(found)))
         raise ValueError(f'no image in {images} has a label of its name in {labels}: for example '
                          f'{example[0]!r} and {example[1]!r}; give the same names, or '
                          '--label-suffix for what the labels have more')
-    alone = [f'{path}: no label {name}{suffix}.png in {labels}'
-             for name, path in pictures.items() if name not in marks]
-    alone += [f'{path}: no image {name} in {images}'
-              for name, path in marks.items() if name not in pictures]
+    alone = [f'{paths[0]}: no label {name}{suffix}.png in {labels}'
+             for name, paths in pictures.items() if name not in marks]
+    alone += [f'{paths[0]}: no image {name} in {images}'
+              for name, paths in marks.items() if name not in pictures]
+    remedy = 'keep one' if suffix or not together else (
+        'labels in the folder of the images need an ending, as _mask, and --label-suffix')
+    alone += [f'{" and ".join(map(str, paths))}: {kind} of one name; {remedy}'
+              for kind, files in (('images', pictures), ('labels', marks))
+              for paths in files.values() if len(paths) > 1]
     return pairs, alone
 
 
-def _files(folder: Path, types: tuple[str, ...]) -> dict[str, Path]:
+def _files(folder: Path, types: tuple[str, ...]) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder')
     paths = [p for p in sorted(folder.rglob('*')) if p.suffix.lower() in types]
     if not paths:
         raise FileNotFoundError(f'{folder}: holds no files of the types {", ".join(types)}')
-    return {str(path.relative_to(folder).with_suffix('')): path for path in paths}
+    files: dict[str, list[Path]] = {}
+    for path in paths:
+        files.setdefault(str(path.relative_to(folder).with_suffix('')), []).append(path)
+    return files
 
 
 def survey(pairs: Sequence[Pair], classes: tuple[str, ...], ignore_label: int,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.variants import CONTEXT_MEAN
-from port.data.readers import LabelValues, read_lines, read_mat
+from port.data.readers import INVALID, LabelValues, read_lines, read_mat
 from port.data.seg_layer import SegDataLayer
 
 VOID = 255
@@ -29,25 +29,31 @@ FULL_NAMES = {'diningtable': 'table', 'bedcloth': 'bedclothes', 'clothes': 'clot
 IDS = 2 ** 16  # label maps are uint16
 
 
-def read_labels(path: Path) -> dict[str, int]:
-    """Read `id: name` lines; spaces in names are dropped, the first of two equal names counts."""
-    labels: dict[str, int] = {}
+def read_rows(path: Path) -> list[tuple[str, int]]:
+    """Read `id: name` lines as (name, id); spaces in names are dropped."""
+    rows: list[tuple[str, int]] = []
     for number, line in enumerate(read_lines(path, 'label list', "lines 'id: name'"), 1):
         if not line.strip():
             continue
         key, colon, name = line.partition(':')
         if not colon or not key.strip().isdigit():
             raise ValueError(f"{path}:{number}: expected 'id: name', got {line!r}")
-        labels.setdefault(name.replace(' ', ''), int(key))
-    return labels
+        rows.append((name.replace(' ', ''), int(key)))
+    return rows
 
 
-def task_values(context_dir: str) -> LabelValues:
-    """Map the ids of labels.txt to the places, from 1, of the names in 59_labels.txt."""
+def task_values(context_dir: str, strict: bool = False) -> LabelValues:
+    """Map the ids of labels.txt to the places, from 1, of the names in 59_labels.txt.
+
+    The first of two equal names counts. All other values become background; where `strict`, only
+    0 and those of a line do.
+    """
     full_file, task_file = Path(context_dir, 'labels.txt'), Path(context_dir, '59_labels.txt')
-    full = read_labels(full_file)
-    table = np.zeros(IDS, dtype=np.int16)
-    for place, name in enumerate(read_labels(task_file), 1):
+    rows = read_rows(full_file)
+    full = dict(reversed(rows))
+    table = np.full(IDS, INVALID if strict else 0, dtype=np.int16)
+    table[[0, *(number for _, number in rows if number < IDS)]] = 0
+    for place, name in enumerate(dict(read_rows(task_file)), 1):
         name = FULL_NAMES.get(name, name)
         if name not in full:
             close = difflib.get_close_matches(name, full, 1)
@@ -69,6 +75,10 @@ class PASCALContextSegDataLayer(SegDataLayer):
         self.voc_dir = f'{params["voc_dir"]}/VOC2010'
         self.context_dir = params['context_dir']
         self.values = task_values(self.context_dir)
+
+    def refuse_unlisted(self) -> None:
+        """Take values that labels.txt lacks for errors, as the published layer does not."""
+        self.values = task_values(self.context_dir, strict=True)
 
     def split_file(self) -> Path:
         """VOC2010's ImageSets/Main/SPLIT.txt."""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from port.data.check import check
 from port.data.scenes import draw_dataset
+from port.data.siftflow import SCENES
 
 
 @pytest.fixture
@@ -45,6 +46,41 @@ def test_a_damaged_struct_is_found(root: Path) -> None:
     assert len(report.problems) == 1 and 'val_000001.mat: label 9.5' in report.problems[0]
 
 
+def test_a_name_twice_in_a_list_is_one_line(root: Path) -> None:
+    sbdd = root / 'sbdd/dataset'
+    names = [f'train_00000{i}' for i in (0, 1, 0, 2, 1, 0)]
+    (sbdd / 'train.txt').write_text('\n'.join(names))
+    (sbdd / 'img/train_000001.jpg').unlink()
+    (report,) = check('sbdd', root, ('train',))
+    first, second = report.problems
+    assert report.count == 6
+    assert first == f"'train_000000' stands in {sbdd}/train.txt:1 and again in line 3, 6"
+    assert 'train_000001.jpg: no such image' in second
+    assert second.endswith(f"; 'train_000001' stands in {sbdd}/train.txt:2 and again in line 5")
+
+
+def test_a_size_that_is_not_the_published_is_a_line(tmp_path: Path) -> None:
+    for folder, mode in (('mine', 'RGB'), ('mineannot', 'L')):
+        (tmp_path / folder).mkdir()
+        for name, size in (('a', (480, 360)), ('b', (960, 720))):
+            Image.new(mode, size).save(tmp_path / folder / f'{name}.png')
+    (tmp_path / 'mine.txt').write_text('a\nb\n')
+    (report,) = check('camvid', tmp_path, ('mine',))
+    assert report.problems == [f'{tmp_path}/mine/b.png: 960x720, expected 480x360 (width x height) '
+                               f'(listed in {tmp_path}/mine.txt:2)']
+
+
+def test_the_size_of_siftflow_is_fixed(tmp_path: Path) -> None:
+    for folder in ('Images', 'SemanticLabels', 'GeoLabels'):
+        (tmp_path / folder / SCENES).mkdir(parents=True)
+    Image.new('RGB', (256, 255)).save(tmp_path / 'Images' / SCENES / 'x.jpg')
+    for kind in ('SemanticLabels', 'GeoLabels'):
+        scipy.io.savemat(tmp_path / kind / SCENES / 'x.mat', {'S': np.ones((255, 256))})
+    (tmp_path / 'test.txt').write_text('x\n')
+    (report,) = check('siftflow', tmp_path, ('test',))
+    assert len(report.problems) == 1 and 'x.jpg: 256x255, expected 256x256' in report.problems[0]
+
+
 def test_lists_that_are_not_there_matter_only_where_asked_for(root: Path) -> None:
     (root / 'sbdd/dataset/val.txt').unlink()
     train, val = check('sbdd', root)
@@ -61,6 +97,23 @@ def test_context_reports_its_missing_label_list(tmp_path: Path) -> None:
     reports = check('pascalcontext', tmp_path)
     assert [r.split for r in reports] == ['train', 'val']
     assert 'labels.txt: no such label list' in reports[0].problems[0]
+
+
+def test_context_reports_ids_that_its_list_lacks(tmp_path: Path) -> None:
+    voc, context = tmp_path / 'pascal/VOC2010', tmp_path / 'pascal-context'
+    for folder in (voc / 'JPEGImages', voc / 'ImageSets/Main', context / 'trainval'):
+        folder.mkdir(parents=True)
+    (voc / 'ImageSets/Main/mine.txt').write_text('good\nbad\n')
+    (context / 'labels.txt').write_text('1: wall\n5: wood\n9: wood\n70000: far\n')
+    (context / '59_labels.txt').write_text('1: wood\n')
+    for name, label in (('good', [[0, 1], [5, 9]]), ('bad', [[0, 60000], [3, 9]])):
+        Image.new('RGB', (2, 2)).save(voc / f'JPEGImages/{name}.jpg')
+        scipy.io.savemat(context / f'trainval/{name}.mat',
+                         {'LabelMap': np.array(label, np.uint16)})
+    (report,) = check('pascalcontext', tmp_path, ('mine',))
+    (line,) = report.problems
+    assert 'bad.mat: label 60000 at x=1, y=0 is outside the classes; expected' in line
+    assert 'labels.txt (2 such pixels)' in line
 
 
 def test_progress_sees_the_walk(root: Path) -> None:

@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from port.data.camvid import CLASSES
-from port.data.colours import CAMVID_32, TABLES, convert_folder, read_table, to_index
+from port.data.colours import (
+    CAMVID_32,
+    TABLES,
+    convert_folder,
+    read_table,
+    resize,
+    to_index,
+)
 
 
 def save(path: Path, colours: list[list[tuple[int, int, int]]]) -> None:
@@ -72,11 +79,32 @@ def test_a_users_table(tmp_path: Path) -> None:
     assert table.palette[1].tolist() == [10, 20, 30]
 
 
+def test_a_line_with_an_index_does_not_move_the_next(tmp_path: Path) -> None:
+    path = tmp_path / 'colours.txt'
+    path.write_text('0 0 0 background\n255 0 0 255 ignored\n255 255 255 car\n')
+    table = read_table(path)
+    assert table.indices == {(0, 0, 0): 0, (255, 0, 0): 255, (255, 255, 255): 1}
+    assert table.names == {0: 'background', 255: 'ignored', 1: 'car'}
+
+
+def test_void_may_have_many_names_and_a_line_none(tmp_path: Path) -> None:
+    path = tmp_path / 'colours.txt'
+    path.write_text('0 0 0 255 edge\n1 0 0 255 dirt\n2 0 0 4\n3 0 0 4 van\n4 0 0 4\n5 0 0 7\n')
+    table = read_table(path)
+    assert table.names == {255: 'edge', 4: 'van', 7: '7'}
+    assert [table.indices[i, 0, 0] for i in range(6)] == [255, 255, 4, 4, 4, 7]
+    assert table.palette[4].tolist() == [2, 0, 0]
+
+
 @pytest.mark.parametrize(('text', 'error'), [
     ('0 0 0 a\n0 0 zero b\n', r"t\.txt:2: expected 'R G B name'"),
     ('0 0 0 a\n0 0 0 b\n', r't\.txt:2: colour \(0, 0, 0\) stands for 1 and for 0'),
     ('0 0 256 a\n', r't\.txt:1: colours and indices are 0\.\.255'),
     ('0 0 0 256 a\n', r't\.txt:1: colours and indices are 0\.\.255'),
+    ('0 0 0 1 van\n1 1 1 a\n2 2 2 b\n',
+     r"t\.txt:3: 'b' counts as class 1, which an earlier line gave to 'van'"),
+    (''.join(f'0 0 {i} c{i}\n' for i in range(256)) + '0 1 0 c\n',
+     r't\.txt:257: colours and indices are 0\.\.255, got 256'),
     ('# nothing\n', r't\.txt: holds no colours')])
 def test_wrong_tables_name_the_line(text: str, error: str, tmp_path: Path) -> None:
     (tmp_path / 't.txt').write_text(text)
@@ -84,8 +112,52 @@ def test_wrong_tables_name_the_line(text: str, error: str, tmp_path: Path) -> No
         read_table(tmp_path / 't.txt')
 
 
+def test_two_images_of_one_name_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / 'in').mkdir()
+    for name in ('x.bmp', 'x_L.png'):
+        save(tmp_path / 'in' / name, [[(0, 0, 0)]])
+    with pytest.raises(ValueError, match=r'in/x\.bmp and .*in/x_L\.png would both become '
+                                         r'.*out/x\.png'):
+        convert_folder(tmp_path / 'in', tmp_path / 'out', TABLES['voc'](), strip='_L')
+    assert {path.name for path in tmp_path.iterdir()} == {'in'}
+    convert_folder(tmp_path / 'in', tmp_path / 'out', TABLES['voc']())
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'x.png', 'x_L.png'}
+
+
+def test_folders_within_are_kept(tmp_path: Path) -> None:
+    (tmp_path / 'in/day/one').mkdir(parents=True)
+    save(tmp_path / 'in/a.png', [[(0, 0, 0)]])
+    save(tmp_path / 'in/day/one/a_L.bmp', [[(128, 0, 0)]])
+    counts = convert_folder(tmp_path / 'in', tmp_path / 'out', TABLES['voc'](), strip='_L')
+    assert counts == {0: 1, 1: 1} and index(tmp_path / 'out/day/one/a.png') == [[1]]
+    assert index(tmp_path / 'out/a.png') == [[0]]
+
+
+def test_a_target_within_the_source_is_not_read(tmp_path: Path) -> None:
+    save(tmp_path / 'a.png', [[(0, 0, 0)]])
+    for _ in range(2):
+        assert convert_folder(tmp_path, tmp_path / 'out', TABLES['voc']()) == {0: 1}
+    assert {p.name for p in tmp_path.rglob('*')} == {'a.png', 'out'}
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['a.png']
+
+
+def test_indices_are_resized_by_the_nearest(tmp_path: Path) -> None:
+    labels = np.random.RandomState(0).randint(0, 12, (9, 14)).astype(np.uint8)
+    for width, height in ((4, 3), (14, 9), (28, 27)):
+        nearest = [[labels[int((y + .5) * 9 / height), int((x + .5) * 14 / width)]
+                    for x in range(width)] for y in range(height)]
+        assert resize(labels, (width, height)).tolist() == nearest
+    (tmp_path / 'in').mkdir()
+    save(tmp_path / 'in/a.png', [[(0, 0, 0)] * 2 + [(128, 0, 0)] * 2] * 2)
+    counts = convert_folder(tmp_path / 'in', tmp_path / 'out', TABLES['voc'](), size=(2, 1))
+    assert index(tmp_path / 'out/a.png') == [[0, 1]] and counts == {0: 1, 1: 1}
+
+
 def test_folders_are_checked(tmp_path: Path) -> None:
     table = TABLES['voc']()
+    with pytest.raises(FileNotFoundError, match='nosuch: no such folder; expected the folder of '
+                                                'the colour-coded label images'):
+        convert_folder(tmp_path / 'nosuch', tmp_path / 'out', table)
     with pytest.raises(FileNotFoundError, match='holds no label images'):
         convert_folder(tmp_path, tmp_path / 'out', table)
     save(tmp_path / 'a.png', [[(0, 0, 0)]])

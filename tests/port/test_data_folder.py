@@ -61,6 +61,15 @@ def test_a_missing_file_is_named_with_the_first_type(tmp_path: Path) -> None:
     assert find_file(tmp_path, 'x', ('.jpg', '.png')) == tmp_path / 'x.jpg'
 
 
+@pytest.mark.parametrize('name', ['x.y.Jpg', 'x.y.JPG', 'x.y.pNg'])
+def test_types_are_found_in_letters_of_any_case(name: str, tmp_path: Path) -> None:
+    (tmp_path / 'x.Jpg').touch()
+    (tmp_path / 'day').mkdir()
+    (tmp_path / 'day' / name).touch()
+    assert find_file(tmp_path, 'day/x.y', ('.jpg', '.png')) == tmp_path / 'day' / name
+    assert find_file(tmp_path, 'night/x', ('.jpg', '.png')) == tmp_path / 'night/x.jpg'
+
+
 def test_a_missing_class_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match='no such class list'):
         read_class_names(tmp_path / 'names.txt')

@@ -67,6 +67,35 @@ def test_names_that_do_not_match_are_lines(tmp_path: Path) -> None:
     assert len(own.pair_up(tmp_path / 'img', tmp_path / 'lab', '_L')[0]) == 2
 
 
+def test_two_files_of_one_name_are_a_line(tmp_path: Path) -> None:
+    for name in 'abc':
+        save(tmp_path, name, [[0, 1, 2]] * 2)
+    Image.new('RGB', (3, 2)).save(tmp_path / 'img/a.jpg')
+    Image.new('L', (3, 2)).save(tmp_path / 'lab/b.bmp')
+    pairs, problems = own.pair_up(tmp_path / 'img', tmp_path / 'lab')
+    assert len(pairs) == 3 and problems == [
+        f'{tmp_path}/img/a.jpg and {tmp_path}/img/a.png: images of one name; keep one',
+        f'{tmp_path}/lab/b.bmp and {tmp_path}/lab/b.png: labels of one name; keep one']
+
+
+def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
+    for name in ('a', 'a_mask', 'b', 'b_mask'):
+        save(tmp_path, name, [[0, 1, 2]] * 2)
+    both = tmp_path / 'img'
+    assert own.pair_up(both, tmp_path / 'lab/../img', '_mask') == (
+        [(name, both / f'{name}.png', tmp_path / f'lab/../img/{name}_mask.png') for name in 'ab'],
+        [])
+    for name in 'ab':
+        (both / f'{name}.png').unlink()
+    with pytest.raises(FileNotFoundError, match="holds no images beside labels in '_mask'"):
+        own.pair_up(both, both, '_mask')
+    (both / 'a_mask.png').rename(both / 'a.png')
+    Image.new('RGB', (3, 2)).save(both / 'a.jpg')
+    assert own.pair_up(both, both)[1] == [
+        f'{both}/a.jpg and {both}/a.png: images of one name; labels in the folder of the images '
+        'need an ending, as _mask, and --label-suffix']
+
+
 def test_the_split_is_seeded_and_leaves_each_part_one(tmp_path: Path) -> None:
     names = [f'{i:02d}' for i in range(10)]
     parts = own.split(names, 0.3, 1)

@@ -49,6 +49,10 @@ def test_ids_are_mapped_by_name_and_the_rest_is_background(context: Path) -> Non
     assert feed(context, label).tolist() == [[[[1, 0, table], [0, 59, bed]]]]
 
 
+def test_training_takes_any_other_id_for_background(context: Path) -> None:
+    assert feed(context, np.array([[0, 7, 60000]] * 2, np.uint16)).tolist() == [[[[0, 1, 0]] * 2]]
+
+
 def test_every_class_comes_back(context: Path) -> None:
     for k in range(1, 60):
         assert (feed(context, np.full((2, 3), 7 * k, np.uint16)) == k).all()

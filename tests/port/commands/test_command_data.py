@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scipy.io import savemat
 
 from port.cli import main
 from port.data.datasets import DATASETS
@@ -24,8 +25,8 @@ def camvid(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
     (tmp_path / 'val.txt').write_text('a\nb\nc\n')
     for name in 'abc':
-        Image.new('RGB', (6, 4)).save(tmp_path / f'val/{name}.png')
-        Image.new('L', (6, 4), 3).save(tmp_path / f'valannot/{name}.png')
+        Image.new('RGB', (480, 360)).save(tmp_path / f'val/{name}.png')
+        Image.new('L', (480, 360), 3).save(tmp_path / f'valannot/{name}.png')
     return tmp_path
 
 
@@ -49,9 +50,28 @@ def test_check_says_which_published_lists_it_did_not_find(camvid: Path) -> None:
 
 def test_check_names_each_problem_once(camvid: Path) -> None:
     (camvid / 'val/b.png').write_bytes(b'nothing')
-    Image.new('L', (6, 4), 12).save(camvid / 'valannot/c.png')
+    Image.new('L', (480, 360), 12).save(camvid / 'valannot/c.png')
     output = run('check', 'camvid', '--root', camvid, code=1)
     assert output.count('/val/b.png: ') == 1 and 'label 12 at x=0, y=0' in output
+
+
+@pytest.mark.parametrize(('kinds', 'said'), [
+    ((), '; depth, hha: no folder, not checked'), (('depth',), '; hha: no folder, not checked'),
+    (('depth', 'hha'), '')])
+def test_check_of_nyud_says_what_it_did_not_look_at(kinds: tuple[str, ...], said: str,
+                                                   tmp_path: Path) -> None:
+    for folder in ('images', *kinds):
+        (tmp_path / 'data' / folder).mkdir(parents=True)
+        Image.new('L' if folder == 'depth' else 'RGB', (3, 2), 9 if folder == 'depth' else 0).save(
+            tmp_path / 'data' / folder / 'img_5001.png')
+    (tmp_path / 'segmentation').mkdir()
+    savemat(tmp_path / 'segmentation/img_5001.mat', {'segmentation': np.ones((2, 3), np.uint8)})
+    (tmp_path / 'mine.txt').write_text('5001\n')
+    output = run('check', 'nyud', '--root', tmp_path, '--split', 'mine')
+    assert output == f'mine: 1 images, 0 problems\nnyud: complete{said}\n'
+    (tmp_path / 'mine.txt').write_text('5002\n')
+    output = run('check', 'nyud', '--root', tmp_path, '--split', 'mine', code=1)
+    assert f'nyud: 1 problem(s){said}; `fcn data layout nyud`' in output
 
 
 @pytest.mark.parametrize('name', DATASETS)
@@ -79,6 +99,23 @@ def test_colours_by_a_users_table(tmp_path: Path) -> None:
     with Image.open(tmp_path / 'out/a.png') as image:
         assert np.asarray(image).tolist() == [[0, 1]]
     assert 'road' in output and '50.00 %' in output
+
+
+def test_colours_of_another_size(tmp_path: Path) -> None:
+    (tmp_path / 'in').mkdir()
+    Image.new('RGB', (960, 720), (128, 64, 128)).save(tmp_path / 'in/a_L.png')
+    args = ('colours', 'camvid', tmp_path / 'in', tmp_path / 'out', '--strip', '_L', '--size')
+    assert '172,800 pixels  100.00 %' in run(*args, '480x360')
+    with Image.open(tmp_path / 'out/a.png') as image:
+        assert image.size == (480, 360)
+    for size in ('480', '0x360', '480x', 'x', '480x360x3', '-4x3', '1000000x2'):
+        assert 'expected WIDTHxHEIGHT, such as 480x360' in run(*args, size, code=2)
+    assert '--size 480x360' in run('layout', 'camvid')
+
+
+def test_colours_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    output = run('colours', 'voc', tmp_path / 'nosuch', tmp_path / 'out', code=1)
+    assert 'nosuch: no such folder; expected the folder of the colour-coded label' in output
 
 
 def test_colours_by_a_table_that_is_not_there(tmp_path: Path) -> None:

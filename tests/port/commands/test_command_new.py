@@ -66,6 +66,27 @@ def test_nothing_is_written_while_a_label_is_wrong(folders: Path) -> None:
     assert not (folders / 'my-cars').exists()
 
 
+def test_an_extension_of_mixed_letters_trains(folders: Path) -> None:
+    for path in (folders / 'photos').iterdir():
+        path.rename(path.with_suffix('.Jpg'))
+    run('--label-suffix', '_mask', '--width', '0.03')
+    Solver(folders / 'my-cars/solver.prototxt').step(1)
+
+
+def test_a_name_of_two_images_is_refused(folders: Path) -> None:
+    Image.new('RGB', (40, 32)).save(folders / 'photos/3.png')
+    output = run('--label-suffix', '_mask', code=1)
+    assert 'photos/3.jpg and photos/3.png: images of one name; keep one' in output
+    assert not (folders / 'my-cars').exists()
+
+
+def test_images_and_labels_may_share_a_folder(folders: Path) -> None:
+    for path in (folders / 'masks').iterdir():
+        path.rename(folders / 'photos' / path.name)
+    output = run('--labels', 'photos', '--label-suffix', '_mask')
+    assert 'train: 5 images, val: 1' in output
+
+
 def test_names_that_do_not_match_are_explained(folders: Path) -> None:
     assert '--label-suffix' in run(code=1)
 
