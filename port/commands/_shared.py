@@ -11,6 +11,7 @@ import torch
 from netspec.fcn import fcn
 from netspec.variants import Variant, find_variant
 from port.data.own import ROW_FILE, read_row
+from port.precision import use_tf32
 from surgery.pixels import Pixels
 
 
@@ -106,14 +107,22 @@ def pixel_options(function: Callable) -> Callable:
 gpu_option = click.option('--gpu', type=int, metavar='ID', help='Compute on this GPU.')
 
 
-def device(gpu: int | None) -> torch.device:
+tf32_option = click.option('--tf32', is_flag=True, help='Let the GPU round what it multiplies to 10 '
+                           'bits (TF32): faster, and not exact.')
+
+
+def device(gpu: int | None, tf32: bool = False) -> torch.device:
     """Return the device asked for; RuntimeError for a GPU that is not there."""
     if gpu is None:
+        if tf32:
+            raise click.UsageError('--tf32 is for a GPU: give --gpu ID as well')
         return torch.device('cpu')
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not 0 <= gpu < count:
         there = f'GPUs 0 to {count - 1} are' if count else 'no CUDA device is'
         raise RuntimeError(f'--gpu {gpu}: {there} here; leave --gpu out to compute on the CPU')
+    if tf32:
+        use_tf32(True)
     return torch.device('cuda', gpu)
 
 

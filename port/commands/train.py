@@ -8,7 +8,7 @@ import click
 from tqdm import tqdm
 
 from port import glog
-from port.commands._shared import device, gpu_option
+from port.commands._shared import device, gpu_option, tf32_option
 from port.fast.step import use_fast
 from port.signals import Requests
 from port.solver import Solver
@@ -43,6 +43,7 @@ class Progress:
 @click.option('--snapshot', type=click.Path(path_type=Path, dir_okay=False),
               help='A .solverstate to go on from.')
 @gpu_option
+@tf32_option
 @click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration '
               '(the solver\'s max_iter where absent).')
 @click.option('--fast', is_flag=True, help='Leave out what no image reaches (docs/padding.md) and '
@@ -50,7 +51,7 @@ class Progress:
 @click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Log file.  [default: <snapshot_prefix>.log]')
 def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,
-            iterations: int | None, fast: bool, log_path: Path | None) -> None:
+            tf32: bool, iterations: int | None, fast: bool, log_path: Path | None) -> None:
     """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU.
 
     Nothing is written before the training can start. The log goes to a file, and to stdout too
@@ -61,7 +62,7 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
     hidden = not sys.stderr.isatty()
     with ExitStack() as stack:
         held = stack.enter_context(glog.handling(glog.hold()))
-        solver = Solver(path, device(gpu), finite=True, max_iter=iterations)
+        solver = Solver(path, device(gpu, tf32), finite=True, max_iter=iterations)
         _start(solver, weights, snapshot)
         if fast:
             use_fast(solver)

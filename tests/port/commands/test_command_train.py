@@ -175,6 +175,8 @@ def test_state_of_another_net(trained: Path, scenes, make_run, tmp_path: Path, f
 
 
 def test_usage(scenes, make_run, tmp_path: Path, refused) -> None:
+    assert '--gpu ID' in refused('train', '--solver', make_run(tmp_path / 'tf32', scenes) /
+                                 'solver.prototxt', '--tf32', status=2)
     solver = make_run(tmp_path / 'r', scenes) / 'solver.prototxt'
     line = refused('train', '--solver', solver, '--weights', 'a', '--snapshot', 'b', status=2)
     assert 'not both' in line
