@@ -37,7 +37,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     prototxt. weights: a file or {layer: [arrays]}. precision: float32, tf32 (GPU), bfloat16 or
     float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
     score…). device: of a net that is made here (default: the CPU). mean: BGR, for image files
-    (a variant knows its own). skip: do not compute the padding that no image reaches. Raises ValueError or KeyError for what does not fit together.
+    (a variant knows its own). skip: do not compute the padding that no image reaches. Raises
+    ValueError or KeyError for what does not fit together.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')

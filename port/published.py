@@ -1,7 +1,7 @@
 """Every published figure that a run is laid beside, with its source; in percent.
 
 Rows that others wrote from memory are not among them. `target` marks the figures of the very
-recipe that the row trains; the others are older versions, other recipes or others' retrainings.
+recipe that the row trains; the others are older versions, other recipes, sets or retrainings.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,29 @@ SOURCES = {
     'CVPR-AUTH': "the CVPR paper, the authors' page version (Sep 2015)",
     'UP': 'the published repository shelhamer/fcn.berkeleyvision.org at 1305c73',
     'CH': 'wkentaro/fcn README (released weights converted and evaluated again; Chainer)',
-    'PT': 'wkentaro/pytorch-fcn README and PR #89',
+    'PT': 'wkentaro/pytorch-fcn README, PR #89 and issue #84',
     'MCN': 'vlfeat/matconvnet-fcn README at 273020a',
+    'ZOO': 'cards of the Caffe Model Zoo: weights older than those of PAMI',
     'GITLANX': 'GitLanx/Semantic-Segmentation-PyTorch README',
+    'FANGZHOU': 'fangzhou2000/FCN README',
+    'FMAHOUDEAU': 'fmahoudeau/FCN-Segmentation-TensorFlow README',
+    'WARMSPRING': 'warmspringwinds/pytorch-segmentation-detection README',
+    'PYSEMSEG': 'petko-nikolov/pysemseg issue #2',
+    'MEETPS': 'meetps/pytorch-semseg issue #20, its author',
     'ITER': 'adri-romsor/iterative_inference_segm README at 0591dbc',
     'SEG': 'Badrinarayanan, Kendall, Cipolla, arXiv 1511.00561v3',
-    'TUT': 'the SegNet tutorial, as chainercv examples/segnet/README.md quotes it'}
+    'TUT': 'the SegNet tutorial, as chainercv examples/segnet/README.md quotes it',
+    'CHAINERCV': 'chainer/chainercv examples/segnet/README.md'}
 FOUR = ('pixel accuracy', 'mean accuracy', 'mean IU', 'f.w. IU')
 GEOMETRIC, FOREGROUND = 'geometric accuracy', 'mean IU without background'
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of a table: what `values` says of `net`, where; target: the recipe of our row."""
+    """One line of a table: what `values` says of `net`, where; target: the recipe of our row.
+
+    split: the images that it was scored on, '' for the row's own test list.
+    """
 
     net: str
     source: str
@@ -32,6 +42,7 @@ class Figure:
     where: str = ''
     note: str = ''
     target: bool = False
+    split: str = ''
 
     def cite(self) -> str:
         """Name the source and the table."""
@@ -39,20 +50,22 @@ class Figure:
 
 
 def _four(net: str, source: str, where: str, *values: float | None, note: str = '',
-          target: bool = False, **more: float) -> Figure:
+          target: bool = False, split: str = '', **more: float) -> Figure:
     """Make a figure from up to four metrics in the papers' order, None where one is not given."""
     given = {name: v for name, v in zip(FOUR, values, strict=False) if v is not None}
     return Figure(net, source, given | {k.replace('_', ' '): v for k, v in more.items()}, where,
-                  note, target)
+                  note, target, split)
 
 
 def _iu(net: str, source: str, where: str, value: float, note: str = '',
-        target: bool = False) -> Figure:
-    return Figure(net, source, {'mean IU': value}, where, note, target)
+        target: bool = False, split: str = '') -> Figure:
+    return Figure(net, source, {'mean IU': value}, where, note, target, split)
 
 
 OLD = 'the CVPR recipe: 20 images by accumulation, loss normalised'
-TEST_SPLIT = 'on the test split'
+UNSTATED = 'split not stated'
+SERVER = 'the PASCAL VOC test server'
+ADAM = 'Adam, heavy augmentation'
 SAME = dict(target=True)
 
 FIGURES = (
@@ -70,6 +83,40 @@ FIGURES = (
     _four('voc-fcn32s', 'CVPR-v2', 'Table 2', 89.1, 73.3, 59.4, 81.4, note=OLD),
     _four('voc-fcn16s', 'CVPR-v2', 'Table 2', 90.0, 75.7, 62.4, 83.0, note=OLD),
     _four('voc-fcn8s', 'CVPR-v2', 'Table 2', 90.3, 75.9, 62.7, 83.2, note=OLD),
+    _iu('voc-fcn8s', 'PAMI', 'Table 4', 67.5, SERVER, split='VOC 2011 test'),
+    _iu('voc-fcn8s', 'PAMI', 'Table 4', 67.2, SERVER, split='VOC 2012 test'),
+    _iu('voc-fcn8s', 'UP', 'README', 67.2, SERVER, split='VOC 2012 test'),
+    _iu('voc-fcn8s', 'CVPR-v2', 'Table 3', 62.7, f'{SERVER}; {OLD}', split='VOC 2011 test'),
+    _iu('voc-fcn8s', 'CVPR-v2', 'Table 3', 62.2, f'{SERVER}; {OLD}', split='VOC 2012 test'),
+    *(_four(net, 'MCN', 'README, original weights', *values,
+            note='the weights of the CVPR paper, evaluated again')
+      for net, values in (('voc-fcn32s', (89.12, 73.28, 59.43)),
+                          ('voc-fcn16s', (90.02, 75.74, 62.35)),
+                          ('voc-fcn8s', (90.33, 75.86, 62.69)))),
+    _iu('voc-fcn32s', 'ZOO', 'fcn-32s-pascal', 64.0,
+        'weights older than PAMI; the whole val overlaps the training images', split='val'),
+    # the same nets by other recipes, from other weights, on other images
+    *(_four(net, 'MCN', 'README', *values, note='their own training, its recipe not stated')
+      for net, values in (('voc-fcn32s', (89.61, 75.49, 60.80)),
+                          ('voc-fcn16s', (90.08, 77.81, 62.25)))),
+    _iu('voc-fcn8s-atonce', 'PT', 'issue #84', 59.04,
+        "the same code from torchvision's VGG16; best in 100,000 iterations"),
+    *(_four(net, 'FANGZHOU', 'README', *values, note='from other VGG16 weights, 100,000 iterations',
+            split=UNSTATED)
+      for net, values in (('voc-fcn32s', (89.08, 71.31, 58.30, 81.40)),
+                          ('voc-fcn16s', (89.63, 73.74, 59.95, 82.21)))),
+    *(_four(net, 'FMAHOUDEAU', 'README', *values, split='VOC 2012 val',
+            note='VOC 2012 trainaug, 10,582 images; Adam, rate 1e-5')
+      for net, values in (('voc-fcn32s', (91.3, 79.3, 64.5)), ('voc-fcn8s', (92.4, 77.9, 67.2)),
+                          ('voc-fcn8s-atonce', (92.7, 78.5, 68.5)))),
+    _iu('voc-fcn32s', 'WARMSPRING', 'README', 60.0, 'recipe not stated',
+        split='restricted VOC 2012 val'),
+    _iu('voc-fcn8s', 'PYSEMSEG', '', 62.2, 'recipe not stated', split=UNSTATED),
+    _iu('voc-fcn8s', 'MEETPS', '', 61.0, 'their default settings', split=UNSTATED),
+    _four('voc-fcn8s-atonce', 'FMAHOUDEAU', 'README, train only', 91.2, 72.2, 62.5,
+          note='trained on VOC 2012 alone', split=UNSTATED),
+    _four('voc-fcn8s-atonce', 'GITLANX', 'at 0eb9465', 89.55, 68.98, 57.37,
+          note='trained on VOC 2012 alone', split=UNSTATED),
     # NYUDv2, test (654 images)
     _four('nyud-fcn32s-color', 'PAMI', 'Table 5', 61.8, 44.7, 31.6, 46.0, **SAME),
     _four('nyud-fcn32s-color-d', 'PAMI', 'Table 5', 62.1, 44.8, 31.7, 46.3, **SAME),
@@ -94,20 +141,31 @@ FIGURES = (
     _four('pascalcontext-fcn32s', 'CVPR-v2', 'Table 6', 63.8, 42.7, 31.8, 48.3, note=OLD),
     _four('pascalcontext-fcn16s', 'CVPR-v2', 'Table 6', 65.7, 46.2, 34.8, 50.7, note=OLD),
     _four('pascalcontext-fcn8s', 'CVPR-v2', 'Table 6', 65.9, 46.5, 35.1, 51.0, note=OLD),
-    # CamVid: no published training is this one
-    _four('camvid-fcn8s', 'ITER', 'README', 88.06, None, 57.03, note=TEST_SPLIT),
-    _four('camvid-fcn8s', 'ITER', 'README, later', 88.41, None, 57.41, note=TEST_SPLIT),
-    _four('camvid-fcn8s', 'GITLANX', 'at 699eb32', 83.62, 66.79, 50.36,
-          note='lr 0.01, mean loss; split and size not stated'),
-    _four('camvid-fcn32s', 'GITLANX', 'at 82521fd', 85.71, 59.66, 49.34,
-          note='lr 0.01, mean loss; split and size not stated'),
-    _four('camvid-segnet-basic', 'SEG', 'Table 1', 84.0, 54.6, 46.3, note=TEST_SPLIT, **SAME),
-    _four('camvid-segnet-basic-balanced', 'SEG', 'Table 1', 82.7, 62.0, 47.7, note=TEST_SPLIT,
-          **SAME),
-    _four('camvid-fcn-basic', 'SEG', 'Table 1', 83.9, 55.6, 45.0, note=TEST_SPLIT, **SAME),
-    _four('camvid-fcn-basic-balanced', 'SEG', 'Table 1', 81.7, 62.4, 47.3, note=TEST_SPLIT,
-          **SAME),
-    _four('camvid-segnet-basic-balanced', 'TUT', '', 82.8, 62.3, 46.3, note=TEST_SPLIT),
+    *(_iu(f'pascalcontext-fcn{stride}s', 'ZOO', f'fcn-{stride}s-pascalcontext', value,
+          'weights older than PAMI') for stride, value in ((32, 35.1), (8, 37.8))),
+    # CamVid: no published training of FCN-32s, 16s and 8s is this one
+    _four('camvid-fcn8s', 'ITER', 'README', 88.06, None, 57.03, split='test'),
+    _four('camvid-fcn8s', 'ITER', 'README, later', 88.41, None, 57.41, split='test'),
+    *(_four(net, 'FMAHOUDEAU', where, *values, note=ADAM, split='val')
+      for net, where, values in (
+          ('camvid-fcn32s', 'README', (92.6, 73.4, 65.0)),
+          ('camvid-fcn16s', 'README, staged', (93.8, 77.9, 69.7)),
+          ('camvid-fcn16s', 'README, one-off', (93.9, 79.2, 70.4)),
+          ('camvid-fcn8s', 'README, staged', (94.6, 81.5, 72.9)),
+          ('camvid-fcn8s', 'README, one-off', (94.5, 81.0, 73.2)))),
+    *(_four(net, 'GITLANX', where, *values, note='lr 0.01, mean loss; size not stated',
+            split=UNSTATED)
+      for net, where, values in (('camvid-fcn8s', 'at 699eb32', (83.62, 66.79, 50.36)),
+                                 ('camvid-fcn32s', 'at 699eb32', (82.04, 66.38, 48.62)),
+                                 ('camvid-fcn32s', 'at 82521fd', (85.71, 59.66, 49.34)))),
+    *(_four(net, 'SEG', 'Table 1', *values, split='test', **SAME)
+      for net, values in (('camvid-segnet-basic', (84.0, 54.6, 46.3)),
+                          ('camvid-segnet-basic-balanced', (82.7, 62.0, 47.7)),
+                          ('camvid-fcn-basic', (83.9, 55.6, 45.0)),
+                          ('camvid-fcn-basic-balanced', (81.7, 62.4, 47.3)))),
+    _four('camvid-segnet-basic-balanced', 'TUT', '', 82.8, 62.3, 46.3, split='test'),
+    _four('camvid-segnet-basic-balanced', 'CHAINERCV', '', 82.7, 67.1, 47.2,
+          note='16,000 iterations', split=UNSTATED),
     # the papers' other experiments (netspec.experiments)
     _four('accum', 'PAMI', 'Table 2', 86.0, 66.5, 51.9, 76.5, **SAME),
     _four('online', 'PAMI', 'Table 2', 89.3, 76.2, 60.7, 81.8, **SAME),
@@ -118,8 +176,13 @@ FIGURES = (
     _four('pool4', 'PAMI', 'Table 3', 78.7, 31.7, 22.4, 67.0, **SAME),
     _four('pool3', 'PAMI', 'Table 3', 70.9, 13.7, 9.2, 57.6, **SAME),
     _iu('voc-only', 'PAMI', 'text', 57.7, **SAME),
-    _iu('voc-only', 'CVPR-v2', 'Table 1', 56.0, note='on the val of VOC 2011; ' + OLD),
-    _iu('voc-only-alexnet', 'PAMI', 'Table 1 and text', 39.8, **SAME),
+    _iu('voc-only', 'CVPR-v2', 'Table 1', 56.0, OLD, split='val'),
+    _four('voc-only', 'GITLANX', 'at 0eb9465', 89.37, 68.53, 56.93,
+          note='trained on VOC 2012 in place of 2011', split=UNSTATED),
+    _four('voc-only', 'FMAHOUDEAU', 'README, train only', 90.7, 69.3, 60.0,
+          note='trained on VOC 2012 in place of 2011', split=UNSTATED),
+    _iu('voc-only-alexnet', 'PAMI', 'text', 39.8, **SAME),
+    _iu('voc-only-alexnet', 'PAMI', 'Table 1', 39.8, **SAME, split='val'),
     *(Figure(net, 'PAMI', {FOREGROUND: value}, 'Table 8',
              'far above what Table 3 gives for the same net; the paper does not say how it was '
              'scored', True)
@@ -135,26 +198,24 @@ RELEASED = tuple(
         'voc-fcn8s': (91.2212, 77.6146, 65.5126, 84.5445),
         'voc-fcn8s-atonce': (91.1288, 78.4979, 65.3998, 84.4326)}.items())
 
-# Others' trainings of the same recipe: how far apart runs lie.
+# Others' trainings by the same recipe, as far as they state it: how far apart runs lie.
 RETRAINED = (
     _iu('voc-fcn32s', 'PT', 'README', 62.84), _iu('voc-fcn32s', 'PT', 'PR #89, run 1', 62.8708),
     _iu('voc-fcn32s', 'PT', 'PR #89, run 2', 62.3003),
     _four('voc-fcn32s', 'CH', 'README, trained', 90.5668, 76.8740, 63.8180, 83.5067),
-    _four('voc-fcn32s', 'MCN', 'README', 89.61, 75.49, 60.80),
     _four('voc-fcn32s', 'GITLANX', 'at b1f756b', 90.17, 75.56, 61.81),
     _iu('voc-fcn16s', 'PT', 'README', 64.91), _iu('voc-fcn16s', 'PT', 'PR #89', 65.1225),
     _four('voc-fcn16s', 'CH', 'README, from the original 32s', 90.9671, 78.0617, 65.0911, 84.2604),
     _four('voc-fcn16s', 'CH', 'README, from their own 32s', 91.1009, 77.2522, 65.3628, 84.3675),
-    _four('voc-fcn16s', 'MCN', 'README', 90.08, 77.81, 62.25),
     _iu('voc-fcn8s', 'PT', 'README', 65.49), _iu('voc-fcn8s', 'PT', 'PR #89', 65.4783),
     _four('voc-fcn8s', 'CH', 'README, from the original 16s', 91.2513, 77.1490, 65.4789, 84.5460),
     _four('voc-fcn8s', 'CH', 'README, from their own 16s', 91.2608, 78.1484, 65.8444, 84.6447),
     _iu('voc-fcn8s-atonce', 'PT', 'README', 64.74),
     _iu('voc-fcn8s-atonce', 'PT', 'PR #89, run 1', 64.1524),
     _iu('voc-fcn8s-atonce', 'PT', 'PR #89, run 2', 63.9817),
+    _iu('voc-fcn8s-atonce', 'PT', 'issue #84', 63.5, '"same setting", 96,000 iterations'),
     _four('voc-fcn8s-atonce', 'CH', 'README, trained', 91.0883, 77.3528, 65.3433, 84.4276),
-    _four('voc-fcn8s-atonce', 'GITLANX', 'at b1f756b', 90.27, 74.95, 62.13),
-    _four('voc-only', 'GITLANX', 'at 0eb9465', 89.37, 68.53, 56.93, note='VOC 2012'))
+    _four('voc-fcn8s-atonce', 'GITLANX', 'at b1f756b', 90.27, 74.95, 62.13))
 SAME_AS = {'heavy': 'voc-fcn32s'}
 SAME_CODE_SPREAD = 0.6  # the same code trained twice or thrice (PT): 62.3-62.9, 64.0-64.7
 

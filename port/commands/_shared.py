@@ -107,8 +107,8 @@ def pixel_options(function: Callable) -> Callable:
 gpu_option = click.option('--gpu', type=int, metavar='ID', help='Compute on this GPU.')
 
 
-tf32_option = click.option('--tf32', is_flag=True, help='Let the GPU round what it multiplies to 10 '
-                           'bits (TF32): faster, and not exact.')
+tf32_option = click.option('--tf32', is_flag=True, help='Let the GPU round what it multiplies to '
+                           '10 bits (TF32): faster, and not exact.')
 
 
 def device(gpu: int | None, tf32: bool = False) -> torch.device:

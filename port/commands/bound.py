@@ -15,6 +15,8 @@ from port.data.datasets import class_names
 from port.reproduce import labels
 from port.vis import write_beside
 
+PUBLISHED = 'published'
+
 
 def bar(name: str):
     """Return what shows the walk over a split."""
@@ -28,31 +30,46 @@ def bar(name: str):
 @click.option('--absent', is_flag=True, help='Instead list the classes that the test split lacks.')
 @click.option('--method', 'methods', multiple=True, type=click.Choice(list(labels.METHODS)),
               help='How labels are resampled; may be repeated.  [default: all]')
+@click.option('--split', default='', help="Take this list.  [default: the paper's]")
+@click.option('--images', type=click.IntRange(min=1), help='Take the first so many images.')
 @click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Write the figures to this file.')
 def command(variant: Variant, data: Path, absent: bool, methods: tuple[str, ...],
-            json_path: Path | None) -> None:
+            split: str, images: int | None, json_path: Path | None) -> None:
     """Score VARIANT's test labels, sampled down and up again, against themselves.
 
     The paper does not say how it resampled; three ways are shown beside its figures.
     """
-    layer = labels.open_layer(variant, data)
-    if absent:
-        figures = absences(variant, labels.counts(layer, variant, bar('count')))
-    else:
-        figures = labels.bound(layer, variant, methods or tuple(labels.METHODS), bar('bound'))
-        click.echo(table(variant, figures))
+    figures = from_labels(variant, data, absent, methods, split, images)
     if json_path:
-        write_beside(json_path, lambda path: path.write_text(json.dumps(figures, indent=2)))
+        write(json_path, figures)
 
 
-def table(variant: Variant, figures: dict[str, dict[int, float]]) -> str:
-    """Write a line for each factor, with the published value for PASCAL VOC."""
-    known = published.BOUND if variant.dataset == 'voc' else {}
+def from_labels(variant: Variant, data: Path, absent: bool, methods: tuple[str, ...] = (),
+                split: str = '', images: int | None = None) -> dict:
+    """Print and return what the labels alone tell; the arguments are the command's options."""
+    layer = labels.open_layer(variant, data, name=split)
+    layer.indices = layer.indices[:images]
+    if absent:
+        return absences(variant, labels.counts(layer, variant, bar('count')))
+    figures = labels.bound(layer, variant, methods or tuple(labels.METHODS), bar('bound'))
+    if variant.dataset == 'voc':
+        figures[PUBLISHED] = published.BOUND
+    click.echo(table(figures))
+    return figures
+
+
+def write(path: Path, figures: dict) -> None:
+    """Write what `from_labels` returned as JSON, whole or not at all."""
+    write_beside(path, lambda part: part.write_text(json.dumps(figures, indent=2)))
+
+
+def table(figures: dict[str, dict[int, float]]) -> str:
+    """Write a line for each factor; what is published is of PASCAL VOC's seg11valid."""
     lines = [f'{"factor":>6}' + ''.join(f' {name:>9}' for name in figures)
-             + (f' {"published":>9}  (PAMI section 6.3)' if known else '')]
+             + ('  (PAMI section 6.3, seg11valid)' if PUBLISHED in figures else '')]
     lines += [f'{factor:>6}' + ''.join(f' {rows[factor]:>9.1f}' for rows in figures.values())
-              + (f' {known[factor]:>9.1f}' if known else '') for factor in labels.FACTORS]
+              for factor in labels.FACTORS]
     return '\n'.join(lines)
 
 
@@ -63,7 +80,7 @@ def absences(variant: Variant, pixels: dict[str, np.ndarray]) -> dict[str, list[
         names = class_names(head) or tuple(map(str, range(head.classes)))
         lacking = [name for name, n in zip(names, pixels[head.label], strict=True) if not n]
         found[head.label] = lacking
-        published_count = (f' (published: {published.ABSENT_SIFTFLOW})'
+        published_count = (f' (published: {published.ABSENT_SIFTFLOW} in the test split)'
                            if head.labels == 'siftflow_sem' else '')
         click.echo(f'{head.label}: {len(lacking)} of {head.classes} classes do not occur'
                    f'{published_count}' + (f': {", ".join(lacking)}' if lacking else '')

@@ -4,25 +4,30 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.variants import VARIANTS, find_variant
 from port import published
 from port.commands import bound
-from port.commands._shared import device, gpu_option
+from port.commands._shared import device, gpu_option, tf32_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
-from port.reproduce import pages
+from port.reproduce import compare, pages
 from port.reproduce.evaluate import Interrupted
 from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
-
+# What needs no net to run: the row whose labels it reads, and what is published of it.
 LABELS_ONLY = {
-    'bound': ('voc-fcn32s', 'PAMI section 6.3: upper bound of mean IU at each stride'),
-    'absent': ('siftflow-fcn8s', 'PAMI footnote 6: classes that the test split lacks')}
+    'bound': ('voc-fcn32s', f'mean IU {" ".join(map(str, published.BOUND.values()))} '
+              f'at factors {" ".join(map(str, published.BOUND))}',
+              'PAMI section 6.3: upper bound of mean IU at each stride, on seg11valid'),
+    'absent': ('siftflow-fcn8s', f"{published.ABSENT_SIFTFLOW} of SIFT Flow's 33 classes",
+               'PAMI footnote 6: classes that the test split lacks')}
+LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'images')
 
 
 def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
@@ -30,7 +35,7 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for value in values:
         net, sep, path = value.partition('=')
-        if not sep or net not in VARIANTS:
+        if not sep or net not in (*VARIANTS, *EXPERIMENTS):
             raise click.BadParameter(f'{value!r}; expected NET=WEIGHTS, such as '
                                      'voc-fcn32s=fcn32s-heavy-pascal.caffemodel')
         if not Path(path).is_file():
@@ -43,7 +48,7 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
                       '--out runs/voc-fcn8s')
 @click.argument('name', required=False)
 @click.option('--list', 'listing', is_flag=True, help='List nets and experiments, and their '
-              'published mean IU.')
+              'published figures.')
 @click.option('--data', type=FOLDER, help='Folder of the datasets, or of this one.')
 @click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
               help='The classifier to start from (VGG16, CaffeNet); for a net from scratch weights '
@@ -70,10 +75,12 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
               '`fcn train --fast`.')
 @click.option('--keep-all', is_flag=True, help='Keep the snapshots of every block.')
 @gpu_option
+@tf32_option
 def command(name: str | None, listing: bool, data: Path | None, weights: Path | None,
             out: Path | None, net: str, width: float, block: int | None, blocks: int | None,
             images: int | None, split: str, seed: int, options: dict, given: dict[str, str],
-            released: bool, fast: bool, keep_all: bool, gpu: int | None) -> None:
+            released: bool, fast: bool, keep_all: bool, gpu: int | None,
+            tf32: bool) -> None:
     """Reproduce NAME, a net or one of the papers' experiments, in the original's blocks.
 
     Surgery, training, scoring after each block; for a net that starts from another, that one
@@ -86,14 +93,15 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
         raise click.UsageError('give NAME, --data and --out, or --list')
     _check_names(name, net)
     if name in LABELS_ONLY:
-        _from_labels(name, net or LABELS_ONLY[name][0], data, out)
+        _from_labels(name, net or LABELS_ONLY[name][0], data, out, split, images)
         return
     if weights is not None and not weights.is_file():
         raise FileNotFoundError(f'{weights}: no such weights')
     settings = Settings(name, str(data.resolve()), str(weights.resolve()) if weights else '', net,
-                        width, block, blocks, images, split, seed, released, options, given, fast)
+                        width, block, blocks, images, split, seed, released, options, given, fast,
+                        tf32)
     try:
-        content = reproduce(settings, out, device(gpu), click.echo, keep_all)
+        content = reproduce(settings, out, device(gpu, tf32), click.echo, keep_all)
     except (Interrupted, KeyboardInterrupt) as stop:
         click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
         sys.exit(INTERRUPTED)
@@ -111,10 +119,18 @@ def _check_names(name: str, net: str) -> None:
         raise click.UsageError(str(error.args[0])) from error
 
 
-def _from_labels(name: str, net: str, data: Path, out: Path) -> None:
-    """Run what needs no net: `fcn bound`."""
+def _from_labels(name: str, net: str, data: Path, out: Path, split: str,
+                 images: int | None) -> None:
+    """Run what needs no net: `fcn bound`. UsageError for the options of a training."""
+    context = click.get_current_context()
+    idle = [param.opts[0] for param in context.command.params if param.name not in LABELS_OPTIONS
+            and context.get_parameter_source(param.name) is not ParameterSource.DEFAULT]
+    if idle:
+        raise click.UsageError(f'{name} reads labels only and takes no {", ".join(idle)}; it takes '
+                               '--data, --out, --net, --split and --images')
+    figures = bound.from_labels(find_variant(net), data, name == 'absent', (), split, images)
     out.mkdir(parents=True, exist_ok=True)
-    bound.command.callback(find_variant(net), data, name == 'absent', (), out / f'{name}.json')
+    bound.write(out / f'{name}.json', figures)
 
 
 def summary(content: dict, out: Path) -> str:
@@ -123,20 +139,37 @@ def summary(content: dict, out: Path) -> str:
     for row in content['stages']:
         targets = [line for line in row['comparison'] if line['target']]
         lines += [f'{row["name"]}: {line["metric"]} {pages.number(line["measured"])}, published '
-                  f'{line["published"]} ({line["source"]}), '
+                  f'{line["published"]} ({line["source"]}{_on(line["split"], row["split"])}), '
                   f'{pages.number(line["difference"], True)}' for line in targets]
     return '\n'.join([*lines, f'report: {out / "report.html"}, {out / "report.md"}, '
                               f'{out / "report.json"}'])
 
 
+def _on(split: str, scored: str) -> str:
+    """Name the list that a figure is of, where it is another than ours."""
+    return '' if split == scored else f', on {split}'
+
+
 def table() -> str:
-    """List what can be reproduced, with the published mean IU."""
-    lines = [f'{"name":<30} {"published":>9}  source']
-    for name in (*VARIANTS, *EXPERIMENTS):
-        figure = next((f for f in published.figures(name) if f.target), None)
-        title = EXPERIMENTS[name].title if name in EXPERIMENTS else ''
-        cite = figure.cite() if figure else ''
-        value = f'{next(v for k, v in figure.values.items() if "IU" in k):.1f}' if figure else '-'
-        lines.append(f'{name:<30} {value:>9}  {title or cite}'.rstrip())
-    lines += [f'{name:<30} {"-":>9}  {title}' for name, (_, title) in LABELS_ONLY.items()]
-    return '\n'.join(lines)
+    """List what can be reproduced, with the four published metrics of each."""
+    lines = [f'{"name":<28} {"pixel":>5} {"mean":>5} {"mean":>5} {"f.w.":>5}  what or source',
+             f'{"":<28} {"acc.":>5} {"acc.":>5} {"IU":>5} {"IU":>5}']
+    lines += [_listed(name) for name in (*VARIANTS, *EXPERIMENTS)]
+    for name, (_, values, title) in LABELS_ONLY.items():
+        lines += [f'{name:<28} {values}', f'{"":<30}{title}']
+    return '\n'.join([*lines, '* mean IU without the background'])
+
+
+def _listed(name: str) -> str:
+    """Return a line: a net's figures of its own recipe, or where there are none of another."""
+    figures = published.figures(name)
+    values = figures[0].values if figures else {}
+    cells = [f'{values[metric]:.1f}' if metric in values else '-' for metric in published.FOUR]
+    if published.FOREGROUND in values:
+        cells[2] = f'{values[published.FOREGROUND]:.1f}*'
+    row = find_experiment(name)
+    what = row.title
+    if figures and not what:
+        split = _on(compare.published_on(figures[0]), row.row.splits[1].name)
+        what = f'{figures[0].cite()}{split}' + ('' if figures[0].target else ' (another recipe)')
+    return f'{name:<28} {" ".join(f"{cell:>5}" for cell in cells)}  {what}'.rstrip()

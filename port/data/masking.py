@@ -1,15 +1,22 @@
 """Hide the foreground or the background of images by their labels (FCN, PAMI 2017, Table 8)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 MASKS = ('', 'foreground', 'background', 'both')
 
 
-def check_mask(mask: str, where: str) -> str:
-    """Return a mask's name; ValueError for one that is not known."""
+def check_mask(mask: str, where: str, classes: Sequence[str], tops: Sequence[str]) -> str:
+    """Return a mask's name; ValueError for one that is not known, or where nothing is background.
+    """
     if mask not in MASKS:
         raise ValueError(f"{where}: param_str 'mask' is {mask!r}; expected one of "
                          f'{", ".join(m for m in MASKS if m)}')
+    if mask and (len(tops) != 2 or list(classes[:1]) != ['background']):
+        raise ValueError(f"{where}: param_str 'mask' is {mask!r}, but a mask needs one image, one "
+                         'label and a class list that begins with background; here are the tops '
+                         f'{", ".join(tops)} and first the class {(*classes, "")[0]!r}')
     return mask
 
 

@@ -106,12 +106,12 @@ class SegDataLayer(PythonLayer):
         self.random = bool(params.get('randomize', True)) and 'train' in self.split
         self.seed = params.get('seed')
         self.ahead = max(0, params.get('prefetch', self.ahead))
-        self.mask = check_mask(params.get('mask', ''), self.where())
         self.batch: int = params.get('batch', 1)
         if self.batch < 1:
             raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch}; expected 1 or "
                              'more pairs a pass')
         self.configure(params)
+        self.mask = check_mask(params.get('mask', ''), self.where(), self.class_names, self.tops)
 
     # order
 

@@ -53,16 +53,31 @@ def comparison(stage: Stage, result: Evaluation, settings: Settings) -> list[dic
 
     An experiment done with another net than the paper's has no target.
     """
-    ours, lines = measured(stage, result), []
+    ours, scored, lines = measured(stage, result), stage.row.splits[1].name, []
     for figure in published.figures(stage.name, settings.released):
-        other = f'published for PASCAL VOC; here with {settings.net}' if settings.net else ''
+        target = figure.target and not settings.net
         for metric, value in figure.values.items():
             mine = ours.get(metric)
             lines.append({
                 'metric': metric, 'published': value, 'measured': mine,
                 'difference': None if mine is None else mine - value, 'source': figure.cite(),
-                'target': figure.target and not other, 'note': other or figure.note})
+                'target': target, 'split': published_on(figure),
+                'note': _remark(figure, target, scored, settings.net)})
     return lines
+
+
+def published_on(figure: published.Figure) -> str:
+    """Return the name of the list that a figure was scored on."""
+    return figure.split or find_experiment(figure.net).row.splits[1].name
+
+
+def _remark(figure: published.Figure, target: bool, scored: str, net: str) -> str:
+    """Say in what a figure is of another recipe, another net or another list than ours."""
+    what = f'published for PASCAL VOC; here with {net}' if net else figure.note
+    split = published_on(figure)
+    where = '' if split == scored else split if split == published.UNSTATED else \
+        f'published on {split}'
+    return '; '.join(filter(None, (what or ('' if target else 'another recipe'), where)))
 
 
 def stage_report(stage: Stage, results: list[Evaluation], settings: Settings) -> dict[str, Any]:
@@ -107,14 +122,29 @@ def caveats(stages: list[Stage], settings: Settings) -> list[str]:
         if stage.blocks and (stage.block, stage.blocks) != (schedule.block, schedule.repeats):
             lines.append(f'{stage.name}: {stage.iterations} iterations in place of '
                          f'{schedule.block * schedule.repeats}')
-    if settings.split:
-        lines.append(f'scored on {settings.split!r} in place of '
-                     f'{find_experiment(settings.name).row.splits[1].name!r}')
+    scored, expected = stages[-1].row.splits[1].name, _expected_splits(settings)
+    if scored not in expected:
+        lines.append(f'scored on {scored!r} in place of {" or ".join(map(repr, expected))}')
+    if settings.tf32:
+        lines.append('products rounded to 10 bits (TF32)')
     if settings.images:
         lines.append(f'scored on the first {settings.images} images of the split only')
     lines += [f'{key} = {value}' for key, value in settings.options.items()]
     lines += [f'{net} was not trained: weights {path}' for net, path in settings.donors.items()]
     return lines
+
+
+def _expected_splits(settings: Settings) -> list[str]:
+    """Return the lists that a run's published figures are of: the targets' before all others'.
+
+    Where there are none, or only another net's, it is the list of the row.
+    """
+    figures = [] if settings.net else published.figures(settings.name, settings.released)
+    targets = [figure for figure in figures if figure.target]
+    splits = dict.fromkeys(published_on(figure) for figure in targets or figures)
+    splits.pop(published.UNSTATED, None)
+    return list(splits) or [
+        find_experiment(settings.name, settings.net or None).row.splits[1].name]
 
 
 def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,

@@ -3,6 +3,7 @@ the classes that a test split lacks (PAMI section 5, footnote 6). Needs no net.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,15 @@ FACTORS = (128, 64, 32, 16, 8, 4)
 Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
-def open_layer(row: Variant, data: Path, test: bool = True) -> SegDataLayer:
-    """Open a row's split; reads the list, no image. ValueError for a user's own dataset."""
+def open_layer(row: Variant, data: Path, test: bool = True, name: str = '') -> SegDataLayer:
+    """Open a row's split, or the list of that name in its layout; reads the list, no image.
+
+    ValueError for a user's own dataset.
+    """
     if row.dataset == 'own':
         raise ValueError(f'{row.name}: a dataset of `fcn new` has no published figures to compare '
                          'with; name one of the published nets')
-    split = row.splits[test]
+    split = replace(row.splits[test], name=name or row.splits[test].name)
     layer = getattr(builtin_module(split.layer.module), split.layer.type)()
     layer.param_str = param_str(row, split, {key: value for key, value in roots(row, data).items()
                                              if key in dict(split.layer.dirs)})

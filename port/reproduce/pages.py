@@ -44,8 +44,7 @@ def comparison(row: Mapping[str, Any], released: bool) -> Table:
     table = [['metric', 'measured', 'published', 'difference', 'source', 'remark']]
     table += [[line['metric'], number(line['measured'], digits=digits),
                str(line['published']),
-               number(line['difference'], True, digits), line['source'],
-               line['note'] or ('' if line['target'] else 'another recipe')]
+               number(line['difference'], True, digits), line['source'], line['note']]
               for line in row['comparison']]
     named = {line['metric'] for line in row['comparison']}
     for metric, value in row['measured'].items():

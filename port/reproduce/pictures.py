@@ -32,11 +32,16 @@ def draw(folder: Path, content: Mapping[str, Any], stages: Sequence[Stage], weig
     if any(losses.values()):
         pictures['loss'] = write_loss_curve(
             folder / 'loss.png', {name: rows for name, rows in losses.items() if rows})
-    head, hist = next(iter(last['hist'].items()))
-    names = [row['class'] for row in last['classes'][head]]
-    pictures['confusion matrix'] = confusion(folder / 'confusion.png', np.array(hist), names)
-    pictures['best, median and worst predictions'] = sheet(
-        folder / 'sheet.png', stages[-1], last['images'], weights, device)
+    several = len(last['hist']) > 1
+    for head, hist in last['hist'].items():
+        names = [row['class'] for row in last['classes'][head]]
+        pictures['confusion matrix' + f' ({head})' * several] = confusion(
+            folder / f'confusion{f"_{head}" * several}.png', np.array(hist), names)
+    rows = sheet_rows(stages[-1], last['images'], weights, device)
+    for head, shown in rows.items():
+        pictures['best, median and worst predictions' + f' ({head})' * several] = write_sheet(
+            folder / f'sheet{f"_{head}" * several}.png', shown,
+            (f'image, mean IU{f" ({next(iter(rows))})" * several}', 'truth', 'prediction'))
     return pictures
 
 
@@ -54,8 +59,9 @@ def block_curve(path: Path, stages: Sequence[Mapping[str, Any]]) -> Path:
                           [b[metric] for b in row['blocks']], marker='.', label=row['name'])
         target = next((c for c in row['comparison'] if c['target'] and c['metric'] == metric), None)
         if target:
+            where = '' if target['split'] == row['split'] else f' on {target["split"]}'
             axes.axhline(target['published'], color=line.get_color(), linestyle=':',
-                         label=f'{row["name"]}, {target["source"]}')
+                         label=f'{row["name"]}, {target["source"]}{where}')
     axes.set(xlabel='iteration', ylabel=f'{stages[-1]["metric"]}, percent')
     axes.grid(True, alpha=.3)
     axes.legend(fontsize='small')
@@ -96,23 +102,26 @@ def choose(images: Mapping[str, float | None], count: int = SHOWN) -> dict[str, 
     return picked
 
 
-def sheet(path: Path, stage: Stage, images: Mapping[str, float | None], weights: Path,
-          device: torch.device) -> Path:
-    """Draw image, truth and prediction of the images that `choose` picks."""
+def sheet_rows(stage: Stage, images: Mapping[str, float | None], weights: Path,
+               device: torch.device) -> dict[str, list[list[np.ndarray]]]:
+    """Return, by head, image, truth and prediction of each image that `choose` picks.
+
+    Every head shows the images that the mean IU of the first one picked.
+    """
     net = Net(stage.file(test=True), TEST, weights=weights, device=device)
     prepare(net)
-    data, (blob, label) = data_instance(net), heads(net)[0]
-    colours, rows, chosen = palette(stage.row.labels), [], choose(images)
-    for kind in KINDS:
-        for name in chosen[kind]:
-            data.start(data.indices.index(name))
-            net.run_forward()
+    data, pairs, chosen = data_instance(net), heads(net), choose(images)
+    rows: dict[str, list[list[np.ndarray]]] = {blob: [] for blob, _ in pairs}
+    for name, kind in {n: k for k in KINDS for n in chosen[k]}.items():
+        data.start(data.indices.index(name))
+        net.run_forward()
+        image = marked(photograph(net, stage, data), f'{kind}: {100 * images[name]:.1f}')
+        for (blob, label), head in zip(pairs, stage.row.heads, strict=True):
             predicted = net.blobs[blob].data[0].argmax(0).cpu().numpy()
             truth = net.blobs[label].data[0, 0].cpu().numpy().astype(int)
-            shown = [photograph(net, stage, data), color_seg(truth, colours),
-                     color_seg(predicted, colours)]
-            rows.append([marked(shown[0], f'{kind}: {100 * images[name]:.1f}'), *shown[1:]])
-    return write_sheet(path, rows, ('image, mean IU', 'truth', 'prediction'))
+            colours = palette(head.labels)
+            rows[blob].append([image, color_seg(truth, colours), color_seg(predicted, colours)])
+    return rows
 
 
 def photograph(net: Net, stage: Stage, data: Any) -> np.ndarray:

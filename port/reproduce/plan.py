@@ -10,6 +10,7 @@ from netspec.schema import write_atomic
 from netspec.solver import solver
 from netspec.variants import VARIANTS, Variant
 from port import updates
+from port.data.datasets import class_names
 from port.lr_policy import learning_rate
 
 SETTINGS_FILE = 'run.json'
@@ -39,6 +40,7 @@ class Settings:
     options: dict[str, Any] = field(default_factory=dict)
     donors: dict[str, str] = field(default_factory=dict)
     fast: bool = False
+    tf32: bool = False
 
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
@@ -114,11 +116,30 @@ def roots(row: Variant, data: Path) -> dict[str, str]:
 def chain(settings: Settings, out: Path) -> list[Stage]:
     """Return the nets to train, donors before those that start from them.
 
-    Raises ValueError where the weights of a classifier are needed and not given.
+    Raises ValueError where the weights of a classifier are needed and not given, and where what
+    is reproduced is given as a donor.
     """
+    if settings.name in settings.donors:
+        raise ValueError(f'--donor {settings.name}: that is what is trained here; to score its '
+                         'weights, give them by --released --weights')
+    experiment = find_experiment(settings.name, settings.net or None)
+    _check_background(experiment)
     stages: dict[str, Stage] = {}
-    _add(find_experiment(settings.name, settings.net or None), settings, out, stages)
+    _add(experiment, settings, out, stages)
     return list(stages.values())
+
+
+def _check_background(experiment: Experiment) -> None:
+    """Raise ValueError where an experiment needs a background and its net has none to hide."""
+    row = experiment.row
+    if not experiment.foreground:
+        return
+    first = (*class_names(row.heads[0]), '')[0]
+    if len(row.inputs) > 1 or len(row.heads) > 1 or first != 'background':
+        raise ValueError(
+            f'{experiment.name} tells foreground from background: it needs a net of one input and '
+            f'one head whose first class is the background; this one has {len(row.inputs)} '
+            f'input(s), {len(row.heads)} head(s) and first the class {first!r}')
 
 
 def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path:

@@ -18,6 +18,8 @@ from port.reproduce.train import done, final_weights, latest, run_stage
 from port.vis import write_beside
 
 Say = Callable[[str], None]
+EVERY = 60.0           # seconds between two estimates where there is no bar to show them
+FORWARD = 1 / 3        # of the time of forward and backward pass; until a scoring was timed
 
 
 def stages_of(settings: Settings, out: Path) -> list[Stage]:
@@ -36,15 +38,16 @@ class Clock:
     """How long is left, from what iterations and scorings took so far.
 
     Counts every stage that is not done; a later stage is taken to be as slow as this one.
+    images: so many are scored, in place of the whole split.
     """
 
-    def __init__(self, stages: list[Stage]) -> None:
-        self.stages, self.bar = stages, None
+    def __init__(self, stages: list[Stage], images: int | None = None) -> None:
+        self.stages, self.images, self.bar = stages, images, None
         self.stepped, self.steps = 0.0, 0
         self.at: dict[str, int] = {s.name: _reached(s) for s in stages}
         self.scored: list[float] = [e.seconds for s in stages for e in done(s)]
         self.trained = [(e.trained, s.block) for s in stages for e in done(s) if e.trained]
-        self.last = time.monotonic()
+        self.last = self.shown = time.monotonic()
 
     def tick(self, stage: Stage, iteration: int, loss: float) -> None:
         """Note one iteration, and show it."""
@@ -54,9 +57,12 @@ class Clock:
         elif self.at[stage.name] == iteration - 1:
             self.stepped, self.steps = self.stepped + now - self.last, self.steps + 1
         self.last, self.at[stage.name] = now, iteration
-        self.bar.set_postfix_str(f'loss {loss:.5g}, {pages.duration(self.left())} left in all',
-                                 refresh=False)
+        text = f'loss {loss:.5g}, {pages.duration(self.left())} left in all'
+        self.bar.set_postfix_str(text, refresh=False)
         self.bar.update(iteration - self.bar.n)
+        if self.bar.disable and now - self.shown >= EVERY:
+            self.shown = now
+            tqdm.write(f'{stage.name} {iteration}/{stage.iterations}: {text}', file=sys.stderr)
 
     def _open(self, stage: Stage) -> None:
         self.close()
@@ -81,10 +87,20 @@ class Clock:
         if not steps:
             seconds, steps = (sum(column) for column in zip(*self.trained, strict=True)) \
                 if self.trained else (0.0, 0)
+        step = seconds / steps if steps else 0.0
         iterations = sum(s.iterations - self.at[s.name] for s in self.stages)
-        scorings = sum(max(1, s.blocks) for s in self.stages) - len(self.scored)
-        each = sum(self.scored) / len(self.scored) if self.scored else 0.0
-        return (iterations * seconds / steps if steps else 0.0) + scorings * each
+        scorings = [max(1, s.blocks) for s in self.stages]
+        if self.scored:
+            each = sum(self.scored) / len(self.scored)
+            return iterations * step + (sum(scorings) - len(self.scored)) * each
+        return iterations * step + sum(n * self._scoring(s, step) for n, s in
+                                       zip(scorings, self.stages, strict=True))
+
+    def _scoring(self, stage: Stage, step: float) -> float:
+        """Guess the seconds of a scoring from those of an iteration."""
+        row = stage.row
+        images = self.images or row.schedule.test_iter
+        return images * FORWARD * step / (row.schedule.iter_size * row.batch)
 
 
 def _check_data(stages: list[Stage], settings: Settings) -> None:
@@ -115,7 +131,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     stages = stages_of(settings, out)
     _check_data(stages, settings)
     settings.claim(out)
-    clock, results = Clock(stages), {}
+    clock, results = Clock(stages, settings.images), {}
 
     def told(stage: Stage, result: Evaluation) -> None:
         clock.note(result)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from port.blob import Blob
-from port.data.masking import hide
+from port.data.masking import check_mask, hide
 from port.data.scenes import draw_dataset
 from port.data.voc import MEAN, VOCSegDataLayer
 
@@ -51,3 +51,12 @@ def test_an_unknown_mask_is_named() -> None:
     layer.param_str = repr({'voc_dir': '.', 'split': 'val', 'mean': MEAN, 'mask': 'bg'})
     with pytest.raises(ValueError, match="'mask' is 'bg'; expected one of foreground"):
         layer.read_param_str()
+
+
+@pytest.mark.parametrize('tops,classes', [
+    (('data', 'label'), ('Sky', 'Road')), (('data', 'label'), ()),
+    (('data', 'sem', 'geo'), ('background', 'sky'))])
+def test_a_mask_needs_a_background(tops, classes) -> None:
+    assert check_mask('', 'here', classes, tops) == ''
+    with pytest.raises(ValueError, match="here: param_str 'mask' is 'background', but a mask needs"):
+        check_mask('background', 'here', classes, tops)

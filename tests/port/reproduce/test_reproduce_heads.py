@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
+from port.cli import main
 from port.data.siftflow import SCENES
 from port.reproduce.plan import Settings
 from port.reproduce.run import reproduce
@@ -72,6 +74,13 @@ def test_a_second_head_is_its_accuracy_and_absent_classes_are_told(siftflow, tmp
     text = (tmp_path / 'o/report.md').read_text()
     assert '3 class(es) do not occur in the truth (sun, tree, window)' in text
     assert '### Classes (score_geo)' in text and '| vertical |' in text
+    for head, words in (('score_sem', 'mean IU'), ('score_geo', 'vertical')):
+        assert words in text and f'## Confusion matrix ({head})' in text
+        assert f'![best, median and worst predictions ({head})](pictures/sheet_{head}.png)' in text
+    drawn = {p.name: p.read_bytes() for p in (tmp_path / 'o/pictures').iterdir()}
+    for kind in ('confusion', 'sheet'):
+        assert drawn[f'{kind}_score_sem.png'] != drawn[f'{kind}_score_geo.png']
+        assert f'{kind}.png' not in drawn
 
 
 def test_two_trunks_come_from_two_nets(nyud, tmp_path):
@@ -80,3 +89,13 @@ def test_two_trunks_come_from_two_nets(nyud, tmp_path):
                                             'nyud-fcn32s-color-hha']
     assert (tmp_path / 'o/pictures/sheet.png').exists()
     assert rows[2]['comparison'][0]['published'] == 65.3
+
+
+def test_the_command_of_the_docs_lists_absent_classes(siftflow, monkeypatch):
+    monkeypatch.chdir(siftflow.parent)
+    text = (Path(__file__).parents[3] / 'docs/questions.md').read_text(encoding='utf-8')
+    line = next(part for part in text.split('`') if part.startswith('fcn bound siftflow'))
+    result = CliRunner().invoke(main, line.split()[1:])
+    assert result.exit_code == 0, result.output
+    assert ('sem: 3 of 33 classes do not occur (published: 3 in the test split): sun, tree, window'
+            in result.output)

@@ -1,5 +1,6 @@
 """port.reproduce.labels: resampled labels against plain loops; absent classes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from netspec.variants import VARIANTS
 from port.cli import main
+from port.commands.bound import table
 from port.data.scenes import draw_dataset
 from port.reproduce import labels
 
@@ -73,7 +75,23 @@ def test_the_command_shows_the_published_bound(data, tmp_path):
     result = CliRunner().invoke(main, ['bound', '--data', str(data), '--method', 'majority',
                                        '--json', str(tmp_path / 'b.json')])
     assert result.exit_code == 0, result.output
-    assert '50.9' in result.output and (tmp_path / 'b.json').exists()
+    assert '50.9' in result.output
+    known = json.loads((tmp_path / 'b.json').read_text())['published']
+    assert known == {'128': 50.9, '64': 73.3, '32': 86.1, '16': 92.8, '8': 96.4, '4': 98.5}
+
+
+def test_another_list_and_fewer_images_may_be_taken(data):
+    row = VARIANTS['voc-fcn32s']
+    assert len(labels.open_layer(row, data, name='train').indices) == 1
+    assert len(labels.open_layer(row, data).indices) == 6
+    lines = [CliRunner().invoke(main, ['bound', '--data', str(data), '--absent', *more]).output
+             for more in ([], ['--images', '1'], ['--split', 'train'])]
+    absent = [int(line.split()[1]) for line in lines]
+    assert absent[0] < absent[1] and lines[2] != lines[0]
+
+
+def test_only_what_is_published_of_voc_is_shown():
+    assert 'published' not in table({'nearest': dict.fromkeys(labels.FACTORS, 1.0)})
 
 
 def test_absent_classes_are_listed(data):

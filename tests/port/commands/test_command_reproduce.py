@@ -1,0 +1,75 @@
+"""fcn reproduce: the list, and what its experiments on labels alone take."""
+
+import json
+
+import pytest
+
+from netspec.experiments import EXPERIMENTS
+from netspec.variants import VARIANTS
+from port.commands.reproduce import summary
+
+
+def test_the_list_gives_four_metrics_within_100_columns(fcn):
+    text = fcn('reproduce', '--list').stdout
+    lines = {line.split()[0]: line for line in text.splitlines()[2:] if line[0] not in ' *'}
+    assert [*lines] == [*VARIANTS, *EXPERIMENTS, 'bound', 'absent']
+    assert max(map(len, text.splitlines())) <= 100
+    assert lines['voc-fcn8s'].split()[1:] == '91.2 77.6 65.5 84.5 PAMI Table 3'.split()
+    assert lines['accum'].split()[1:5] == ['86.0', '66.5', '51.9', '76.5']
+    assert lines['camvid-fcn-basic'].split(maxsplit=5)[1:] == [
+        '83.9', '55.6', '45.0', '-', 'SEG Table 1, on test']
+    assert lines['camvid-fcn16s'].split()[1:5] == ['93.8', '77.9', '69.7', '-']
+    assert lines['camvid-fcn16s'].endswith('(another recipe)')
+    assert lines['mask-shape'].split()[1:5] == ['-', '-', '29.1*', '-']
+    assert '50.9 73.3 86.1 92.8 96.4 98.5 at factors 128 64 32 16 8 4' in lines['bound']
+    assert lines['absent'].split()[1] == '3'
+
+
+def test_bound_takes_list_and_images(fcn, scenes, tmp_path):
+    found = {}
+    for name, more in (('whole', ()), ('one', ('--images', 1)), ('train', ('--split', 'train'))):
+        out = tmp_path / name
+        result = fcn('reproduce', 'bound', '--data', scenes.root, '--out', out, *more)
+        assert result.exit_code == 0, result.output
+        found[name] = json.loads((out / 'bound.json').read_text())
+    assert found['whole']['published']['128'] == 50.9
+    assert found['whole']['nearest'] != found['one']['nearest']
+    assert found['whole']['nearest'] != found['train']['nearest']
+
+
+@pytest.mark.parametrize('name', ['bound', 'absent'])
+@pytest.mark.parametrize('more', [['--released'], ['--weights', 'w'], ['--blocks', '2'],
+                                  ['--width', '1'], ['--gpu', '0']])
+def test_labels_take_no_option_of_a_training(refused, scenes, tmp_path, name, more):
+    line = refused('reproduce', name, '--data', scenes.root, '--out', tmp_path / 'o', *more,
+                   status=2)
+    assert f'{name} reads labels only and takes no {more[0]}; it takes --data' in line
+
+
+def test_a_list_that_is_not_there_leaves_nothing(refused, scenes, tmp_path):
+    assert 'nowhere.txt' in refused('reproduce', 'bound', '--data', scenes.root, '--out',
+                                    tmp_path / 'o', '--split', 'nowhere')
+
+
+def test_masks_without_a_background_are_refused(refused, scenes, tmp_path):
+    line = refused('reproduce', 'mask-shape', '--net', 'camvid-fcn32s', '--width', '0.1', '--data',
+                   scenes.root, '--out', tmp_path / 'o')
+    assert 'needs a net of one input and one head whose first class is the background' in line
+
+
+def test_a_donor_may_be_an_experiment(refused, scenes, tmp_path):
+    weights = tmp_path / 'w.caffemodel'
+    weights.touch()
+    args = ('reproduce', 'mask-reference', '--data', scenes.root, '--out', tmp_path / 'o',
+            '--donor')
+    assert 'that is what is trained here' in refused(*args, f'mask-reference={weights}')
+    assert 'expected NET=WEIGHTS' in refused(*args, f'mask-referenz={weights}', status=2)
+
+
+def test_the_closing_lines_name_the_list_of_figures_that_are_of_another(tmp_path):
+    def closing(split: str) -> str:
+        line = {'metric': 'mean IU', 'measured': 46.0, 'published': 45.0, 'difference': 1.0,
+                'source': 'SEG Table 1', 'target': True, 'split': 'test'}
+        return summary({'stages': [{'name': 'n', 'split': split, 'comparison': [line]}]}, tmp_path)
+    assert 'published 45.0 (SEG Table 1, on test), +1.00' in closing('val')
+    assert 'published 45.0 (SEG Table 1), +1.00' in closing('test')
