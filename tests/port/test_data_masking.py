@@ -58,5 +58,5 @@ def test_an_unknown_mask_is_named() -> None:
     (('data', 'sem', 'geo'), ('background', 'sky'))])
 def test_a_mask_needs_a_background(tops, classes) -> None:
     assert check_mask('', 'here', classes, tops) == ''
-    with pytest.raises(ValueError, match="here: param_str 'mask' is 'background', but a mask needs"):
+    with pytest.raises(ValueError, match="'mask' is 'background', but a mask needs one image"):
         check_mask('background', 'here', classes, tops)
