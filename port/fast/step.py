@@ -33,7 +33,7 @@ def use_fast(solver: Solver) -> str:
         except Unsuited as error:
             reasons.append(str(error))
     else:
-        log.info('training by the plain engine: %s', '; '.join(reasons))
+        log.warning('--fast has no use here, the plain engine trains: %s', '; '.join(reasons))
         return '; '.join(reasons)
 
     def one_pass() -> torch.Tensor | float:

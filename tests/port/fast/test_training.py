@@ -264,6 +264,14 @@ def test_refuses_the_test_phase() -> None:
         FastTraining(Net(parse_net(DATA + CONV + LOSS % 'c'), TEST))
 
 
+def test_says_why_fast_passes_have_no_use(caplog) -> None:
+    net = parse_net(DATA + 'layer { name: "m" type: "MVN" bottom: "data" top: "m" }' + LOSS % 'm')
+    solver = Solver(SolverParameter(net_param=net, base_lr=0.1, lr_policy='fixed', max_iter=1))
+    assert "'m'" in step.use_fast(solver)
+    (record,) = [r for r in caplog.records if r.levelname == 'WARNING']
+    assert "the plain engine trains: layer 'm'" in record.getMessage()
+
+
 def test_descend_equals_the_plain_update() -> None:
     if native.library() is None:
         pytest.skip('no C compiler here')
