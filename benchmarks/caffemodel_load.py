@@ -10,7 +10,6 @@ load AND sum every value is held against read AND sum too. All in one run, in tu
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from forward import machine
 
 from netspec.fcn import fcn
 from surgery import param_shapes, read_caffemodel, write_caffemodel
@@ -122,9 +122,7 @@ def main() -> None:
         result['memory'] = {task: peak_memory(path, task) for task in TASKS}
     result['ratio'] = {f'{ours} / {plain}': round(seconds[ours] / seconds[plain], 3)
                        for ours, plain in PAIRS.items()}
-    result['machine'] = {'cpu': platform.machine(), 'cores': os.cpu_count(),
-                         'system': platform.platform(), 'python': platform.python_version(),
-                         'numpy': np.__version__, 'cold': options.cold}
+    result['machine'] = machine() | {'cold': options.cold}
     print(json.dumps(result, indent=1))
     sys.exit(max(result['ratio'].values()) > LIMIT)
 

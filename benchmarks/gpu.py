@@ -4,9 +4,11 @@ hour); the share of the device's peak that both reach, and the kernels that take
 
 Without a GPU it says so and measures nothing, unless --device cpu asks for it.
     python benchmarks/gpu.py [--device cuda] [--width 1] [--size 500x500] [--runs 50]
+        [--train-sizes 375x500,500x375,…]
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -32,8 +34,8 @@ from port.random_weights import random_weights
 from port.solver import Solver
 from port.timing import timed_net
 
-NET, WARM_UP, SHOWN = 'voc-fcn8s', 6, 5
-# Dense multiply-adds a second, as their maker gives them.
+NET, WARM_UP, SHOWN = 'voc-fcn8s', 16, 5      # every size is recorded at its third call
+# Dense floating-point operations a second, as their maker gives them.
 PEAKS = {'H200': {'float32': 67e12, 'tf32': 495e12, 'bfloat16': 989e12, 'float16': 989e12},
          'H100': {'float32': 67e12, 'tf32': 495e12, 'bfloat16': 989e12, 'float16': 989e12},
          'A100': {'float32': 19.5e12, 'tf32': 156e12, 'bfloat16': 312e12, 'float16': 312e12}}
@@ -96,24 +98,29 @@ def inference(options, size: tuple[int, int], peaks: dict[str, float],
     return found
 
 
-def training(options, size: tuple[int, int], peaks: dict[str, float],
-             device: torch.device) -> dict[str, dict]:
-    """Measure steps of the solver, the image's way to the device included."""
+def training(options, peaks: dict[str, float], device: torch.device) -> dict[str, dict]:
+    """Measure steps of the solver over images of several sizes in turn, their way to the device
+    included.
+    """
+    sizes = [tuple(map(int, text.split('x'))) for text in options.train_sizes.split(',')]
     solver = Solver(SolverParameter(
-        net_param=timed_net(VARIANTS[TRAINED], size, options.width), base_lr=RATE,
+        net_param=timed_net(VARIANTS[TRAINED], sizes[0], options.width), base_lr=RATE,
         lr_policy='fixed', momentum=MOMENTUM, weight_decay=DECAY, max_iter=1 << 30, display=0),
         device=device)
     random_weights(solver.net, 1)
     solver.net.to(device)
-    data, labels = picture(size)
+    pictures = itertools.cycle([picture(size) for size in sizes])
     if use_fast(solver):
         sys.exit('no fast passes')
 
     def step() -> None:
+        data, labels = next(pictures)
         solver.net.feed(data=data, label=labels)
         solver.step(1)
-    step()
-    work, found = 3 * operations(FastTraining(solver.net).plan()), {}
+    work, found = 0.0, {}
+    for _ in sizes:
+        step()
+        work += 3 * operations(FastTraining(solver.net).plan()) / len(sizes)
     for precision in ('float32', 'tf32') if device.type == 'cuda' else ('float32',):
         use_tf32(precision == 'tf32')
         use_fast(solver)                         # recordings keep the precision they were made in
@@ -127,17 +134,19 @@ def main() -> None:
     parser.add_argument('--device', default='cuda')
     parser.add_argument('--width', type=float, default=1.0)
     parser.add_argument('--size', default='500x500')
+    parser.add_argument('--train-sizes', default='375x500,500x375,333x500,500x333')
     parser.add_argument('--runs', type=int, default=50)
     options = parser.parse_args()
     if options.device == 'cuda' and not torch.cuda.is_available():
-        print(f'no GPU here: nothing measured. {json.dumps(machine())}')
+        print(json.dumps({'device': None, 'why': 'no GPU here: nothing measured',
+                          'machine': machine()}, indent=1))
         return
     device, size = torch.device(options.device), tuple(map(int, options.size.split('x')))
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
     peaks = next((row for key, row in PEAKS.items() if key in name), {})
     print(json.dumps({'device': name, 'width': options.width, 'size': options.size,
                       'FCN-8s forward': inference(options, size, peaks, device),
-                      'FCN-32s training': training(options, size, peaks, device),
+                      'FCN-32s training': training(options, peaks, device),
                       'machine': machine() | {'cuda': torch.version.cuda}}, indent=1))
 
 

@@ -69,10 +69,12 @@ def main() -> None:
             times[i % 2].append(time.perf_counter() - start)
     off = np.abs(scores[0] - scores[1]).max() / np.abs(scores[1]).max()
     ours, theirs = (statistics.median(t) for t in times)
-    print(f'{args.net} width {args.width:g} at {args.size}: ours {1e3 * ours:.1f} ms, by hand '
-          f'{1e3 * theirs:.1f} ms, ratio {ours / theirs:.3f} (best of each: '
-          f'{min(times[0]) / min(times[1]):.3f}); scores differ by {off:.1e} of the largest')
-    print(json.dumps(machine()))
+    print(json.dumps({
+        'net': args.net, 'width': args.width, 'size': args.size, 'runs': args.runs,
+        'median_s': {'ours': round(ours, 4), 'by hand': round(theirs, 4)},
+        'ratio': round(ours / theirs, 3),
+        'ratio of the fastest': round(min(times[0]) / min(times[1]), 3),
+        'off_by_share_of_largest': float(f'{off:.2g}'), 'machine': machine()}, indent=1))
     sys.exit(ours > LIMIT * theirs)
 
 

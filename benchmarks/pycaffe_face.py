@@ -7,8 +7,7 @@ seconds of the processor (of all cores together), which other programs hardly ch
 """
 
 import argparse
-import os
-import platform
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from forward import machine
 
 import port.pycaffe as caffe
 from netspec.fcn import fcn
@@ -80,13 +80,12 @@ def main() -> None:
     for i in range(options.rounds):
         for k in (0, 1) if i % 2 else (1, 0):
             best[k] = min(best[k], seconds(steps[k], options.gpu))
-    unit = 's' if options.gpu else 'CPU s'
-    name = torch.cuda.get_device_name() if options.gpu else platform.processor() or 'CPU'
-    print(f'voc-fcn32s, {options.size} x {options.size}, forward and backward: port.Net '
-          f'{best[0]:.3f} {unit}, port.pycaffe {best[1]:.3f} {unit}, ratio {best[1] / best[0]:.3f} '
-          f'(claim: at most {LIMIT})')
-    print(f'{name}, {os.cpu_count()} cores, {platform.platform()}, Python '
-          f'{platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}')
+    where = {'gpu': torch.cuda.get_device_name()} if options.gpu else {}
+    print(json.dumps({
+        'net': 'voc-fcn32s', 'size': f'{options.size}x{options.size}', 'rounds': options.rounds,
+        'clock': 'wall' if options.gpu else 'processor',
+        'seconds': {'port.Net': round(best[0], 3), 'port.pycaffe': round(best[1], 3)},
+        'ratio': round(best[1] / best[0], 3), 'machine': machine() | where}, indent=1))
     raise SystemExit(best[1] > LIMIT * best[0])
 
 

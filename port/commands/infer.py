@@ -56,6 +56,18 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
     return list(places)
 
 
+def label(predict: Predictor, variant: Variant, path: Path, rgb: np.ndarray) -> np.ndarray:
+    """Return a picture's labels; ValueError that tells the size where only one size fits."""
+    try:
+        return predict(rgb)
+    except ValueError as error:
+        if variant.frame in (None, rgb.shape[:2]):
+            raise
+        (height, width), (high, wide) = rgb.shape[:2], variant.frame
+        raise ValueError(f'{path}: is {width}x{height}, but {variant.name} is made for '
+                         f'{wide}x{high} (width x height); resize it') from error
+
+
 def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
           colours: np.ndarray) -> None:
     """Write the labels of a picture and their overlay."""
@@ -97,7 +109,7 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
     with Writing() as writing:
         for path, place, rgb in tqdm(rows, desc='infer', total=len(files),
                                      disable=not sys.stderr.isatty()):
-            labels = predict(rgb)
+            labels = label(predict, variant, path, rgb)
             out.mkdir(parents=True, exist_ok=True)
             writing(partial(write, path, place, rgb, labels, colours))
     click.echo(f'labelled {len(files)} picture(s) into {out}')

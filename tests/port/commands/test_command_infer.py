@@ -127,6 +127,14 @@ def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused)
     assert 'score_geo, score_sem' in refused(*shared, '--layer', 'score', '--out', tmp_path / 'x')
 
 
+def test_a_net_of_one_size_says_so(photos: Path, tmp_path: Path, refused) -> None:
+    net = Net(make_net(VARIANTS['camvid-segnet-basic'], 'deploy', width=float(WIDTH)), TEST)
+    net.save(tmp_path / 'w.caffemodel')
+    assert (f'{photos / "a.png"}: is 61x37, but camvid-segnet-basic is made for 480x360' in refused(
+        'infer', 'camvid-segnet-basic', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
+        photos / 'a.png', '--out', tmp_path / 'x'))
+
+
 def test_refusals(photos: Path, lively: Path, tmp_path: Path, refused) -> None:
     def line(*args: object) -> str:
         return refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, *args)

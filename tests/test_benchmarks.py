@@ -1,0 +1,65 @@
+"""Benchmarks: README's table is what the kept figures say; every script runs (slow)."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = {
+    'caffemodel_load': ('--repeat', '1'), 'cost': ('--width', '0.03', '--runs', '1'),
+    'forward': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
+    'gpu': ('--device', 'cpu', '--width', '0.03', '--size', '40x50', '--runs', '1',
+            '--train-sizes', '40x50,30x20'),
+    'loading': ('--width', '0.03', '--pairs', '8', '--steps', '2'), 'net_load': ('--repeat', '1'),
+    'onnx_time': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
+    'pycaffe_face': ('--size', '30', '--rounds', '1'),
+    'segnet_step': ('--size', '360x480', '--batch', '1', '--runs', '1'),
+    'train_step': ('--width', '0.03', '--size', '40x50', '--runs', '1')}
+
+
+@pytest.fixture(scope='module')
+def table():
+    """The script that makes the table, as a module."""
+    spec = importlib.util.spec_from_file_location('table', ROOT / 'benchmarks/figures/table.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_is_what_was_measured(table) -> None:
+    kept = table.figures()
+    assert set(kept) == set(table.names()), 'make bench keeps the figures of every script'
+    text = table.README.read_text(encoding='utf-8')
+    assert text.split(table.BEGIN)[1].split(table.END)[0] == table.table(kept)
+
+
+def test_every_figure_names_its_machine(table) -> None:
+    for name, figures in table.figures().items():
+        assert {'cpu', 'cores', 'torch', 'python'} <= set(figures['machine']), name
+
+
+def test_a_script_that_fails_keeps_the_figures_of_before(table, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(table, 'SCRIPTS', tmp_path)
+    monkeypatch.setattr(table, 'HERE', tmp_path)
+    for name, text in (('good', 'print(\'{"a": 1}\')'), ('late', 'print(\'{"a": 2}\'); exit(1)'),
+                       ('bad', 'exit("broken")')):
+        (tmp_path / f'{name}.py').write_text(text)
+        (tmp_path / f'{name}.json').write_text('{"a": 0}')
+    assert table.names() == ['bad', 'good', 'late']
+    assert [table.run(name) for name in table.names()] == [
+        'bad: printed no figures (exit 1)', '', 'late: missed a bar']
+    assert table.figures() == {'bad': {'a': 0}, 'good': {'a': 1}, 'late': {'a': 2}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', sorted(path.stem for path in ROOT.glob('benchmarks/*.py')))
+def test_every_script_prints_figures(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / f'benchmarks/{name}.py'), *SMALL[name]], text=True,
+        capture_output=True, env=os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
+    assert json.loads(done.stdout)['machine']['cpu'], done.stderr
