@@ -65,6 +65,7 @@ def main() -> None:
     random_weights(net, 1)
     tasks = {'plain engine': lambda x: net.forward(data=x), 'float32': Scores(net),
              'bfloat16': Scores(net, torch.bfloat16)}
+    measure(tasks, (1, 3, SIDES[-1], SIDES[-1]), 1, clock)     # memory is there from now on
     by_side = {side: measure(tasks, (1, 3, side, side), options.runs, clock) for side in SIDES}
     by_batch = {n: measure(tasks, (n, 3, SIDE, SIDE), options.runs, clock) for n in BATCHES}
     if options.out:
