@@ -15,6 +15,7 @@ from port.reproduce.evaluate import Evaluation
 from port.reproduce.labels import open_layer
 from port.reproduce.plan import Settings, Stage, chain, check_options
 from port.reproduce.train import done, final_weights, latest, run_stage
+from port.torch_weights import read_donor, read_weights
 from port.vis import write_beside
 
 Say = Callable[[str], None]
@@ -116,6 +117,19 @@ def _check_data(stages: list[Stage], settings: Settings) -> None:
                         f'of this one, `fcn data layout` shows the trees') from error
 
 
+def _check_weights(stages: list[Stage], settings: Settings) -> None:
+    """Read the weights that are given; ValueError or OSError says which file is none."""
+    given = {path for path in (settings.weights, *settings.donors.values()) if path}
+    if settings.released:
+        read_weights(settings.weights)
+    for stage in stages:
+        for path in stage.donors:
+            if str(path) in given and stage.row.init:
+                read_donor(path, stage.row)
+            elif str(path) in given:
+                read_weights(path)
+
+
 def _reached(stage: Stage) -> int:
     """Return the iteration that a stage's last snapshot stands at."""
     state = latest(stage)
@@ -130,6 +144,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     """
     stages = stages_of(settings, out)
     _check_data(stages, settings)
+    _check_weights(stages, settings)
     settings.claim(out)
     clock, results = Clock(stages, settings.images), {}
 

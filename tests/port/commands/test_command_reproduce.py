@@ -73,3 +73,12 @@ def test_the_closing_lines_name_the_list_of_figures_that_are_of_another(tmp_path
         return summary({'stages': [{'name': 'n', 'split': split, 'comparison': [line]}]}, tmp_path)
     assert 'published 45.0 (SEG Table 1, on test), +1.00' in closing('val')
     assert 'published 45.0 (SEG Table 1), +1.00' in closing('test')
+
+
+@pytest.mark.parametrize('more', [(), ('--released',)])
+def test_weights_that_are_none_leave_nothing(refused, scenes, tmp_path, more):
+    bad = tmp_path / 'weights.caffemodel'
+    bad.write_text('no weights')
+    assert 'expected a .caffemodel' in refused(
+        'reproduce', 'voc-fcn32s', '--data', scenes.root, '--out', tmp_path / 'o', '--weights', bad,
+        *more)
