@@ -1,6 +1,6 @@
 """Run the benchmarks, keep what they print, and write README.md's table of speed from it.
 
-    python benchmarks/figures/table.py --run              all of them (half an hour on two cores)
+    python benchmarks/figures/table.py --run              all of them (ten minutes on two cores)
     python benchmarks/figures/table.py --run forward gpu  some
     python benchmarks/figures/table.py                    only the table, from what was kept
 What benchmarks/NAME.py prints, JSON, is kept in benchmarks/figures/NAME.json. Exits with 1 where a
@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from netspec.schema import write_atomic
+
 HERE = Path(__file__).resolve().parent
 SCRIPTS, ROOT = HERE.parent, HERE.parent.parent
 README, BEGIN, END = ROOT / 'README.md', '<!-- figures -->\n', '<!-- /figures -->\n'
@@ -26,13 +28,6 @@ Row = tuple[str, str, str]          # what, its seconds, ours over it
 def names() -> list[str]:
     """Return the benchmarks, by the names of their scripts."""
     return sorted(path.stem for path in SCRIPTS.glob('*.py'))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f'{path.name}.part')
-    beside.write_text(text, encoding='utf-8')
-    beside.replace(path)
 
 
 def run(name: str) -> str:
@@ -46,7 +41,7 @@ def run(name: str) -> str:
         figures = json.loads(done.stdout)
     except ValueError:
         return f'{name}: printed no figures (exit {done.returncode})'
-    replace(HERE / f'{name}.json', json.dumps(figures, indent=1) + '\n')
+    write_atomic(HERE / f'{name}.json', [f'{json.dumps(figures, indent=1)}\n'.encode()])
     return f'{name}: missed a bar' if done.returncode else ''
 
 
@@ -136,7 +131,8 @@ def main() -> None:
     asked = names() if options.run == [] else options.run or []
     missed = [what for what in map(run, asked) if what]
     before, rest = README.read_text(encoding='utf-8').split(BEGIN)
-    replace(README, before + BEGIN + table(figures()) + END + rest.split(END)[1])
+    text = before + BEGIN + table(figures()) + END + rest.split(END)[1]
+    write_atomic(README, [text.encode()])
     if missed:
         sys.exit('; '.join(missed))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import torch
+from click.core import ParameterSource
 
 from netspec.fcn import fcn
 from netspec.variants import Variant, find_variant
@@ -72,6 +73,13 @@ def fitting(function: Callable) -> Callable:
                          help="Scale the trunk's channels; 0.25 trains on a small machine.")):
         function = option(function)
     return function
+
+
+def options_given() -> list[click.Parameter]:
+    """Return what the command line set of the running command's options and arguments."""
+    context = click.get_current_context()
+    return [param for param in context.command.params
+            if context.get_parameter_source(param.name) is not ParameterSource.DEFAULT]
 
 
 class Colours(click.ParamType):

@@ -4,13 +4,12 @@ import sys
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.variants import VARIANTS, find_variant
 from port import published
 from port.commands import bound
-from port.commands._shared import device, gpu_option, tf32_option
+from port.commands._shared import device, gpu_option, options_given, tf32_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
 from port.reproduce import compare, pages
@@ -122,9 +121,7 @@ def _check_names(name: str, net: str) -> None:
 def _from_labels(name: str, net: str, data: Path, out: Path, split: str,
                  images: int | None) -> None:
     """Run what needs no net: `fcn bound`. UsageError for the options of a training."""
-    context = click.get_current_context()
-    idle = [param.opts[0] for param in context.command.params if param.name not in LABELS_OPTIONS
-            and context.get_parameter_source(param.name) is not ParameterSource.DEFAULT]
+    idle = [option.opts[0] for option in options_given() if option.name not in LABELS_OPTIONS]
     if idle:
         raise click.UsageError(f'{name} reads labels only and takes no {", ".join(idle)}; it takes '
                                '--data, --out, --net, --split and --images')

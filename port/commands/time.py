@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
-from port.commands._shared import Sizes, VariantName, device, fitting, gpu_option
+from port.commands._shared import (
+    Sizes,
+    VariantName,
+    device,
+    fitting,
+    gpu_option,
+    options_given,
+)
 from port.net import Net
 from port.random_weights import random_weights
 from port.timing import averages, table, time_layers, timed_net
-
-DEFAULT = ParameterSource.DEFAULT
 
 
 @click.command(epilog='Example:  fcn time voc-fcn8s --size 375x500 --runs 5')
@@ -38,9 +42,9 @@ def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | No
         row = VariantName().convert(net, None, None)
         source = timed_net(row, size[0], width, classes)
     else:
-        for option in ('size', 'width', 'classes'):
-            if click.get_current_context().get_parameter_source(option) is not DEFAULT:
-                raise click.UsageError(f'--{option} is for a net by name; {net} has its own')
+        for option in options_given():
+            if option.name in ('size', 'width', 'classes'):
+                raise click.UsageError(f'{option.opts[0]} is for a net by name; {net} has its own')
         source = net
     where = device(gpu)
     built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
