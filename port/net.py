@@ -183,6 +183,12 @@ class Net(torch.nn.Module):
         self._loss = loss
         return loss
 
+    @property
+    def watched(self) -> bool:
+        """Whether something looks at each layer as it runs, so that none may be left out."""
+        return bool(self.debug_info or self.before_forward or self.after_forward
+                    or self.before_backward or self.after_backward)
+
     @staticmethod
     def _forward_layer(node: Node) -> torch.Tensor | float:
         layer, bottom, top = node.layer, node.bottom, node.top

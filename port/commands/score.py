@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from netspec.schema.messages import TEST
 from port import score
 from port.commands._shared import device, gpu_option
 from port.data import datasets
+from port.fast.step import fast_forward
 from port.net import Net
 from port.startup import prepare
 from port.vis import write_beside, write_label
@@ -42,16 +44,18 @@ def heads(net: Net) -> list[tuple[str, str]]:
               help='Folder for the predictions, as index PNGs.')
 @click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Write the figures and the histogram to this file.')
+@click.option('--fast', is_flag=True, help='The same scores within rounding, in less time '
+              '(docs/padding.md).')
 @gpu_option
 def command(model: Path, weights: str, iterations: int | None, save: Path | None,
-            json_path: Path | None, gpu: int | None) -> None:
+            json_path: Path | None, fast: bool, gpu: int | None) -> None:
     """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""
     if json_path and not json_path.parent.is_dir():
         raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
                                 'make it first')
     net = Net(model, TEST, weights=weights, device=device(gpu))
     prepare(net)
-    results = score_net(net, iterations, save)
+    results = score_net(net, iterations, save, fast_forward(net) if fast else None)
     for layer, result in results.items():
         click.echo((f'{layer}\n' if len(results) > 1 else '') + result.text())
     if json_path:
@@ -59,9 +63,12 @@ def command(model: Path, weights: str, iterations: int | None, save: Path | None
         write_beside(json_path, lambda path: path.write_text(json.dumps(figures, indent=2)))
 
 
-def score_net(net: Net, iterations: int | None = None,
-              save: Path | None = None) -> dict[str, score.Scores]:
-    """Run a net over its test split once; return the scores of each of its heads."""
+def score_net(net: Net, iterations: int | None = None, save: Path | None = None,
+              forward: Callable[[], object] | None = None) -> dict[str, score.Scores]:
+    """Run a net over its test split once; return the scores of each of its heads.
+
+    forward: what runs the net, in place of its run_forward.
+    """
     data, pairs = data_instance(net), heads(net)
     if not pairs:
         raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
@@ -73,7 +80,7 @@ def score_net(net: Net, iterations: int | None = None,
     names = [names[i % len(names)] if names else f'{i:06d}' for i in range(count)]
     hists: dict[str, np.ndarray] = {}
     for name in tqdm(names, desc='score', disable=not sys.stderr.isatty()):
-        net.run_forward()
+        (forward or net.run_forward)()
         for layer, label in pairs:
             folder = None if save is None else save if len(pairs) == 1 else save / layer
             hists[layer] = hists.get(layer, 0) + _histogram(net, layer, label, name, folder)

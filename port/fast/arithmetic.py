@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from netspec.schema.messages import PoolingParameter
 from port.blob import Blob
+from port.columns import ENOUGH
 from port.fast.geometry import Span
 from port.fast.graphs import keep
 from port.fast.plan import Step
@@ -97,7 +98,10 @@ def product(layer: Layer, x: torch.Tensor, weight: torch.Tensor,
             bias: torch.Tensor | None) -> torch.Tensor:
     """Convolve without padding, stride and dilation by one product of matrices."""
     rows, matrix = columns(x, layer.window.kernel), weight.flatten(1).T
-    y = rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)
+    few = len(rows)
+    if 1 < few < ENOUGH:
+        rows = F.pad(rows, (0, 0, 0, ENOUGH - few))
+    y = (rows @ matrix if bias is None else torch.addmm(bias, rows, matrix))[:few]
     sizes = [n - k + 1 for n, k in zip(x.shape[2:], layer.window.kernel, strict=True)]
     return y.view(x.shape[0], *sizes, -1).permute(0, 3, 1, 2)
 

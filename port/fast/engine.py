@@ -77,10 +77,8 @@ class Convolution:
         return arithmetic.halve(y) if self.halved else y
 
     def _tiles(self, x: torch.Tensor, pads: arithmetic.Pads) -> int:
-        n, _, h, w = x.shape
-        return fourier.tiles((n, 0, h + pads[2] + pads[3] - self.layer.window.kernel[0] + 1,
-                              w + pads[0] + pads[1] - self.layer.window.kernel[1] + 1),
-                             self.layer.window.kernel[0])
+        left, right, above, below = pads
+        return fourier.tiles(x.shape, (above + below, left + right), self.layer.window.kernel[0])
 
     def _fourier(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
         padded = F.pad(x, pads).contiguous(memory_format=LAST)

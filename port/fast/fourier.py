@@ -5,6 +5,7 @@ eighth of the products of a 7 x 7 kernel, and smaller rounding errors than its l
 import ctypes
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -47,11 +48,15 @@ def fits(weight: torch.Tensor, window: Window, group: int = 1) -> bool:
             and SMALLEST <= kernel[0] <= LARGEST and o % width() == 0)
 
 
-def tiles(shape: Sequence[int], kernel: int) -> int:
-    """Return how many tiles a top of that shape is made of, over the whole batch."""
-    n, _, h, w = shape
+def tiles(shape: Sequence[int], around: tuple[int, int], kernel: int) -> int:
+    """Return how many tiles a convolution's top is made of, over the whole batch.
+
+    shape: of the bottom. around: the rows and columns of padding, those of both sides together.
+    """
+    n, _, *sizes = shape
     side = TILE + 1 - kernel
-    return n * -(-h // side) * -(-w // side)
+    return n * prod(-(-(size + more - kernel + 1) // side)
+                    for size, more in zip(sizes, around, strict=True))
 
 
 @cache
@@ -116,7 +121,7 @@ def run(x: torch.Tensor, pad: tuple[int, int], kernel: int, spectrum: torch.Tens
                           *planes[1:], sums[first].data_ptr(), *size, first, last, many,
                           room.data_ptr())
 
-    share(work, tiles((n, c, *size), kernel), many)
+    share(work, tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many)
     if partner is None:
         return y, None
     return y, _kernels(sum(sums[first] for first in sorted(sums)), kernel)

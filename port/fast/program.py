@@ -112,7 +112,7 @@ class _Maker:
 
 
 def _prune(found: Program) -> None:
-    """Keep the operations that the outputs and the sizes of crops come from."""
+    """Keep the operations and inputs that the outputs and the sizes of crops come from."""
     needed, kept = set(found.outputs.values()), []
     for op in reversed(found.ops):
         if op.output in needed:
@@ -120,6 +120,7 @@ def _prune(found: Program) -> None:
             needed.update(op.inputs)
             needed.update([found.like[op.output]] if op.output in found.like else [])
     found.ops = kept[::-1]
+    found.inputs = {name: value for name, value in found.inputs.items() if value in needed}
 
 
 def check(op: Op) -> None:

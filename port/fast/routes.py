@@ -58,7 +58,8 @@ class ByFourier(ByTorch):
         return *found, dy.sum((0, 2, 3)) if learn[1:] == [True] else None
 
     def _tiles(self, x: torch.Tensor) -> int:
-        return fourier.tiles(x.shape, self.weight.shape[-1])
+        rows, columns = self.layer.window.pad
+        return fourier.tiles(x.shape, (2 * rows, 2 * columns), self.weight.shape[-1])
 
 
 class ByProduct(ByTorch):

@@ -11,6 +11,7 @@ from port.blob import Blob
 from port.fast import native
 from port.fast.grouped import Grouped
 from port.fast.program import Unsuited
+from port.fast.scoring import FastScoring
 from port.fast.training import FastTraining
 from port.net import Net
 from port.solver import Solver
@@ -37,11 +38,7 @@ def use_fast(solver: Solver) -> str:
         return '; '.join(reasons)
 
     def one_pass() -> torch.Tensor | float:
-        net = solver.net
-        if net.debug_info or any((net.before_forward, net.after_forward, net.before_backward,
-                                  net.after_backward)):
-            return solver.plain_pass()
-        return fast()
+        return solver.plain_pass() if solver.net.watched else fast()
     solver.one_pass = one_pass
     if solver.param.type == 'SGD':
         solver.descend = descend
@@ -66,12 +63,17 @@ def _by_groups(solver: Solver) -> Pass:
 
 
 def fast_forward(net: Net) -> Pass:
-    """Return what runs a net forward over all its blobs: by groups of layers where it can be."""
-    try:
-        return Grouped(net).forward
-    except Unsuited as error:
-        log.info('running by the plain engine: %s', error)
-        return net.run_forward
+    """Return the fastest that runs a net forward from its data to its losses, or by groups of
+    layers over all its blobs.
+    """
+    for engine in (FastScoring, lambda net: Grouped(net).forward):
+        try:
+            fast = engine(net)
+        except Unsuited as error:
+            log.info('run otherwise: %s', error)
+        else:
+            return lambda: net.run_forward() if net.watched else fast()
+    return net.run_forward
 
 
 def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Sequence[Blob],

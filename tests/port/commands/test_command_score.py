@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from netspec.schema.messages import TEST
+from port.fast.scoring import FastScoring
 from port.net import Net
 
 
@@ -47,6 +48,20 @@ def test_figures(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> No
     rows = {row['class']: row for row in figures['classes']}
     assert rows['background']['pixels'] == hist[0].sum()
     assert rows['tvmonitor']['iu'] is None and len(rows) == 21
+
+
+def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path, fcn,
+                                     monkeypatch) -> None:
+    passes, run = [], FastScoring.__call__
+    monkeypatch.setattr(FastScoring, '__call__', lambda self: passes.append(1) or run(self))
+    hists = []
+    for more in ((), ('--fast',)):
+        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+                   tmp_path / 's.json', *more).exit_code == 0
+        hists.append(np.array(json.loads((tmp_path / 's.json').read_text())['score']['hist']))
+    assert len(passes) == 3
+    assert hists[0].sum() == hists[1].sum()
+    assert np.abs(hists[0] - hists[1]).sum() <= 2e-4 * hists[0].sum()      # ties by rounding
 
 
 def test_iterations_end_early_or_go_round(trained: Path, lively: Path, tmp_path: Path,

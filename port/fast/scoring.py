@@ -1,0 +1,85 @@
+"""Forward passes of nets with data and losses in the TEST phase: the scores by the fast engine."""
+
+import logging
+
+import torch
+
+from port.fast.engine import FastNet
+from port.fast.program import Unsuited
+from port.layer import LossLayer
+from port.net import Net
+from port.wiring import Node
+
+log = logging.getLogger('port.fast')
+
+
+class FastScoring:
+    """Runs a net that holds its scores against labels; equal to Net.run_forward within rounding.
+
+    net.blobs hold the data, the scores and what follows them (losses, accuracy) afterwards, not
+    what is between. Raises Unsuited for a net without a loss, one whose layers the fast engine
+    does not know, and one that has uses for the blobs between.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
+        if not losses:
+            raise Unsuited('the net has no loss')
+        before = net.nodes[:net.nodes.index(losses[0])]
+        self.scores = list(dict.fromkeys(_source(before, node) for node in losses))
+        trunk = _trunk(net, self.scores)
+        self.feeds = [i for i, node in enumerate(net.nodes) if not node.bottom]
+        self.trunk = [i for i in trunk if i not in self.feeds]
+        self.rest = [i for i in range(len(net.nodes)) if i not in trunk and i not in self.feeds]
+        self._check()
+        self.fast = FastNet(net, self.scores)
+
+    def _check(self) -> None:
+        """Raise Unsuited where something beside the scores reads what is not kept."""
+        nodes = self.net.nodes
+        known = {id(blob) for i in self.feeds for blob in nodes[i].top}
+        known.update(id(self.net.all_blobs[name]) for name in self.scores)
+        for i in self.rest:
+            lost = [blob.name for blob in nodes[i].bottom if id(blob) not in known]
+            if lost:
+                raise Unsuited(f'layer {nodes[i].name!r}: reads {lost[0]!r} beside the scores')
+            known.update(id(blob) for blob in nodes[i].top)
+
+    @torch.no_grad()
+    def __call__(self) -> torch.Tensor | float:
+        """Take the next data, run the net, return the loss."""
+        net = self.net
+        self._run(self.feeds)
+        try:
+            found = self.fast(**{name: net.all_blobs[name].data
+                                 for name in self.fast.program.inputs})
+            for name, scores in found.items():
+                net.all_blobs[name].data = scores
+        except Unsuited as error:                # images of this size only
+            log.info('a pass by the plain engine: %s', error)
+            self._run(self.trunk)
+        return self._run(self.rest)
+
+    def _run(self, places: list[int]) -> torch.Tensor | float:
+        return sum(self.net.run_forward(i, i) for i in places)
+
+
+def _source(before: list[Node], loss: Node) -> str:
+    """Return the blob of a loss's scores that a layer, not an automatic Split, has made."""
+    blob = loss.bottom[0]
+    for node in reversed(before):
+        if node.layer.type == 'Split' and blob in node.top:
+            blob = node.bottom[0]
+    return blob.name
+
+
+def _trunk(net: Net, scores: list[str]) -> set[int]:
+    """Return the places of the layers that the scores come from."""
+    wanted, found = {id(net.all_blobs[name]) for name in scores}, set()
+    for i in reversed(range(len(net.nodes))):
+        node = net.nodes[i]
+        if any(id(blob) in wanted for blob in node.top):
+            found.add(i)
+            wanted.update(id(blob) for blob in node.bottom)
+    return found
