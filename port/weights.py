@@ -52,18 +52,21 @@ def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
                     f'{where}layer {layer!r}, param {i}: shape mismatch: {list(array.shape)}, the '
                     f'net expects {list(blob.shape)}; rename the layer to learn it from scratch, '
                     'or transplant with `fcn surgery`')
-            _put(blob, array)
+            _put(blob, 'data', array)
+        for i, array in enumerate(getattr(weights, 'diffs', {}).get(layer, ())):
+            if array is not None:                     # Blob::FromProto: as the file has them
+                _put(blobs[i], 'diff', array)
 
 
-def _put(blob, array: np.ndarray) -> None:
-    """Copy an array into a parameter without an intermediate copy."""
+def _put(blob, which: str, array: np.ndarray) -> None:
+    """Copy an array into a parameter's data or diff without an intermediate copy."""
     if not array.flags.aligned or not array.flags.writeable:
         if blob.device.type == 'cpu' and blob.dtype == torch.float32:
-            np.copyto(blob.arrays('data'), array.reshape(blob.shape), casting='same_kind')
+            np.copyto(blob.arrays(which), array.reshape(blob.shape), casting='same_kind')
             return
         array = np.array(array)
     with torch.no_grad():
-        blob.data.copy_(torch.from_numpy(array).view(blob.shape))
+        getattr(blob, which).copy_(torch.from_numpy(array).view(blob.shape))
 
 
 def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:

@@ -26,7 +26,7 @@ from .wire import floats, integer, integers, payload, runs, text
 log = logging.getLogger(__name__)
 
 LEGACY_DIMS = (1, 2, 3, 4)                         # BlobProto num, channels, height, width
-DATA, SHAPE, DOUBLE_DATA = 5, 7, 8                 # BlobProto
+DATA, DIFF, SHAPE, DOUBLE_DATA, DOUBLE_DIFF = 5, 6, 7, 8, 9     # BlobProto
 NET_NAME, NET_LAYERS, NET_LAYER = 1, 2, 100        # NetParameter
 V0_LAYER = 1                                       # V1LayerParameter.layer
 PROTOBUF_LIMIT = 2 ** 31 - 1                       # bytes that protobuf, and so Caffe, can parse
@@ -49,7 +49,8 @@ class Weights(dict):
 
     types: layer name -> type of every layer, those without blobs too ('' where the file does not
     say). version: 'V2', 'V1', 'V0', 'HDF5', 'tensors', or the library whose names were translated.
-    name: of the net. path: of the file.
+    name: of the net. path: of the file. diffs: layer name -> the gradients beside its blobs, None
+    for a blob without (SolverParameter.snapshot_diff); of layers that have any.
     """
 
     def __init__(self, layers: Mapping[str, list[np.ndarray]] | None = None,
@@ -58,6 +59,7 @@ class Weights(dict):
         super().__init__(layers or {})
         self.types = dict(types or {})
         self.version, self.name, self.path = version, name, path
+        self.diffs: dict[str, list[np.ndarray | None]] = {}
 
 
 def read_caffemodel(path: str | Path) -> Weights:
@@ -122,8 +124,12 @@ def _read_layer(view: memoryview, numbers: Numbers, weights: Weights) -> None:
         log.warning('%s: layer %r comes twice; the later blobs count', weights.path, name)
     weights.version = numbers.version
     if blobs:
-        weights[name] = [_read_blob(blob, f'{weights.path}: layer {name!r} blob {i}')
-                         for i, blob in enumerate(blobs)]
+        pairs = [_read_blob(blob, f'{weights.path}: layer {name!r} blob {i}')
+                 for i, blob in enumerate(blobs)]
+        weights[name] = [data for data, _ in pairs]
+        weights.diffs.pop(name, None)
+        if any(diff is not None for _, diff in pairs):
+            weights.diffs[name] = [diff for _, diff in pairs]
     weights.types[name] = kind
 
 
@@ -137,19 +143,19 @@ def _type_name(view: memoryview, field: Field, numbers: Numbers) -> str:
     return V2_TYPES[known.Name(value)] if value in known.values() else ''
 
 
-def _read_blob(view: memoryview, where: str) -> np.ndarray:
-    """Lay an array over a BlobProto, in its shape."""
-    legacy, shape, chunks = {}, None, {DATA: [], DOUBLE_DATA: []}
+def _read_blob(view: memoryview, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Lay arrays over a BlobProto's data and its diff, if it has one, in its shape."""
+    legacy, shape = {}, None
+    chunks: dict[int, list[np.ndarray]] = {DATA: [], DOUBLE_DATA: [], DIFF: [], DOUBLE_DIFF: []}
     for field, stride in runs(view):
         if field.number in LEGACY_DIMS:
             legacy[field.number] = integer(view, field)
         elif field.number == SHAPE:
             shape = (shape or []) + _read_dims(payload(view, field))
         elif field.number in chunks:
-            dtype = '<f4' if field.number == DATA else '<f8'
+            dtype = '<f4' if field.number in (DATA, DIFF) else '<f8'
             chunks[field.number].append(floats(view, field, stride, dtype))
-    parts = chunks[DOUBLE_DATA] or chunks[DATA] or [np.zeros(0, np.float32)]
-    data = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    data = _joined(chunks[DOUBLE_DATA] or chunks[DATA] or [np.zeros(0, np.float32)])
     if legacy:                                     # Blob::FromProto: they outrank a shape
         shape = [legacy.get(number, 0) for number in LEGACY_DIMS]
     if shape is None:
@@ -157,7 +163,17 @@ def _read_blob(view: memoryview, where: str) -> np.ndarray:
     if prod(shape) != data.size or min(shape, default=0) < 0:
         raise ValueError(f'{where}: shape {tuple(shape)} asks for {prod(shape)} values, the file '
                          f'holds {data.size}; it is damaged or was written without weights')
-    return data.reshape(shape)
+    if not chunks[DOUBLE_DIFF] and not chunks[DIFF]:
+        return data.reshape(shape), None
+    diff = _joined(chunks[DOUBLE_DIFF] or chunks[DIFF])
+    if diff.size != data.size:
+        raise ValueError(f'{where}: {data.size} values, but {diff.size} in its diff; the file is '
+                         'damaged')
+    return data.reshape(shape), diff.reshape(shape)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _read_dims(view: memoryview) -> list[int]:

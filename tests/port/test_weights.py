@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from netspec.schema import parse_net, read_net_binary
-from netspec.schema.messages import TEST
+from netspec.schema.messages import TEST, NetParameter
 from port.net import Net
 from port.weights import arrays, parameter_count
 from surgery import read_weights, write_caffemodel
@@ -99,6 +99,30 @@ def test_gradients_beside_the_data(net: Net, tmp_path) -> None:
     layer = next(x for x in read_net_binary(tmp_path / 'w').layer if x.name == 'ip')
     assert list(layer.blobs[1].diff) == [0, 1, 2, 3, 4]
     assert np.array_equal(read_weights(tmp_path / 'w')['ip'][1], arrays(net)['ip'][1])
+
+
+def test_gradients_come_back_as_caffe_reads_them(net: Net, tmp_path) -> None:
+    """Blob::FromProto copies diffs that the file has and leaves those alone that it has not."""
+    net.params['ip'][1].diff = torch.arange(5.0)
+    net.save(tmp_path / 'with', diff=True)
+    net.save(tmp_path / 'without')
+    net.params['ip'][1].diff = torch.zeros(5)
+    net.copy_from(tmp_path / 'with')
+    assert net.params['ip'][1].diff.tolist() == [0, 1, 2, 3, 4]
+    assert not net.params['conv'][0].diff.any()
+    net.params['ip'][1].diff = torch.full((5,), 8.0)
+    net.copy_from(tmp_path / 'without')
+    assert net.params['ip'][1].diff.tolist() == [8] * 5
+
+
+def test_a_diff_of_another_size_is_refused(net: Net, tmp_path) -> None:
+    param = NetParameter()
+    layer = param.layer.add(name='ip', type='InnerProduct')
+    for size in (40, 5):
+        layer.blobs.add(data=[0] * size, diff=[0] * (size - 1)).shape.dim.append(size)
+    (tmp_path / 'w').write_bytes(param.SerializeToString())
+    with pytest.raises(ValueError, match="w: layer 'ip' blob 0: 40 values, but 39 in its diff"):
+        net.copy_from(tmp_path / 'w')
 
 
 def test_count(net: Net) -> None:
