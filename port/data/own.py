@@ -53,8 +53,12 @@ class Survey:
 
 
 def pair_up(images: Path, labels: Path, suffix: str = '') -> tuple[list[Pair], list[str]]:
-    """Match images and labels by name; return the pairs, and a line for each alone or double."""
-    pictures, found = _files(images, IMAGE_TYPES), _files(labels, LABEL_TYPES)
+    """Match images and labels by name; return the pairs, and a line for each alone or double.
+
+    One folder may lie within the other, whose files then are those outside it.
+    """
+    pictures = _files(images, IMAGE_TYPES, labels)
+    found = _files(labels, LABEL_TYPES, images)
     marks = {name.removesuffix(suffix): paths for name, paths in found.items()
              if name.endswith(suffix)}
     together = images.resolve() == labels.resolve()
@@ -80,10 +84,13 @@ def pair_up(images: Path, labels: Path, suffix: str = '') -> tuple[list[Pair], l
     return pairs, alone
 
 
-def _files(folder: Path, types: tuple[str, ...]) -> dict[str, list[Path]]:
+def _files(folder: Path, types: tuple[str, ...], other: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder}: no such folder')
     paths = [p for p in sorted(folder.rglob('*')) if p.suffix.lower() in types]
+    if folder.resolve() in other.resolve().parents:
+        inner = folder / other.resolve().relative_to(folder.resolve())
+        paths = [p for p in paths if inner not in p.parents]
     if not paths:
         raise FileNotFoundError(f'{folder}: holds no files of the types {", ".join(types)}')
     files: dict[str, list[Path]] = {}

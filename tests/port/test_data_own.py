@@ -96,6 +96,18 @@ def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
         'need an ending, as _mask, and --label-suffix']
 
 
+@pytest.mark.parametrize(('images', 'labels'), [('img', 'img/masks'), ('lab/photos', 'lab'),
+                                                ('img', 'img/deep/../masks')])
+def test_one_folder_within_the_other(tmp_path: Path, images: str, labels: str) -> None:
+    for name in 'ab':
+        save(tmp_path, name, [[0, 1, 2]] * 2)
+    (tmp_path / 'img/deep').mkdir()
+    inner = tmp_path / ('img/masks' if labels != 'lab' else 'lab/photos')
+    (tmp_path / ('lab' if labels != 'lab' else 'img')).rename(inner)
+    assert own.pair_up(tmp_path / images, tmp_path / labels) == (
+        [(n, tmp_path / images / f'{n}.png', tmp_path / labels / f'{n}.png') for n in 'ab'], [])
+
+
 def test_the_split_is_seeded_and_leaves_each_part_one(tmp_path: Path) -> None:
     names = [f'{i:02d}' for i in range(10)]
     parts = own.split(names, 0.3, 1)
