@@ -1,6 +1,6 @@
 """Run the benchmarks, keep what they print, and write README.md's table of speed from it.
 
-    python benchmarks/figures/table.py --run              all of them (ten minutes on two cores)
+    python benchmarks/figures/table.py --run              all of them, in a quarter of an hour
     python benchmarks/figures/table.py --run forward gpu  some
     python benchmarks/figures/table.py                    only the table, from what was kept
 What benchmarks/NAME.py prints, JSON, is kept in benchmarks/figures/NAME.json. Exits with 1 where a
@@ -68,6 +68,12 @@ def forward(f: dict[str, Any]) -> Iterator[Row]:
            f'{times["ours bf16"] / times["onnxruntime"]:.2f} of ONNX Runtime\'s float32')
 
 
+def agreement(f: dict[str, Any]) -> Iterator[Row]:
+    nets = f['off_by_share_of_largest']
+    yield (f'`port.predictor` against the plain graph, {len(nets)} nets of random weights: largest '
+           f'difference, in shares of the largest score {f["worst"]:.1e}', '', '')
+
+
 def train_step(f: dict[str, Any]) -> Iterator[Row]:
     yield ('a training step of FCN-32s, hand-written eager: time, memory',
            ratio(f['median_s']['eager']),
@@ -107,8 +113,8 @@ def loading(f: dict[str, Any]) -> Iterator[Row]:
            f'data in training: {waiting:.1%}', '', '')
 
 
-ROWS = {row.__name__: row for row in (forward, train_step, segnet_step, net_load, caffemodel_load,
-                                      onnx_time, pycaffe_face, loading)}
+ROWS = {row.__name__: row for row in (forward, agreement, train_step, segnet_step, net_load,
+                                      caffemodel_load, onnx_time, pycaffe_face, loading)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:
