@@ -7,12 +7,12 @@ import html
 import os
 import shutil
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netspec.schema import replacing
 from netspec.schema.messages import EltwiseParameter, PoolingParameter
 from port.net import Net
 from port.wiring import Node
@@ -191,21 +191,17 @@ def draw(net: Net, path: str | os.PathLike, graphviz: bool | None = None) -> Pat
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f'{path}: cannot draw into {path.suffix or "a file without an ending"}; '
                          f'expected {", ".join(FORMATS)}')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
     if graphviz and not shutil.which('dot'):
         raise FileNotFoundError('Graphviz is not installed (there is no `dot` on the PATH); leave '
                                 'it out, and the picture is laid out without')
     blocks, edges = blocks_of(net)
-    with tempfile.TemporaryDirectory(prefix='.', dir=path.parent) as folder:
-        beside = Path(folder, path.name)
+    with replacing(path) as beside:
         if graphviz or graphviz is None and shutil.which('dot'):
             subprocess.run(['dot', f'-T{path.suffix[1:].lower()}', '-o', str(beside)], check=True,
                            input=dot(blocks, edges, net.param_name), text=True)
         else:
             from port.draw_layout import paint
             paint(blocks, edges, beside, COLOURS)
-        os.replace(beside, path)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from netspec.schema import replacing, special
 from netspec.variants import Input, Variant, find_variant
 from port.data.datasets import class_names
 from port.net import Net
@@ -139,20 +141,30 @@ def _node(op: Op) -> onnx.NodeProto:
 # -- onto the disk ---------------------------------------------------------------------------------
 
 def _write(model: onnx.ModelProto, g: Graph, path: Path, external_above: int) -> None:
-    """Write and check the model in a folder beside its place, then move it there."""
+    """Write and check the model in a folder beside its place, then move it there.
+
+    Through a link: to where it leads. ValueError for data outside the file of a device or a pipe.
+    """
+    device = special(path)
+    path = path if device else Path(os.path.realpath(path))
     outside = sum(a.nbytes for a in g.constants.values()) > external_above
+    if device and outside:
+        raise ValueError(f'{path}: is no file, and weights of this size need a second one beside '
+                         'it; name a file')
     data = path.name + '.data' if outside else None
     model.graph.initializer.extend(_tensors(g.constants, data))
-    with tempfile.TemporaryDirectory(prefix='.', suffix=path.name, dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix='.', suffix=path.name,
+                                     dir=None if device else path.parent) as folder:
         beside = Path(folder, path.name)
         if data:
             _write_data(Path(folder, data), g.constants)
         beside.write_bytes(model.SerializeToString())
         onnx.checker.check_model(str(beside), full_check=True)
-        stale = not data and path.exists()
+        stale = not data and path.is_file()
         if data:
             os.replace(Path(folder, data), path.with_name(data))
-        os.replace(beside, path)
+        with replacing(path) as made:
+            shutil.move(beside, made)
         if stale:                # the data of the file that stood there
             path.with_name(path.name + '.data').unlink(missing_ok=True)
 

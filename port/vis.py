@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from netspec.schema import replacing
+
 VOID_COLOUR = (224, 224, 192)  # VOC's palette at 255
 LOSS_LINE = re.compile(r'Iteration (\d+) .*\bloss = ([-+.\deE]+|nan|inf|-inf)\s*$')
 
@@ -48,14 +50,9 @@ def vis_seg(img: np.ndarray, seg: np.ndarray, palette: np.ndarray,
 
 def write_beside(path: str | os.PathLike[str], write: Callable[[Path], object]) -> Path:
     """Let `write` make a file beside `path`, then move it there; leave nothing on failure."""
-    path = Path(path)
-    part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
-    try:
+    with replacing(path) as part:
         write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return Path(path)
 
 
 def write_label(path: str | os.PathLike[str], label: np.ndarray,

@@ -1,12 +1,12 @@
 """Read and write .caffemodel.h5: /data/<layer>/<index of the blob> (Caffe: Net::ToHDF5)."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from netspec.schema import replacing
 
 from .caffemodel import Weights
 from .foreign import HDF5_MAGIC, foreign, magic
@@ -48,28 +48,14 @@ def write_hdf5(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]],
     float64 blobs stay doubles, all else becomes float32. `diffs`, of the same form, go to /diff.
     """
     import h5py
-    with _replacing(Path(path)) as beside, h5py.File(beside, 'w') as file:
-        for root, layers in (('data', weights), ('diff', diffs)):
-            if layers is None:
-                continue
-            group = file.create_group(root)
-            for layer, blobs in layers.items():
-                _write_layer(group.require_group(layer), blobs)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Name a file beside `path` to write; put it in place when the block ends well."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
-    beside = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        yield beside
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:       # HDF5 reports a full disk as either
+        with replacing(path) as beside, h5py.File(beside, 'w') as file:
+            for root, layers in (('data', weights), ('diff', diffs)):
+                group = None if layers is None else file.create_group(root)
+                for layer, blobs in (layers or {}).items():
+                    _write_layer(group.require_group(layer), blobs)
+    except RuntimeError as error:                  # so HDF5 reports a full disk, now and then
         raise OSError(f'{path}: not written, and nothing was left behind: {error}') from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _write_layer(group: Any, blobs: Sequence[np.ndarray]) -> None:

@@ -2,8 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from netspec.schema.lexer import closest
 
@@ -51,22 +54,57 @@ def existing(path: str | Path, kind: str = 'file') -> Path:
     raise FileNotFoundError(f'{path}: no such {kind}{meant}')
 
 
-def write_atomic(path: str | Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write a file's parts beside it, then put it in place; on any failure nothing is left."""
-    target = Path(os.path.realpath(path))  # a link stays a link
+def special(path: str | os.PathLike[str]) -> bool:
+    """Whether a device or a pipe stands at a path: it is written into, never replaced."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Name a file to make, which takes the place of `path` when the block ends well, or is gone.
+
+    A link stays a link: what it leads to is replaced. Into a device or a pipe the file made is
+    copied. Raises FileNotFoundError where the folder is missing, OSError that names the path.
+    """
+    path = Path(path)
+    target = path if special(path) else Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {target.parent} does not exist; make it first')
-    beside = target.with_name(f'.{target.name}.{secrets.token_hex(4)}')
+    with _explained(path):
+        if target is path:
+            with TemporaryDirectory() as folder:
+                made = Path(folder, path.name)
+                yield made
+                with made.open('rb') as file, path.open('wb') as out:
+                    shutil.copyfileobj(file, out)
+            return
+        beside = target.with_name(f'.{target.stem}.{secrets.token_hex(4)}{path.suffix}')
+        try:
+            yield beside
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Name the file in the system's refusal to write it."""
     try:
-        with beside.open('xb') as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException as error:
-        beside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno:
-            raise OSError(error.errno, f'{path}: not written, and nothing was left behind: '
-                                       f'{os.strerror(error.errno)}') from error
-        raise
+        yield
+    except OSError as error:
+        left = '' if special(path) else ', and nothing was left behind'
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        number = (error.errno,) if error.errno else ()
+        raise OSError(*number, f'{path}: not written{left}: {reason}') from error
+
+
+def write_atomic(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
+    """Write a file's parts as `replacing` does; into a device or a pipe as they come."""
+    if special(path):
+        with _explained(Path(path)), open(path, 'wb') as file:
+            file.writelines(parts)
+        return
+    with replacing(path) as beside, beside.open('xb') as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,10 +1,10 @@
 """HDF5Output: write two blobs to a file (src/caffe/layers/hdf5_output_layer.cpp)."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from netspec.schema import replacing
 from port.blob import Blob
 from port.layer import Layer
 from port.registry import layer
@@ -53,14 +53,9 @@ class HDF5Output(Layer):
 def create(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Write datasets that can grow along their first axis; the file appears whole."""
     import h5py
-    beside = f'{path}.{os.getpid()}.part'
-    try:
-        with h5py.File(beside, 'w') as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=array, maxshape=(None, *array.shape[1:]))
-        os.replace(beside, path)
-    finally:
-        Path(beside).unlink(missing_ok=True)
+    with replacing(path) as beside, h5py.File(beside, 'w') as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, maxshape=(None, *array.shape[1:]))
 
 
 def append(path: str, arrays: dict[str, np.ndarray]) -> None:

@@ -4,12 +4,15 @@ import io
 import os
 import pickle
 import resource
+import stat
+import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from netspec.schema.files import existing, foreign, is_text, write_atomic
+from netspec.schema.files import existing, foreign, is_text, replacing, write_atomic
 
 
 def _zip():
@@ -107,3 +110,59 @@ def test_a_write_that_the_system_refuses_leaves_nothing(tmp_path):
 def test_writing_into_no_folder_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match='the folder .*/no does not exist; make it first'):
         write_atomic(tmp_path / 'no' / 'a', [b''])
+
+
+def written(path: Path, how: str) -> None:
+    """Write b'new' to a path by either function."""
+    if how == 'parts':
+        write_atomic(path, [b'n', memoryview(b'ew')])
+        return
+    with replacing(path) as beside:
+        assert beside.suffix == path.suffix
+        beside.write_bytes(b'new')
+
+
+@pytest.mark.parametrize('how', ['parts', 'block'])
+def test_a_pipe_is_written_into(how, tmp_path):
+    os.mkfifo(tmp_path / 'pipe.json')
+    got = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / 'pipe.json').read_bytes()))
+    reader.start()
+    written(tmp_path / 'pipe.json', how)
+    reader.join(10)
+    assert got == [b'new'] and os.listdir(tmp_path) == ['pipe.json']
+    assert stat.S_ISFIFO((tmp_path / 'pipe.json').stat().st_mode)
+
+
+@pytest.mark.parametrize('how', ['parts', 'block'])
+@pytest.mark.parametrize('through', ['null.json', 'link.json'])
+def test_a_device_stays_a_device(through, how, tmp_path):
+    """A device of the same kind as /dev/null, in a folder of the test's own."""
+    try:
+        os.mknod(tmp_path / 'null.json', stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        (tmp_path / 'null.json').write_bytes(b'')
+    except OSError:
+        pytest.skip('no device may be made or opened here')
+    (tmp_path / 'link.json').symlink_to('null.json')
+    written(tmp_path / through, how)
+    assert stat.S_ISCHR((tmp_path / 'null.json').stat().st_mode)
+    assert (tmp_path / 'link.json').is_symlink() and len(os.listdir(tmp_path)) == 2
+
+
+def test_a_block_replaces_what_a_link_leads_to(tmp_path):
+    (tmp_path / 'there').mkdir()
+    (tmp_path / 'there' / 'real').write_bytes(b'old')
+    (tmp_path / 'link.png').symlink_to('there/real')
+    written(tmp_path / 'link.png', 'block')
+    assert (tmp_path / 'link.png').is_symlink()
+    assert (tmp_path / 'there' / 'real').read_bytes() == b'new'
+    assert os.listdir(tmp_path / 'there') == ['real']
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+    (tmp_path / 'a').write_bytes(b'old')
+    with pytest.raises(OSError, match='a: not written, and nothing was left behind: no such form'):
+        with replacing(tmp_path / 'a') as beside:
+            beside.write_bytes(b'half')
+            raise OSError('no such form')
+    assert (tmp_path / 'a').read_bytes() == b'old' and os.listdir(tmp_path) == ['a']

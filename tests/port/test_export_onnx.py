@@ -1,6 +1,8 @@
 """Nets as ONNX files: every variant agrees with our executor; lean, whole, and with its facts."""
 
 import json
+import os
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -137,6 +139,24 @@ def test_data_of_a_replaced_file_goes(voc8: Net, tmp_path: Path) -> None:
     export(voc8, tmp_path / 'm.onnx', external_above=1000)
     export(voc8, tmp_path / 'm.onnx')
     assert [p.name for p in tmp_path.iterdir()] == ['m.onnx']
+
+
+def test_links_and_pipes_stay(voc8: Net, tmp_path: Path) -> None:
+    """The data of a model behind a link lie where the link leads."""
+    (tmp_path / 'there').mkdir()
+    (tmp_path / 'm.onnx').symlink_to('there/real.onnx')
+    export(voc8, tmp_path / 'm.onnx', external_above=1000)
+    assert (tmp_path / 'm.onnx').is_symlink()
+    assert sorted(p.name for p in (tmp_path / 'there').iterdir()) == ['real.onnx', 'real.onnx.data']
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(ValueError, match='pipe: is no file, and weights of this size'):
+        export(voc8, tmp_path / 'pipe', external_above=1000)
+    got = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / 'pipe').read_bytes()))
+    reader.start()
+    export(voc8, tmp_path / 'pipe')
+    reader.join(10)
+    assert onnx.load_from_string(got[0]).graph.node and (tmp_path / 'pipe').is_fifo()
 
 
 def test_a_failure_leaves_what_was_there(voc8: Net, tmp_path: Path,

@@ -51,6 +51,12 @@ def test_a_label_png_holds_indices_and_palette(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ['x.png']
 
 
+def test_a_picture_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / 'link.png').symlink_to('real.png')
+    assert write_label(tmp_path / 'link.png', np.ones((2, 3))) == tmp_path / 'link.png'
+    assert (tmp_path / 'link.png').is_symlink() and (tmp_path / 'real.png').is_file()
+
+
 def test_wrong_labels_write_nothing(tmp_path: Path) -> None:
     for label in (np.full((2, 2), 256), np.full((2, 2), -1), np.zeros(3)):
         with pytest.raises(ValueError, match=r'x\.png: a label image is height x width'):
