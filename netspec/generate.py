@@ -52,6 +52,22 @@ def check(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | 
             if not path.is_file() or path.read_bytes() != text.encode()]
 
 
+def snapshots(folder: str | Path) -> Path | None:
+    """Return the folder of the snapshots of a net that was trained in a folder, if any was."""
+    found = Path(folder, 'snapshot')
+    return found if any(found.glob('*')) else None
+
+
+def keep_trained(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
+                 **options: Any) -> None:
+    """Raise ValueError where a net with other files than would be written was trained there."""
+    folder = snapshots(net_dir) or snapshots(solver_dir or net_dir)
+    other = [path.name for path in check(variant, net_dir, solver_dir, **options) if path.is_file()]
+    if folder and other:
+        raise ValueError(f'{folder.parent}: a net was trained there ({folder}) with another '
+                         f'{", ".join(other)}; name another --out, or remove the folder')
+
+
 def write_all(root: str | Path = '.') -> list[Path]:
     """Write the committed files of every row below `root`."""
     return [path for name in VARIANTS

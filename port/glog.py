@@ -5,6 +5,7 @@ Log parsers that people have read the time, and what follows the bracket.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 
 LETTER = {logging.DEBUG: 'I', logging.INFO: 'I', logging.WARNING: 'W', logging.ERROR: 'E',
           logging.CRITICAL: 'F'}
+LINE = re.compile(rb'^[IWEF]\d{4} \d\d:\d\d:\d\d\.', re.MULTILINE)
 MANY = 1_000_000             # records held back before they are lost
 
 
@@ -40,7 +42,16 @@ class LogFile(logging.FileHandler):
 
 
 def to_file(path: Path) -> logging.Handler:
-    """Append the log to a file from now on; return the handler, for `stop`."""
+    """Append the log to a file from now on; return the handler, for `stop`.
+
+    Raises ValueError for a file that holds something else.
+    """
+    if path.is_file():
+        with path.open('rb') as file:
+            head = file.read(1 << 16)
+        if head.strip() and not LINE.search(head):
+            raise ValueError(f'{path}: is there and holds no log, and the log would be appended '
+                             'to it; name another file')
     path.parent.mkdir(parents=True, exist_ok=True)
     return _start(LogFile(path, encoding='utf-8'))
 

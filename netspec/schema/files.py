@@ -54,6 +54,15 @@ def existing(path: str | Path, kind: str = 'file') -> Path:
     raise FileNotFoundError(f'{path}: no such {kind}{meant}')
 
 
+def spare(places: Iterable[str | os.PathLike[str]], read: Iterable[str | os.PathLike[str]],
+          remedy: str) -> None:
+    """Raise ValueError where a place to write is a file that is read, by whatever link."""
+    known = {os.path.realpath(path) for path in read}
+    for place in places:
+        if os.path.realpath(place) in known:
+            raise ValueError(f'{place}: is read here, and would be written over; {remedy}')
+
+
 def special(path: str | os.PathLike[str]) -> bool:
     """Whether a device or a pipe stands at a path: it is written into, never replaced."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 import surgery
+from netspec.schema import spare
 from netspec.variants import Variant
 from port import torch_weights
 from port.commands._shared import VariantName, pixel_options
@@ -30,6 +31,7 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
     for RGB in 0..1; all else is moved bit for bit. torchvision's .pth needs no conversion for
     fcn surgery.
     """
+    spare([out], [source], 'name another OUT')
     weights = torch_weights.read_donor(source, net, pixels, check=False)
     foreign = weights.version in ('torchvision', 'timm')
     if names == 'caffe':

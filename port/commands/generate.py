@@ -69,9 +69,12 @@ def command(variant: Variant | None, everything: bool, check: bool, out: Path | 
     if fitted and not (out or check) and not generate.check(variant, *folders):
         raise click.UsageError(f'{folders[0]} holds {variant.name} as published; give --out for '
                                'one with options of its own')
-    act = generate.check if check else generate.write_variant
     options = {key: value for key, value in net_options.items() if value is not None}
-    _report(act(variant, *folders, solver_options=solver_options, **options), check)
+    options['solver_options'] = solver_options
+    if not check:
+        generate.keep_trained(variant, *folders, **options)
+    act = generate.check if check else generate.write_variant
+    _report(act(variant, *folders, **options), check)
 
 
 def changed(net_options: dict) -> bool:

@@ -2,13 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 from tqdm import tqdm
 
+from netspec.schema import spare
 from netspec.schema.messages import TEST
 from port import score
 from port.commands._shared import device, gpu_option
@@ -39,7 +40,8 @@ def heads(net: Net) -> list[tuple[str, str]]:
               help='The net prototxt with its data layer.')
 @click.option('--weights', required=True, help='The weights.')
 @click.option('--iterations', type=click.IntRange(min=1),
-              help='Number of images.  [default: the whole split]')
+              help='Number of images; beyond the split it goes round again.  '
+              '[default: the whole split]')
 @click.option('--save', type=click.Path(path_type=Path, file_okay=False),
               help='Folder for the predictions, as index PNGs.')
 @click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
@@ -77,15 +79,27 @@ def score_net(net: Net, iterations: int | None = None, save: Path | None = None,
         raise ValueError('the data layer does not say how many images it has; give --iterations')
     names = list(data.indices) if data is not None else []
     count = iterations or len(names)
+    if names and count > len(names):
+        click.echo(f'fcn: --iterations {count}: the split has {len(names)} images, so some are '
+                   'scored and counted more than once', err=True)
     names = [names[i % len(names)] if names else f'{i:06d}' for i in range(count)]
+    folders = {layer: save if len(pairs) == 1 else save / layer for layer, _ in pairs if save}
+    spare((folder / f'{name}.png' for folder in folders.values() for name in names),
+          read_files(data) if save else (), 'give another folder with --save')
     hists: dict[str, np.ndarray] = {}
     for name in tqdm(names, desc='score', disable=not sys.stderr.isatty()):
         (forward or net.run_forward)()
         for layer, label in pairs:
-            folder = None if save is None else save if len(pairs) == 1 else save / layer
-            hists[layer] = hists.get(layer, 0) + _histogram(net, layer, label, name, folder)
+            hists[layer] = hists.get(layer, 0) + _histogram(net, layer, label, name,
+                                                            folders.get(layer))
     return {layer: score.Scores(hist, class_names(data, len(hist)))
             for layer, hist in hists.items()}
+
+
+def read_files(data) -> Iterator[Path]:
+    """Yield the images and labels that a data layer reads, where it names them."""
+    for name in data.indices if hasattr(data, 'files') else ():
+        yield from data.files(name).values()
 
 
 def _histogram(net: Net, layer: str, label: str, name: str, folder: Path | None) -> np.ndarray:
@@ -93,8 +107,9 @@ def _histogram(net: Net, layer: str, label: str, name: str, folder: Path | None)
     scores = net.blobs[layer].data
     predicted = scores[0].argmax(0).cpu().numpy()
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_label(folder / f'{name}.png', predicted)
+        place = folder / f'{name}.png'
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_label(place, predicted)
     return score.fast_hist(net.blobs[label].data[0, 0].cpu().numpy(), predicted, scores.shape[1])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from netspec.fcn import fcn
-from netspec.schema import read_net
+from netspec.schema import read_net, spare
 from netspec.variants import Variant
 from port import torch_weights
 from port.commands._shared import VariantName, fitting, pixel_options
@@ -31,6 +31,7 @@ from surgery.pixels import Pixels
 def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
             skip: tuple[str, ...], width: float, classes, pixels: Pixels | None) -> None:
     """Transplant weights into VARIANT as its published recipe does."""
+    spare([out], [*sources, *([model] if model else [])], 'name another --out')
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)

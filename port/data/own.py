@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.generate import contents
+from netspec.generate import contents, snapshots
 from netspec.own import data_params, own_row
 from netspec.schema import write_atomic
 from netspec.variants import Variant
@@ -193,10 +193,11 @@ def read_row(folder: Path) -> Variant:
 def _keep_trained(out: Path, about: dict[str, Any]) -> None:
     """Raise ValueError where a net with other settings was trained in the folder."""
     path = out / ROW_FILE
-    if not path.is_file() or not any((out / 'snapshot').glob('*')):
+    trained = snapshots(out)
+    if not path.is_file() or not trained:
         return
     if json.loads(path.read_text(encoding='utf-8')) != json.loads(json.dumps(about)):
-        raise ValueError(f'{out}: a net was trained there ({out / "snapshot"}) on other data or '
+        raise ValueError(f'{out}: a net was trained there ({trained}) on other data or '
                          'with other settings; name another --out, or remove the folder')
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netspec.schema.files import existing, foreign, is_text, replacing, write_atomic
+from netspec.schema.files import existing, foreign, is_text, replacing, spare, write_atomic
 
 
 def _zip():
@@ -166,3 +166,11 @@ def test_a_block_that_fails_leaves_the_old_file(tmp_path):
             beside.write_bytes(b'half')
             raise OSError('no such form')
     assert (tmp_path / 'a').read_bytes() == b'old' and os.listdir(tmp_path) == ['a']
+
+
+def test_what_is_read_is_spared(tmp_path):
+    (tmp_path / 'a').write_bytes(b'')
+    (tmp_path / 'link').symlink_to('a')
+    spare([tmp_path / 'b', tmp_path / 'c'], [tmp_path / 'a'], 'name another')
+    with pytest.raises(ValueError, match='link: is read here, and would be written over; name an'):
+        spare([tmp_path / 'b', tmp_path / 'link'], [tmp_path / 'a'], 'name another')

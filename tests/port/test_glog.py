@@ -76,3 +76,20 @@ def test_a_full_disk_does_not_fill_the_screen(tmp_path, capsys) -> None:
         handler.stream = Full()
         LOG.info('lost')
     assert capsys.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('content', [b'net: "train.prototxt"\nbase_lr: 1\n', b'\x0a\x03net\0'])
+def test_what_is_no_log_is_not_appended_to(tmp_path, content) -> None:
+    (tmp_path / 'a').write_bytes(content)
+    with pytest.raises(ValueError, match='a: is there and holds no log'):
+        glog.to_file(tmp_path / 'a')
+    assert (tmp_path / 'a').read_bytes() == content
+
+
+def test_caffes_logs_and_blank_files_are_appended_to(tmp_path) -> None:
+    head = 'Log file created at: 2014/11/20\nI1120 07:38:19.123456  4711 caffe.cpp:1] Use CPU.\n'
+    for text in ('', '\n', head):
+        (tmp_path / 'a').write_text(text)
+        with glog.handling(glog.to_file(tmp_path / 'a')):
+            LOG.info('one')
+        assert (tmp_path / 'a').read_text().startswith(text)

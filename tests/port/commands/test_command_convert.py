@@ -140,3 +140,8 @@ def test_refusals(pth: Path, trained: Path, tmp_path: Path, refused) -> None:
     assert "these are torchvision's vgg16" in line
     torch.save(torch.nn.Linear(1, 1), tmp_path / 'whole.pt')
     assert 'holds more than tensors' in refused('convert', tmp_path / 'whole.pt', tmp_path / 'b')
+
+
+def test_a_donor_is_not_written_over(pth: Path, refused) -> None:
+    for args in (['convert', pth, pth], ['surgery', 'voc-fcn32s', '--from', pth, '--out', pth]):
+        assert f'{pth}: is read here, and would be written over' in refused(*args)

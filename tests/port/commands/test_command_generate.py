@@ -81,3 +81,19 @@ def test_refusals_write_nothing(status: int, args: list[str], words: str, tmp_pa
     out = [] if '--all' in args or not args else ['--out', tmp_path / 'new']
     assert words in refused('generate', *args, *out, status=status)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trained_folder_is_not_written_over(tmp_path: Path, fcn, refused) -> None:
+    def generate(*options: str) -> tuple:
+        return ('generate', 'voc-fcn32s', '--out', tmp_path / 'r', *options)
+    for rate in ('base_lr=1e-8', 'base_lr=1e-9'):
+        assert fcn(*generate('--set', rate)).exit_code == 0
+        (tmp_path / 'r' / 'snapshot').mkdir(exist_ok=True)
+    (tmp_path / 'r' / 'snapshot' / 'train_iter_1.caffemodel').write_bytes(b'')
+    (tmp_path / 'r' / 'val.prototxt').unlink()
+    assert fcn(*generate('--set', 'base_lr=1e-9')).exit_code == 0       # the same, and what lacks
+    assert (tmp_path / 'r' / 'val.prototxt').is_file()
+    line = refused(*generate('--set', 'base_lr=1e-7', '--classes', '5'))
+    assert f'{tmp_path / "r"}: a net was trained there' in line and 'another --out' in line
+    assert 'train.prototxt, val.prototxt, deploy.prototxt, solver.prototxt' in line
+    assert fcn(*generate('--check')).exit_code == 1

@@ -123,3 +123,23 @@ def test_mean_outputs(trained: Path, lively: Path, fcn) -> None:
     loss, output = result.stdout.splitlines()
     assert float(loss.removeprefix('Loss: ')) == pytest.approx(np.mean(losses), rel=1e-4)
     assert float(output.removeprefix('loss = ')) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_path: Path,
+                                     refused) -> None:
+    """Else the next score would be of the predictions against themselves."""
+    run, labels = make_run(tmp_path / 'r', own_scenes), own_scenes.label('val_000000').parent
+    (tmp_path / 'link').symlink_to(labels)
+    for folder in (labels, tmp_path / 'link'):
+        line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--save',
+                       folder)
+        assert f'{folder}/val_000000.png: is read here, and would be written over' in line
+        assert '--save' in line
+
+
+def test_going_round_is_said(trained: Path, lively: Path, fcn) -> None:
+    net = ('--model', trained / 'val.prototxt', '--weights', lively)
+    (line,) = fcn('score', *net, '--iterations', 5).stderr.splitlines()
+    assert line == ('fcn: --iterations 5: the split has 3 images, so some are scored and counted '
+                    'more than once')
+    assert fcn('score', *net, '--iterations', 3).stderr == ''

@@ -191,3 +191,12 @@ def test_published_solver_beside_published_nets(scenes) -> None:
     root = Path(__file__).resolve().parents[3]
     with pytest.raises(FileNotFoundError, match='train.txt: no such split file'):
         Net(root / 'prototxt' / 'voc-fcn32s' / 'train.prototxt', TRAIN)
+
+
+def test_a_log_is_not_written_into_another_file(trained: Path, scenes, make_run, tmp_path: Path,
+                                                refused) -> None:
+    run = make_run(tmp_path / 'r', scenes)
+    (tmp_path / 'w.caffemodel').write_bytes((trained / 'trained.caffemodel').read_bytes())
+    for path in (run / 'train.prototxt', run / 'solver.prototxt', tmp_path / 'w.caffemodel'):
+        line = refused('train', '--solver', run / 'solver.prototxt', '--log', path)
+        assert f'{path}: is there and holds no log' in line
