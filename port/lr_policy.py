@@ -13,6 +13,7 @@ from collections.abc import Callable
 from math import exp
 
 from netspec.schema.messages import SolverParameter
+from netspec.spec import unknown
 
 Policy = Callable[[SolverParameter, int, int], float]
 
@@ -67,8 +68,17 @@ def learning_rate(param: SolverParameter, iteration: int, current_step: int = 0)
     """
     policy = POLICIES.get(param.lr_policy)
     if policy is None:
-        raise KeyError(f'unknown lr_policy {param.lr_policy!r}; known: {", ".join(POLICIES)}')
+        raise unknown('unknown lr_policy', param.lr_policy, POLICIES)
     if param.lr_policy in _WITH_GAMMA and param.gamma < 0:
         raise ValueError(f'lr_policy {param.lr_policy!r} needs gamma of 0 or more, '
                          f'got {param.gamma:g}')
     return policy(param, iteration, current_step)
+
+
+def check_policy(param: SolverParameter, until: int) -> None:
+    """Raise KeyError, ValueError for a policy that has no rate for a training to `until`."""
+    learning_rate(param, 0)
+    if param.lr_policy == 'poly' and until > param.max_iter:
+        raise ValueError(f'lr_policy "poly" falls to 0 at max_iter, {param.max_iter}, and has no '
+                         f'rate from there to iteration {until}; train to {param.max_iter} at '
+                         'most, or raise max_iter')

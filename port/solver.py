@@ -17,7 +17,7 @@ from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
 from port import solver_setup as setup
 from port import updates
-from port.lr_policy import learning_rate, next_step
+from port.lr_policy import check_policy, learning_rate, next_step
 from port.net import Net
 from port.snapshot import State, extras, read_state, restore_extras, write_state
 
@@ -34,8 +34,9 @@ class Solver:
 
     source: solver prototxt path or SolverParameter. Net files are looked for in the current
     folder first, as Caffe does, then beside the solver file. device: torch device. finite: stop
-    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name,
-    max_iter: in place of the file's. amend: called with the parameters before the nets are made.
+    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name: in place of the
+    file's. until: solve to this iteration in place of max_iter, which the rate's policy keeps.
+    amend: called with the parameters before the nets are made.
 
     net: the training net. test_nets. iteration: updates made so far. history: one tensor (two
     for AdaDelta and Adam, the second half after the first) a learnable parameter.
@@ -43,7 +44,7 @@ class Solver:
 
     def __init__(self, source: SolverParameter | str | PathLike,
                  device: torch.device | str = 'cpu', finite: bool = False,
-                 type_name: str = '', max_iter: int | None = None,
+                 type_name: str = '', until: int | None = None,
                  amend: Callable[[SolverParameter], None] = lambda param: None) -> None:
         if isinstance(source, SolverParameter):
             self.param, self.folder = SolverParameter(), Path()
@@ -52,12 +53,12 @@ class Solver:
         else:
             self.param, self.folder = read_solver(source), Path(source).parent
         self.param.type = type_name or self.param.type
-        self.param.max_iter = max_iter or self.param.max_iter
         amend(self.param)
+        self.until = until or self.param.max_iter
         self.prefix = setup.snapshot_prefix(self.param, source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
-        _, self.per_param = self._checked()
+        _, self.per_param = self._checked(source)
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed)
         self.net = setup.train_net(self.param, self.folder, self.device)
@@ -83,14 +84,22 @@ class Solver:
 
     # -- setting up --------------------------------------------------------------------------------
 
-    def _checked(self):
+    def _checked(self, source):
+        try:
+            return self._check()
+        except (ValueError, KeyError) as error:
+            if not isinstance(source, SolverParameter):
+                error.add_note(f'in {source}')
+            raise
+
+    def _check(self):
         p = self.param
         updates.check(p)
         if p.average_loss < 1:
             raise ValueError(f'average_loss must be 1 or more, got {p.average_loss}')
         if p.iter_size < 1:
             raise ValueError(f'iter_size must be 1 or more, got {p.iter_size}')
-        learning_rate(p, 0)
+        check_policy(p, self.until)
         if p.snapshot:
             if not p.snapshot_prefix:
                 raise ValueError('snapshot is set but snapshot_prefix is not')
@@ -250,7 +259,7 @@ class Solver:
     # -- solving and testing -----------------------------------------------------------------------
 
     def solve(self, resume: str | PathLike | None = None) -> None:
-        """Train to max_iter, from a solver state if one is given (Solver::Solve)."""
+        """Train to `until`, from a solver state if one is given (Solver::Solve)."""
         p = self.param
         log.info('Solving %s', self.net.param_name)
         log.info('Learning Rate Policy: %s', p.lr_policy)
@@ -258,7 +267,7 @@ class Solver:
             log.info('Restoring previous solver status from %s', resume)
             self.restore(resume)
         start = self.iteration
-        self.step(p.max_iter - self.iteration)
+        self.step(self.until - self.iteration)
         if p.snapshot_after_train and (not p.snapshot or self.iteration % p.snapshot):
             self.snapshot()
         if self.stopped:

@@ -21,7 +21,7 @@ class Progress:
     """A bar with loss, iterations a second and time left; for the solver's on_iteration."""
 
     def __init__(self, solver: Solver, hidden: bool) -> None:
-        self.bar = tqdm(total=solver.param.max_iter, initial=solver.iteration, unit='it',
+        self.bar = tqdm(total=solver.until, initial=solver.iteration, unit='it',
                         disable=hidden, dynamic_ncols=True, desc='train')
 
     def __call__(self, solver: Solver, loss: float) -> None:
@@ -44,8 +44,8 @@ class Progress:
               help='A .solverstate to go on from.')
 @gpu_option
 @tf32_option
-@click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration '
-              '(the solver\'s max_iter where absent).')
+@click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration; '
+              'the rate goes as the solver file has it.  [default: its max_iter]')
 @click.option('--fast', is_flag=True, help='Leave out what no image reaches (docs/padding.md) and '
               'take layers together: the same gradients within rounding, in less time.')
 @click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
@@ -62,7 +62,7 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
     hidden = not sys.stderr.isatty()
     with ExitStack() as stack:
         held = stack.enter_context(glog.handling(glog.hold()))
-        solver = Solver(path, device(gpu, tf32), finite=True, max_iter=iterations)
+        solver = Solver(path, device(gpu, tf32), finite=True, until=iterations)
         _start(solver, weights, snapshot)
         if fast:
             use_fast(solver)
@@ -77,9 +77,9 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
 def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
     if snapshot:
         solver.restore(snapshot)
-        if solver.iteration >= solver.param.max_iter:
+        if solver.iteration >= solver.until:
             raise ValueError(f'{snapshot}: is at iteration {solver.iteration} already; '
-                             f'--iterations or max_iter ({solver.param.max_iter}) must be more')
+                             f'--iterations or max_iter must be more than {solver.until}')
         return
     if weights:
         solver.net.copy_from(weights)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from netspec.schema.messages import SolverParameter
-from port.lr_policy import learning_rate, next_step
+from port.lr_policy import check_policy, learning_rate, next_step
 
 CASES = [
     (dict(lr_policy='fixed'), 7, 0.5),
@@ -42,3 +42,11 @@ def test_multistep_counts_the_values_passed() -> None:
 def test_refused(options: dict, message: str) -> None:
     with pytest.raises((ValueError, KeyError), match=message):
         learning_rate(SolverParameter(base_lr=1, **options), 1)
+
+
+def test_poly_has_no_rate_beyond_its_end() -> None:
+    param = SolverParameter(base_lr=1, lr_policy='poly', power=.9, max_iter=10)
+    check_policy(param, 10)
+    with pytest.raises(ValueError, match='no rate from there to iteration 11; train to 10 at most'):
+        check_policy(param, 11)
+    check_policy(SolverParameter(base_lr=1, lr_policy='fixed', max_iter=10), 11)

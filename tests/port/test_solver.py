@@ -155,6 +155,28 @@ def test_resuming_goes_on_bit_for_bit(make, kind: str, type_name: str) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(params(through), params(again), strict=True))
 
 
+@pytest.mark.parametrize('policy', ['poly', 'sigmoid'])
+def test_stopping_early_leaves_the_rates_as_they_are(make, policy: str) -> None:
+    """Stopped at 4 of 10 and resumed: the weights of a run that nobody stopped."""
+    more = f'lr_policy: "{policy}" power: 0.9 gamma: 0.5 stepsize: 5'
+    whole = make(more)
+    whole.solve()
+    first = make(more, until=4)
+    first.solve()
+    assert first.iteration == 4 and first.param.max_iter == 10
+    rest = make(more)
+    rest.solve(first.state_path)
+    assert all(np.array_equal(a, b) for a, b in zip(params(whole), params(rest), strict=True))
+
+
+def test_a_refusal_names_the_solver_file(make) -> None:
+    with pytest.raises(KeyError, match="unknown lr_policy 'polly'") as caught:
+        make('lr_policy: "polly"')
+    assert 'solver.prototxt' in caught.value.__notes__[0]
+    with pytest.raises(ValueError, match='no rate from there to iteration 11'):
+        make('lr_policy: "poly" power: 0.9', until=11)
+
+
 def test_snapshots_lie_beside_the_solver(make, tmp_path) -> None:
     solver = make()
     solver.step(1)

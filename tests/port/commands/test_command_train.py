@@ -63,6 +63,17 @@ def test_log_option_and_iterations(scenes, make_run, tmp_path: Path, fcn) -> Non
     assert not (run / 'snapshot' / 'train.log').exists()
 
 
+def test_iterations_leave_the_rate_as_it_is(scenes, make_run, tmp_path: Path, fcn,
+                                            refused) -> None:
+    """lr in the log is that of the solver file's max_iter; beyond it poly has none."""
+    run = make_run(tmp_path / 'r', scenes, lr_policy='poly', power=.5, max_iter=4)
+    result = fcn('train', '--solver', run / 'solver.prototxt', '--iterations', 2)
+    assert result.exit_code == 0
+    assert re.findall(r'Iteration \d, lr = (\S+)', result.stdout) == ['1e-09', '8.66025e-10']
+    line = refused('train', '--solver', run / 'solver.prototxt', '--iterations', 5)
+    assert 'no rate from there to iteration 5' in line and 'solver.prototxt' in line
+
+
 def test_weights_are_the_start(trained: Path, scenes, make_run, tmp_path: Path, fcn) -> None:
     """At a learning rate of zero nothing moves from where --weights put it."""
     run, start = make_run(tmp_path / 'r', scenes, base_lr=0), trained / 'trained.caffemodel'
