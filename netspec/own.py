@@ -54,6 +54,22 @@ def check_names(names: list[str], where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def check_ignored(label: int, names: tuple[str, ...]) -> None:
+    """Raise ValueError where the label to ignore is a class, which would be lost."""
+    if label < len(names):
+        raise ValueError(f'--ignore-label {label} would drop the class {names[label]!r}, which the '
+                         f'class list gives that label; name a value of no class, {len(names)} to '
+                         '255, or leave the class out and number the labels anew')
+
+
+def check_name(*names: str) -> None:
+    """Raise ValueError where a folder would hide the published net of its name from commands."""
+    taken = next((name for name in names if name in VARIANTS), None)
+    if taken:
+        raise ValueError(f'{taken!r} is a published net, which a folder of that name would hide '
+                         f'from the commands run beside it; choose another, as my-{taken}')
+
+
 def data_params(row: Variant, suffix: str = '') -> dict[str, object]:
     """Return what a row's data layer must be told beside the folders."""
     if row.dataset != 'own':

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from netspec.own import check_names
+from netspec.own import check_ignored, check_name, check_names
 from port.data import own
 from port.data.folder import read_class_names
 
@@ -28,7 +28,7 @@ SHOWN = 20  # problems printed before the rest is only counted
               default=0.2, show_default=True, help='Share of images to score on.')
 @click.option('--seed', default=1337, show_default=True, help='Of the split.')
 @click.option('--ignore-label', type=click.IntRange(0, 255), default=255, show_default=True,
-              help='Label value that is neither learnt nor scored.')
+              help='Label value that is neither learnt nor scored; of no class.')
 @click.option('--label-suffix', default='', help="What the labels' names have more, as _mask.")
 @click.option('--stride', type=click.Choice(['32', '16', '8']), default='32', show_default=True,
               help='FCN-32s, 16s or 8s.')
@@ -42,7 +42,9 @@ def command(name: str, images: Path, labels: Path, class_file: Path, out: Path |
     Nothing is written while a label is wrong: each is named with what to do.
     """
     out = out or Path(name)
+    check_name(name, out.name)
     classes = check_names(read_class_names(class_file), str(class_file))
+    check_ignored(ignore_label, classes)
     pairs, alone = own.pair_up(images, labels, label_suffix)
     found = own.survey(pairs, classes, ignore_label, lambda p: tqdm(
         p, desc='check', unit='img', disable=not sys.stderr.isatty()))

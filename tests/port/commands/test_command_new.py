@@ -152,3 +152,23 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(folders: Path) -> None:
 def test_a_class_list_with_a_name_twice(folders: Path) -> None:
     (folders / 'names.txt').write_text('car\ncar\n')
     assert "'car' stands twice" in run('--label-suffix', '_mask', code=1)
+
+
+@pytest.mark.parametrize(('label', 'name'), [('1', 'car'), ('0', 'road')])
+def test_a_class_is_not_ignored(folders: Path, label: str, name: str) -> None:
+    output = run('--label-suffix', '_mask', '--ignore-label', label, code=1)
+    assert len(output.splitlines()) == 1 and not (folders / 'my-cars').exists()
+    assert f"--ignore-label {label} would drop the class '{name}'" in output
+    assert 'name a value of no class, 3 to 255' in output
+    run('--label-suffix', '_mask', '--ignore-label', '3')
+
+
+@pytest.mark.parametrize('net', ['voc-fcn8s', 'camvid-segnet-basic'])
+def test_a_published_name_is_refused(folders: Path, net: str) -> None:
+    options = ['--images', 'photos', '--labels', 'masks', '--classes', 'names.txt',
+               '--label-suffix', '_mask']
+    for args in ([net], ['my-cars', '--out', net]):
+        result = CliRunner().invoke(main, ['new', *args, *options])
+        assert result.exit_code == 1 and len(result.output.splitlines()) == 1
+        assert f"'{net}' is a published net" in result.output and 'choose another' in result.output
+        assert not (folders / net).exists()
