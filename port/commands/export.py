@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from netspec.schema import spare
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
+from port.commands._frame import framed, sizes_of
 from port.commands._shared import Sizes, VariantName, deploy_net, fitting
 from port.net import Net
 from port.startup import prepare
@@ -31,11 +33,11 @@ SIZES = [(67, 101), (90, 47)]
 @click.option('--argmax', is_flag=True, help='Give labels, int64, instead of scores.')
 @click.option('--compare', is_flag=True, help='Run ONNX Runtime against our executor; exit 1 over '
               '1e-4 of the largest score or under 99.99 % agreement.')
-@click.option('--sizes', type=Sizes(), default=SIZES, help='Image sizes of --compare.  '
-              '[default: 67x101,90x47]')
+@click.option('--sizes', type=Sizes(), help='Image sizes of --compare.  '
+              '[default: 67x101,90x47, or the one that the net is made for]')
 def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
             model: Path | None, width: float, classes, out: Path, with_preprocess: bool,
-            argmax: bool, compare: bool, sizes: list[tuple[int, int]]) -> None:
+            argmax: bool, compare: bool, sizes: list[tuple[int, int]] | None) -> None:
     """Write the deploy net of VARIANT as ONNX with free batch, height and width.
 
     Classes, mean and channel order are in the file's metadata (JSON by output or input name).
@@ -43,20 +45,36 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     if bool(weights) == random_weights:
         raise click.UsageError('give --weights, or --random-weights for a net without any')
     from port import export_onnx
+    read = [*(weights.split(',') if weights else []), *([model] if model else [])]
+    spare([out], read, 'name another --out')
     net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights)
     if random_weights:
         export_onnx.random_weights(net, seed)
     prepare(net)
     export_onnx.export(net, out, variant, with_preprocess, argmax)
-    click.echo(f'wrote {out}{" and its .data" if Path(f"{out}.data").exists() else ""}: '
+    beside = Path(f'{out.resolve()}.data').exists()
+    click.echo(f'wrote {out}{" and its .data" if beside else ""}: '
                f'ONNX opset {export_onnx.OPSET}, {out.stat().st_size:,} bytes')
     if compare:
-        rows = export_onnx.compare(net, out, sizes, seed)
-        click.echo(table(rows))
-        if not export_onnx.holds(rows):
-            raise click.ClickException(f'{out} does not agree with our executor: expected '
-                                       'differences within 1e-4 of the largest score and at '
-                                       'least 99.99 % of the pixels')
+        _compare(net, out, variant, sizes or sizes_of(variant, SIZES), seed)
+
+
+def _compare(net: Net, out: Path, variant: Variant, sizes: list[tuple[int, int]],
+             seed: int) -> None:
+    """Print how the file agrees; fail where it does not, or at a size that the net refuses."""
+    from port import export_onnx
+    try:
+        with framed(variant, sizes, '--sizes'):
+            rows = export_onnx.compare(net, out, sizes, seed)
+    except ValueError as error:
+        error.add_note(f'{out} is written, but not compared')
+        raise
+    click.echo(table(rows))
+    if not export_onnx.holds(rows):
+        astray = ', and maxima of pooling where ours are' if any(r.astray for r in rows) else ''
+        raise click.ClickException(f'{out} is written, but does not agree with our executor: '
+                                   'expected differences within 1e-4 of the largest score, at '
+                                   f'least 99.99 % of the pixels{astray}')
 
 
 def table(rows: Sequence) -> str:
@@ -67,6 +85,8 @@ def table(rows: Sequence) -> str:
         absolute = '-' if row.max_diff is None else f'{row.max_diff:.2e}'
         relative = '-' if row.relative is None else f'{row.relative:.2e}'
         ties = f'  ({row.ties} of {row.pixels} tied)' if row.ties else ''
+        ties += f'  ({row.moved} pooling maxima tied)' if row.moved else ''
+        ties += f'  ({row.astray} pooling maxima elsewhere)' if row.astray else ''
         size = f'{row.size[0]}x{row.size[1]}'
         lines.append(f'{size:>10} {absolute:>18} {relative:>16} '
                      f'{100 * row.agreement:>11.3f} %{ties}')

@@ -71,3 +71,13 @@ def test_a_prototxt_has_its_own_sizes(tmp_path, option) -> None:
 def test_command_names_the_closest_net() -> None:
     result = CliRunner().invoke(main, ['time', 'voc-fcn8'])
     assert result.exit_code == 2 and 'voc-fcn8s' in result.output
+
+
+def test_a_net_of_one_size_is_timed_at_it() -> None:
+    net = ['time', 'camvid-segnet-basic', '--width', '0.02', '--runs', '1', '--phase', 'test']
+    done = CliRunner().invoke(main, net)
+    assert done.exit_code == 0 and 'upsample1' in done.output
+    done = CliRunner().invoke(main, [*net, '--size', '375x500'])
+    assert done.exit_code == 1
+    assert done.stderr == ('fcn: --size 375x500: camvid-segnet-basic is made for images of 360x480 '
+                           '(height x width); leave --size out\n')

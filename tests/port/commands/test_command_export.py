@@ -33,12 +33,13 @@ def test_labels_have_no_differences(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('row', [Agreement((9, 9), 1., 2e-4, 1., 81, 0),
+                                 Agreement((9, 9), 0., 0., 1., 81, 0, 0, 1),
                                  Agreement((9, 9), 0., 0., .99, 81, 0)])
 def test_disagreement_fails(row: Agreement, tmp_path: Path,
                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_onnx, 'compare', lambda *args: [row])
     done = invoke('camvid-fcn32s', *DRAWN, '--out', str(tmp_path / 'm.onnx'), '--compare')
-    assert done.exit_code == 1 and 'does not agree' in done.output
+    assert done.exit_code == 1 and 'm.onnx is written, but does not agree' in done.output
 
 
 def test_one_of_two_sources_of_weights(tmp_path: Path) -> None:
@@ -66,3 +67,36 @@ def test_missing_weights_are_one_line(tmp_path: Path) -> None:
 def test_help_ends_with_an_example() -> None:
     assert 'Example:  fcn export' in invoke('--help').output.splitlines()[-2] + invoke(
         '--help').output.splitlines()[-1]
+
+
+SEGNET = ['camvid-segnet-basic', '--width', '0.0625', '--random-weights']
+
+
+def test_a_net_of_one_size_is_compared_at_it(tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_onnx, 'compare', lambda net, out, sizes, seed: [
+        Agreement(size, 0., 0., 1., 81, 0, 3) for size in sizes])
+    done = invoke(*SEGNET, '--out', str(tmp_path / 'm.onnx'), '--compare')
+    assert done.exit_code == 0, done.output
+    (line,) = done.output.splitlines()[2:]
+    assert line.split()[0] == '360x480' and line.endswith('  (3 pooling maxima tied)')
+
+
+@pytest.mark.parametrize('size', ['45x61', '36x50'])
+def test_another_size_than_the_nets(size: str, tmp_path: Path) -> None:
+    out = tmp_path / 'm.onnx'
+    done = invoke(*SEGNET, '--out', str(out), '--compare', '--sizes', size)
+    assert done.exit_code == 1 and out.exists()
+    assert done.stderr == (f'fcn: --sizes {size}: camvid-segnet-basic is made for images of '
+                           '360x480 (height x width); leave --sizes out '
+                           f'({out} is written, but not compared)\n')
+
+
+def test_weights_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / 'w.caffemodel').write_bytes(b'weights')
+    (tmp_path / 'link').symlink_to('w.caffemodel')
+    for out in ('w.caffemodel', 'link'):
+        done = invoke('voc-fcn32s', '--weights', str(tmp_path / 'w.caffemodel'), '--out',
+                      str(tmp_path / out))
+        assert done.exit_code == 1 and f'{out}: is read here' in done.stderr
+    assert (tmp_path / 'w.caffemodel').read_bytes() == b'weights'

@@ -1,0 +1,28 @@
+"""Nets made for one image size (SegNet's): the line that says so where another one fails."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from netspec.variants import Variant
+
+Size = tuple[int, int]
+
+
+def sizes_of(variant: Variant, usual: Sequence[Size]) -> list[Size]:
+    """Return the sizes to use where none is given: the one that a net is made for, or the usual."""
+    return [variant.frame] if variant.frame else list(usual)
+
+
+@contextmanager
+def framed(variant: Variant, sizes: Sequence[Size], option: str) -> Iterator[None]:
+    """Say of a failure at other sizes than the one that a net is made for that they are others."""
+    try:
+        yield
+    except ValueError as error:
+        others = [f'{height}x{width}' for height, width in sizes
+                  if variant.frame not in (None, (height, width))]
+        if not others:
+            raise
+        high, wide = variant.frame
+        raise ValueError(f'{option} {",".join(others)}: {variant.name} is made for images of '
+                         f'{high}x{wide} (height x width); leave {option} out') from error
