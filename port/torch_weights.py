@@ -23,6 +23,8 @@ from surgery.torchvision import check_trunk
 from surgery.weights import ZIP_MAGIC, from_tensors
 
 SUFFIXES = ('.pt', '.pth')
+TENSOR_FILES = ('.safetensors', '.npz', *SUFFIXES)
+ENDINGS = ('.caffemodel', '.h5', *TENSOR_FILES)
 PICKLES = tuple(b'\x80' + bytes([protocol]) for protocol in range(2, 6))
 NESTED = ('state_dict', 'model_state_dict', 'model_state', 'model', 'net', 'weights')
 ANEW = 'save it anew with torch.save(model.state_dict(), …)'

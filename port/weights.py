@@ -7,11 +7,9 @@ from os import PathLike
 import numpy as np
 import torch
 
-from port.torch_weights import SUFFIXES, read_weights, write_weights
+from port.torch_weights import TENSOR_FILES, read_weights, write_weights
 from surgery.caffemodel import write_caffemodel
 from surgery.hdf5 import write_hdf5
-
-TENSOR_FILES = ('.safetensors', '.npz', *SUFFIXES)
 
 
 def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:

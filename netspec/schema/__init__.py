@@ -11,7 +11,7 @@ from netspec.schema.binary import (
     write_solverstate,
 )
 from netspec.schema.blobs import array_blob, blob_array, blob_parts, blob_shape, fill_blob
-from netspec.schema.files import replacing, spare, special, write_atomic
+from netspec.schema.files import check_ending, replacing, spare, special, write_atomic
 from netspec.schema.lexer import PrototxtError
 from netspec.schema.printer import message_digest, print_message, print_net, print_solver
 from netspec.schema.prototxt import (
@@ -33,7 +33,7 @@ from netspec.schema.upgrade import (
 )
 
 __all__ = [
-    'PrototxtError', 'array_blob', 'blob_array', 'blob_parts', 'blob_shape',
+    'PrototxtError', 'array_blob', 'blob_array', 'blob_parts', 'blob_shape', 'check_ending',
     'complete_snapshot_prefix', 'fill_blob', 'message_digest', 'net_needs_upgrade', 'parse',
     'parse_net', 'parse_net_with_lines', 'parse_solver', 'print_message', 'print_net',
     'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_net', 'read_net_binary',

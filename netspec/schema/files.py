@@ -63,6 +63,13 @@ def spare(places: Iterable[str | os.PathLike[str]], read: Iterable[str | os.Path
             raise ValueError(f'{place}: is read here, and would be written over; {remedy}')
 
 
+def check_ending(path: str | os.PathLike[str], known: Iterable[str], why: str = '') -> None:
+    """Raise ValueError for a file to write whose ending, in small letters, is none of the known."""
+    if not str(path).lower().endswith(tuple(known)) and not special(path):
+        raise ValueError(f'{path}: {why or "its ending says no format"}; expected a name that ends '
+                         f'in {", ".join(known)}')
+
+
 def special(path: str | os.PathLike[str]) -> bool:
     """Whether a device or a pipe stands at a path: it is written into, never replaced."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)

@@ -5,14 +5,12 @@ from pathlib import Path
 import click
 
 import surgery
-from netspec.schema import spare
+from netspec.schema import check_ending, spare
 from netspec.variants import Variant
 from port import torch_weights
 from port.commands._shared import VariantName, pixel_options
 from surgery.pixels import Pixels
 from surgery.torchvision import from_caffe
-
-TENSOR_FILES = ('.safetensors', '.npz', *torch_weights.SUFFIXES)
 
 
 @click.command(epilog='Example:  fcn convert vgg16-397923af.pth VGG16.caffemodel')
@@ -31,6 +29,7 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
     for RGB in 0..1; all else is moved bit for bit. torchvision's .pth needs no conversion for
     fcn surgery.
     """
+    check_ending(out, torch_weights.ENDINGS)
     spare([out], [source], 'name another OUT')
     weights = torch_weights.read_donor(source, net, pixels, check=False)
     foreign = weights.version in ('torchvision', 'timm')
@@ -51,9 +50,7 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
 def _to_torch(source: Path, weights: surgery.Weights, out: Path, names: str, net: Variant,
               pixels: Pixels | None) -> None:
     """Write weights under torchvision's or timm's names, and say which layers have none there."""
-    if out.suffix.lower() not in TENSOR_FILES:
-        raise ValueError(f'{out}: --names {names} makes tensors, not layers; expected OUT to end '
-                         f'in {", ".join(TENSOR_FILES)}')
+    check_ending(out, torch_weights.TENSOR_FILES, f'--names {names} makes tensors, not layers')
     try:
         mean = torch_weights.donor_mean(net, pixels)
         tensors, left = from_caffe(weights, mean, pixels, names)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from netspec.schema import spare
+from netspec.schema import check_ending, spare
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._frame import framed, sizes_of
@@ -47,6 +47,7 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     from port import export_onnx
     read = [*(weights.split(',') if weights else []), *([model] if model else [])]
     spare([out], read, 'name another --out')
+    check_ending(out, ['.onnx'])
     net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights)
     if random_weights:
         export_onnx.random_weights(net, seed)

@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netspec.schema.files import existing, foreign, is_text, replacing, spare, write_atomic
+from netspec.schema.files import (
+    check_ending,
+    existing,
+    foreign,
+    is_text,
+    replacing,
+    spare,
+    write_atomic,
+)
 
 
 def _zip():
@@ -174,3 +182,12 @@ def test_what_is_read_is_spared(tmp_path):
     spare([tmp_path / 'b', tmp_path / 'c'], [tmp_path / 'a'], 'name another')
     with pytest.raises(ValueError, match='link: is read here, and would be written over; name an'):
         spare([tmp_path / 'b', tmp_path / 'link'], [tmp_path / 'a'], 'name another')
+
+
+def test_endings_are_known_or_the_file_is_a_pipe(tmp_path):
+    for name in ('a.caffemodel', 'b.caffemodel.h5', 'C.CaffeModel'):
+        check_ending(tmp_path / name, ['.caffemodel', '.h5'])
+    with pytest.raises(ValueError, match=r'a.txt: its ending says no format; expected .* in .h5$'):
+        check_ending(tmp_path / 'a.txt', ['.h5'])
+    os.mkfifo(tmp_path / 'pipe')
+    check_ending(tmp_path / 'pipe', ['.h5'])

@@ -123,7 +123,7 @@ def test_refusals(pth: Path, trained: Path, tmp_path: Path, refused) -> None:
     assert 'has the names of torchvision already' in line
     caffe = trained / 'trained.caffemodel'
     line = refused('convert', caffe, tmp_path / 'b.caffemodel', '--names', 'torchvision')
-    assert 'expected OUT to end in .safetensors, .npz, .pt, .pth' in line
+    assert 'expected a name that ends in .safetensors, .npz, .pt, .pth' in line
     line = refused('convert', pth, tmp_path / 'no' / 'b.npz')
     assert 'does not exist; make it first' in line
     write_caffemodel(tmp_path / 'other.caffemodel', {'stem': [np.ones((4, 3, 3, 3), 'f')]})
@@ -139,9 +139,19 @@ def test_refusals(pth: Path, trained: Path, tmp_path: Path, refused) -> None:
                    tmp_path / 'm.onnx')
     assert "these are torchvision's vgg16" in line
     torch.save(torch.nn.Linear(1, 1), tmp_path / 'whole.pt')
-    assert 'holds more than tensors' in refused('convert', tmp_path / 'whole.pt', tmp_path / 'b')
+    line = refused('convert', tmp_path / 'whole.pt', tmp_path / 'b.npz')
+    assert 'holds more than tensors' in line
 
 
 def test_a_donor_is_not_written_over(pth: Path, refused) -> None:
     for args in (['convert', pth, pth], ['surgery', 'voc-fcn32s', '--from', pth, '--out', pth]):
         assert f'{pth}: is read here, and would be written over' in refused(*args)
+
+
+def test_an_unknown_ending_is_refused(pth: Path, refused) -> None:
+    out = pth.with_name('w.onxx')
+    for name in (out, pth.with_name('none')):
+        line = refused('convert', pth, name)
+        assert '.caffemodel, .h5, .safetensors, .npz, .pt, .pth' in line, line
+    line = refused('export', 'voc-fcn32s', '--random-weights', '--out', out)
+    assert f'{out}: its ending says no format; expected a name that ends in .onnx' in line
