@@ -14,15 +14,14 @@ def sizes_of(variant: Variant, usual: Sequence[Size]) -> list[Size]:
 
 
 @contextmanager
-def framed(variant: Variant, sizes: Sequence[Size], option: str) -> Iterator[None]:
+def framed(variant: Variant | None, sizes: Sequence[Size], option: str) -> Iterator[None]:
     """Say of a failure at other sizes than the one that a net is made for that they are others."""
     try:
         yield
     except ValueError as error:
-        others = [f'{height}x{width}' for height, width in sizes
-                  if variant.frame not in (None, (height, width))]
-        if not others:
+        high, wide = variant and variant.frame or (0, 0)
+        others = [f'{height}x{width}' for height, width in sizes if (height, width) != (high, wide)]
+        if not high or not others:
             raise
-        high, wide = variant.frame
         raise ValueError(f'{option} {",".join(others)}: {variant.name} is made for images of '
                          f'{high}x{wide} (height x width); leave {option} out') from error

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from netspec.schema.messages import TEST, TRAIN
+from netspec.variants import VARIANTS
+from port.commands._frame import framed
 from port.commands._shared import Sizes, fitting
 from port.commands.summary import one_size, source
 
@@ -13,7 +15,8 @@ from port.commands.summary import one_size, source
 @click.argument('net', metavar='NAME|FILE')
 @click.option('--out', type=click.Path(path_type=Path, dir_okay=False), required=True,
               help='The picture: .svg, .png or .pdf.')
-@click.option('--size', 'sizes', type=Sizes(), help="Image size.  [default: the net's own]")
+@click.option('--size', 'sizes', type=Sizes(), metavar='HxW',
+              help="Image size.  [default: the net's own]")
 @click.option('--phase', type=click.Choice(['train', 'test']), default='test', show_default=True,
               help='Which layers of a FILE to take.')
 @click.option('--graphviz/--no-graphviz', default=None,
@@ -28,5 +31,6 @@ def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None, width
     """
     from port import draw, summary
     given = source(net, width, classes)
-    loaded = summary.load(given, TRAIN if phase == 'train' else TEST, one_size(sizes))
+    with framed(VARIANTS.get(net), sizes or (), '--size'):
+        loaded = summary.load(given, TRAIN if phase == 'train' else TEST, one_size(sizes))
     click.echo(draw.draw(loaded, out, graphviz))

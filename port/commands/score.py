@@ -55,6 +55,7 @@ def command(model: Path, weights: str, iterations: int | None, save: Path | None
     if json_path and not json_path.parent.is_dir():
         raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
                                 'make it first')
+    spare([json_path] if json_path else [], [model, *weights.split(',')], 'name another --json')
     net = Net(model, TEST, weights=weights, device=device(gpu))
     prepare(net)
     results = score_net(net, iterations, save, fast_forward(net) if fast else None)

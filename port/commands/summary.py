@@ -8,6 +8,7 @@ import click
 from netspec.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
+from port.commands._frame import framed
 from port.commands._shared import Sizes, VariantName, fitting
 from port.data.own import ROW_FILE
 
@@ -34,7 +35,8 @@ def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
 
 @click.command(epilog='Example:  fcn summary voc-fcn8s --size 500x500')
 @click.argument('net', metavar='NAME|FILE')
-@click.option('--size', 'sizes', type=Sizes(), help="Image size.  [default: the net's own]")
+@click.option('--size', 'sizes', type=Sizes(), metavar='HxW',
+              help="Image size.  [default: the net's own]")
 @click.option('--phase', type=click.Choice(['train', 'test']), default='test', show_default=True,
               help='Which layers of a FILE to take.')
 @fitting
@@ -47,6 +49,7 @@ def command(net: str, sizes, phase: str, width: float, classes, as_json: bool) -
     """
     from port import summary
     given = source(net, width, classes)
-    rows = summary.summarize(summary.load(given, TRAIN if phase == 'train' else TEST,
-                                          one_size(sizes)))
+    with framed(VARIANTS.get(net), sizes or (), '--size'):
+        rows = summary.summarize(summary.load(given, TRAIN if phase == 'train' else TEST,
+                                              one_size(sizes)))
     click.echo(json.dumps(summary.as_dict(rows), indent=2) if as_json else summary.table(rows))

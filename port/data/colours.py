@@ -1,7 +1,7 @@
 """Turn colour-coded label images into index PNGs: one look-up in a table over 24-bit colours."""
 
-import os
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from netspec.schema import replacing
 from port.data import camvid, voc
 from port.data.readers import read_lines, read_rgb
 from port.vis import VOID_COLOUR, make_palette, write_label
@@ -214,5 +215,6 @@ def convert_folder(source: str | Path, target: str | Path, table: ColourTable,
             counts += np.bincount(index.reshape(-1), minlength=256)
         for place in places.values():
             (target / place).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(Path(beside, place), target / place)
+            with replacing(target / place) as made:
+                shutil.move(Path(beside, place), made)
     return {i: int(n) for i, n in enumerate(counts) if n}

@@ -135,6 +135,9 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
                        folder)
         assert f'{folder}/val_000000.png: is read here, and would be written over' in line
         assert '--save' in line
+    line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--json',
+                   run / 'val.prototxt')
+    assert 'val.prototxt: is read here' in line and '--json' in line
 
 
 def test_going_round_is_said(trained: Path, lively: Path, fcn) -> None:

@@ -31,6 +31,7 @@ def test_json() -> None:
     (['voc-fcn33s'], 2, "did you mean 'voc-fcn32s'"),
     (['none/net.prototxt'], 1, 'none/net.prototxt'),
     (['voc-fcn32s', '--size', '10x10,20x20'], 2, 'one size'),
+    (['camvid-segnet-basic', '--size', '45x61'], 1, 'is made for images of 360x480'),
     ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'is a file')])
 def test_mistakes(args: list[str], code: int, text: str) -> None:
     done = invoke(*args)
