@@ -62,8 +62,10 @@ def keep_trained(variant: str | Variant, net_dir: str | Path, solver_dir: str | 
                  **options: Any) -> None:
     """Raise ValueError where a net with other files than would be written was trained there."""
     folder = snapshots(net_dir) or snapshots(solver_dir or net_dir)
+    if not folder:
+        return
     other = [path.name for path in check(variant, net_dir, solver_dir, **options) if path.is_file()]
-    if folder and other:
+    if other:
         raise ValueError(f'{folder.parent}: a net was trained there ({folder}) with another '
                          f'{", ".join(other)}; name another --out, or remove the folder')
 
