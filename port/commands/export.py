@@ -34,7 +34,7 @@ SIZES = [(67, 101), (90, 47)]
 @click.option('--sizes', type=Sizes(), default=SIZES, help='Image sizes of --compare.  '
               '[default: 67x101,90x47]')
 def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
-            model: Path | None, width: float, classes, out: Path, with_preprocess: bool,
+            model: Path | None, width: float | None, classes, out: Path, with_preprocess: bool,
             argmax: bool, compare: bool, sizes: list[tuple[int, int]]) -> None:
     """Write the deploy net of VARIANT as ONNX with free batch, height and width.
 

@@ -93,8 +93,8 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
 @click.option('--no-skip', is_flag=True, help='Compute the padding that no image reaches as well.')
 @gpu_option
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
-            out: Path, width: float, classes, precision: str, layer: str | None, no_skip: bool,
-            gpu: int | None) -> None:
+            out: Path, width: float | None, classes, precision: str, layer: str | None,
+            no_skip: bool, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
     files = pictures(images)
     places = label_files(files, out)

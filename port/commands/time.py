@@ -12,7 +12,7 @@ from port.commands._shared import (
     device,
     fitting,
     gpu_option,
-    options_given,
+    refuse_fitting,
 )
 from port.net import Net
 from port.random_weights import random_weights
@@ -31,7 +31,7 @@ from port.timing import averages, table, time_layers, timed_net
 @fitting
 @gpu_option
 def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | None, runs: int,
-            width: float, classes, gpu: int | None) -> None:
+            width: float | None, classes, gpu: int | None) -> None:
     """Time each layer of NET, a variant's name or a prototxt that feeds itself.
 
     One layer after another, by the plain engine; `fcn caffe time` prints it as Caffe does.
@@ -42,9 +42,7 @@ def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | No
         row = VariantName().convert(net, None, None)
         source = timed_net(row, size[0], width, classes)
     else:
-        for option in options_given():
-            if option.name in ('size', 'width', 'classes'):
-                raise click.UsageError(f'{option.opts[0]} is for a net by name; {net} has its own')
+        refuse_fitting(net)
         source = net
     where = device(gpu)
     built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
