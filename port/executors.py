@@ -14,7 +14,7 @@ from port.data.datasets import class_names
 from port.data.own import find_row
 from port.data.readers import planes
 from port.net import Net
-from port.startup import prepare
+from port.startup import load
 
 FORM = ('expected NAME:WEIGHTS, FILE.prototxt:WEIGHTS, opencv:FILE.prototxt:FILE.caffemodel '
         'or FILE.onnx')
@@ -71,9 +71,9 @@ def _two(spec: str, rest: str) -> tuple[str, str]:
 
 def _ours(label: str, param: NetParameter, weights: str, row: Variant | None,
           output: str | None) -> Executor:
-    net = Net(param, TEST, weights=weights)
+    net = Net(param, TEST)
     _one_picture(label, net.inputs)
-    prepare(net)
+    load(net, weights)
     name = choose(label, net.outputs, output)
 
     def run(rgb: np.ndarray, data: np.ndarray) -> np.ndarray:

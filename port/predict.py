@@ -18,7 +18,7 @@ from port.fast.program import Unsuited
 from port.fast.step import fast_forward
 from port.net import Net
 from port.precision import tf32
-from port.startup import prepare
+from port.startup import load
 
 log = logging.getLogger('port.predict')
 Images = np.ndarray | torch.Tensor | str | PathLike | Sequence[str | PathLike]
@@ -34,7 +34,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     """Return a callable from images to scores.
 
     net: a Net in the TEST phase, or what one is made of: the name of a variant, a deploy
-    prototxt. weights: a file or {layer: [arrays]}. precision: float32, tf32 (GPU), bfloat16 or
+    prototxt. weights: a file or {layer: [arrays]},
+    for every layer with parameters. precision: float32, tf32 (GPU), bfloat16 or
     float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
     score…). device: of a net that is made here (default: the CPU). mean: BGR, for image files
     (a variant knows its own). skip: do not compute the padding that no image reaches. Raises
@@ -50,8 +51,7 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     elif device is not None and torch.device(device).type != net.device.type:
         raise ValueError(f'device {device}: the net is on {net.device} already; make it there')
     if weights is not None:
-        net.copy_from(weights)
-        prepare(net)
+        load(net, weights)
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
     return Scores(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')

@@ -17,7 +17,7 @@ from port.data.readers import missing
 from port.infer import Predictor, Writing, decoded
 from port.net import Net
 from port.predict import PRECISIONS
-from port.startup import prepare
+from port.startup import load
 from port.vis import vis_seg, write_beside, write_label
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
@@ -98,9 +98,8 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
     """Label IMAGES (files or folders, any size) with VARIANT."""
     files = pictures(images)
     places = label_files(files, out)
-    net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
-              device=device(gpu))
-    prepare(net)
+    net = Net(deploy_net(variant, model, width, classes), TEST, device=device(gpu))
+    load(net, weights)
     heads = {f'score{head.suffix}': head for head in variant.heads}
     layer = layer or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, variant.mean, layer, precision, not no_skip)

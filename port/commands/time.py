@@ -16,6 +16,7 @@ from port.commands._shared import (
 )
 from port.net import Net
 from port.random_weights import random_weights
+from port.startup import load
 from port.timing import averages, table, time_layers, timed_net
 
 
@@ -49,7 +50,7 @@ def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | No
     if weights is None:
         random_weights(built, 1)
     else:
-        built.copy_from(weights)
+        load(built, weights)
     times = time_layers(built, runs, phase == 'train')
     for line in (*table(times), *averages(times)):
         click.echo(line)
