@@ -26,7 +26,7 @@ class Predictor:
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
                  precision: str = 'float32', skip: bool = True) -> None:
-        if len(net.inputs) != 1:
+        if len(net.inputs) > 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
         self.net = net

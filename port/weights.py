@@ -43,7 +43,7 @@ def paths_of(weights) -> list[str | PathLike]:
     wrong = [path for path in paths if not isinstance(path, (str, PathLike))]
     if wrong:
         raise TypeError('weights: expected a file, several, or {layer: [arrays]}, got '
-                        f'{type(weights).__name__} of {type(wrong[0]).__name__}')
+                        f'{type(wrong[0]).__name__}')
     return paths
 
 

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from netspec.fcn import fcn
 from netspec.variants import Variant
 from port.data.own import find_row
+from port.devices import gpu_count, gpus_here
 from port.precision import use_tf32
 from surgery.pixels import Pixels
 
@@ -148,10 +149,8 @@ def device(gpu: int | None, tf32: bool = False) -> torch.device:
         if tf32:
             raise click.UsageError('--tf32 is for a GPU: give --gpu ID as well')
         return torch.device('cpu')
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if gpu >= count:
-        there = f'GPUs 0 to {count - 1} are' if count else 'no CUDA device is'
-        raise RuntimeError(f'--gpu {gpu}: {there} here; leave --gpu out to compute on the CPU')
+    if gpu >= gpu_count():
+        raise RuntimeError(f'--gpu {gpu}: {gpus_here()}; leave --gpu out to compute on the CPU')
     if tf32:
         use_tf32(True)
     return torch.device('cuda', gpu)
