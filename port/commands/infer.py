@@ -96,9 +96,10 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
             out: Path, width: float | None, classes, precision: str, layer: str | None,
             no_skip: bool, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
+    source = deploy_net(variant, model, width, classes)
     files = pictures(images)
     places = label_files(files, out)
-    net = Net(deploy_net(variant, model, width, classes), TEST, device=device(gpu))
+    net = Net(source, TEST, device=device(gpu))
     load(net, weights)
     heads = {f'score{head.suffix}': head for head in variant.heads}
     layer = layer or next((name for name in heads if name in net.outputs), None)
