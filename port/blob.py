@@ -16,9 +16,16 @@ MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def upload(array: np.ndarray | torch.Tensor, device: torch.device,
-           dtype: torch.dtype) -> torch.Tensor:
-    """Return an array as a tensor on a device. A GPU fetches it while the host goes on."""
+           dtype: torch.dtype, copy: bool = False) -> torch.Tensor:
+    """Return an array as a tensor on a device. A GPU fetches it while the host goes on.
+
+    copy: into memory of its own, before this returns.
+    """
+    if isinstance(array, np.ndarray) and min(array.strides, default=0) < 0:
+        array = array.copy()                         # a torch tensor has no negative strides
     tensor = torch.as_tensor(array)
+    if copy:
+        return tensor.to(device, dtype, copy=True)
     if device.type == 'cuda' and tensor.device.type == 'cpu':
         tensor = tensor.pin_memory()
     return tensor.to(device, dtype, non_blocking=True)

@@ -9,7 +9,7 @@ from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._shared import Sizes, VariantName, deploy_net, fitting
 from port.net import Net
-from port.startup import prepare
+from port.startup import load, prepare
 
 SIZES = [(67, 101), (90, 47)]
 
@@ -34,7 +34,7 @@ SIZES = [(67, 101), (90, 47)]
 @click.option('--sizes', type=Sizes(), default=SIZES, help='Image sizes of --compare.  '
               '[default: 67x101,90x47]')
 def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
-            model: Path | None, width: float, classes, out: Path, with_preprocess: bool,
+            model: Path | None, width: float | None, classes, out: Path, with_preprocess: bool,
             argmax: bool, compare: bool, sizes: list[tuple[int, int]]) -> None:
     """Write the deploy net of VARIANT as ONNX with free batch, height and width.
 
@@ -43,10 +43,12 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     if bool(weights) == random_weights:
         raise click.UsageError('give --weights, or --random-weights for a net without any')
     from port import export_onnx
-    net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights)
+    net = Net(deploy_net(variant, model, width, classes), TEST)
     if random_weights:
         export_onnx.random_weights(net, seed)
-    prepare(net)
+        prepare(net)
+    else:
+        load(net, weights)
     export_onnx.export(net, out, variant, with_preprocess, argmax)
     click.echo(f'wrote {out}{" and its .data" if Path(f"{out}.data").exists() else ""}: '
                f'ONNX opset {export_onnx.OPSET}, {out.stat().st_size:,} bytes')

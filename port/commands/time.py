@@ -12,10 +12,11 @@ from port.commands._shared import (
     device,
     fitting,
     gpu_option,
-    options_given,
+    refuse_fitting,
 )
 from port.net import Net
 from port.random_weights import random_weights
+from port.startup import load
 from port.timing import averages, table, time_layers, timed_net
 
 
@@ -31,7 +32,7 @@ from port.timing import averages, table, time_layers, timed_net
 @fitting
 @gpu_option
 def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | None, runs: int,
-            width: float, classes, gpu: int | None) -> None:
+            width: float | None, classes, gpu: int | None) -> None:
     """Time each layer of NET, a variant's name or a prototxt that feeds itself.
 
     One layer after another, by the plain engine; `fcn caffe time` prints it as Caffe does.
@@ -42,16 +43,14 @@ def command(net: str, size: list[tuple[int, int]], phase: str, weights: str | No
         row = VariantName().convert(net, None, None)
         source = timed_net(row, size[0], width, classes)
     else:
-        for option in options_given():
-            if option.name in ('size', 'width', 'classes'):
-                raise click.UsageError(f'{option.opts[0]} is for a net by name; {net} has its own')
+        refuse_fitting(net)
         source = net
     where = device(gpu)
     built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
     if weights is None:
         random_weights(built, 1)
     else:
-        built.copy_from(weights)
+        load(built, weights)
     times = time_layers(built, runs, phase == 'train')
     for line in (*table(times), *averages(times)):
         click.echo(line)

@@ -31,7 +31,7 @@ def test_json() -> None:
     (['voc-fcn33s'], 2, "did you mean 'voc-fcn32s'"),
     (['none/net.prototxt'], 1, 'none/net.prototxt'),
     (['voc-fcn32s', '--size', '10x10,20x20'], 2, 'one size'),
-    ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'is a file')])
+    ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'its own width')])
 def test_mistakes(args: list[str], code: int, text: str) -> None:
     done = invoke(*args)
     assert done.exit_code == code and text in done.output
