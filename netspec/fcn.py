@@ -32,19 +32,21 @@ SKIPS = {32: (), 16: (4,), 8: (4, 3)}  # stride: the pools whose scores are fuse
 DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 
 
-def fcn(variant: str | Variant, split: str, width: float = 1.0,
+def fcn(variant: str | Variant, split: str, width: float | None = None,
         classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
         filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
         data_params: Mapping[str, Any] | None = None) -> Message:
     """Return the NetParameter of a row for one of its splits, or for 'deploy'.
 
-    width scales the trunk's channels (never the classes). A narrow net has no published weights,
-    so its trunk gets weight fillers (msra unless told); scores start at zero as in the paper.
+    width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
+    no published weights, so its trunk gets weight fillers (msra unless told); scores start at zero
+    as in the paper.
     classes, ignore_label, data_root and data_params (entries of param_str) fit it to other data:
     a data_root is one folder for the whole dataset, or a folder for each key of param_str.
     """
     published = find_variant(variant)
     row = fitted(published, classes, ignore_label)
+    width = _checked_width(row.width if width is None else width)
     n = NetSpec()
     if split == 'deploy':
         _inputs(n, row)
@@ -52,7 +54,7 @@ def fcn(variant: str | Variant, split: str, width: float = 1.0,
         chosen = find_split(row, split, data_root)
         changed = _changed(published, row, chosen) | dict(data_params or {})
         _data(n, row, chosen, param_str(row, chosen, data_root, changed))
-    style = Style(_checked_width(width), _filler(filler, width), dropout=split != 'deploy')
+    style = Style(width, _filler(filler, width), dropout=split != 'deploy')
     whole = WHOLE.get(row.trunk)
     ends = {} if whole else _trunks(n, row, style)
     for head in row.heads:

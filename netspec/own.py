@@ -20,16 +20,16 @@ VOC_PIXELS, RATE, RATE_FROM_SCRATCH = 500 * 375, 1e-10, 1e-9
 
 def own_row(name: str, classes: int, mean: tuple[float, float, float], val_images: int,
             ignore_label: int = 255, stride: int = 32, pixels: float = VOC_PIXELS,
-            from_scratch: bool = False) -> Variant:
+            width: float = 1.0) -> Variant:
     """Return the row of a dataset: `pixels` is the mean size of its images.
 
-    The loss is summed over the pixels, so the rate goes down as images grow. Raises ValueError
-    for another stride.
+    The loss is summed over the pixels, so the rate goes down as images grow. A net of another
+    width than 1 is trained from scratch. Raises ValueError for another stride.
     """
     if stride not in BASES:
         raise ValueError(f'stride {stride}: expected {", ".join(map(str, BASES))}')
     base = VARIANTS[BASES[stride]]
-    rate = (RATE_FROM_SCRATCH if from_scratch else RATE) * VOC_PIXELS / pixels
+    rate = (RATE if width == 1 else RATE_FROM_SCRATCH) * VOC_PIXELS / pixels
     schedule = replace(VARIANTS['voc-fcn32s'].schedule, base_lr=float(f'{rate:.2g}'),
                        test_iter=val_images)
     return replace(
@@ -37,7 +37,7 @@ def own_row(name: str, classes: int, mean: tuple[float, float, float], val_image
         splits=(Split('train', 'train', FOLDER_LAYER), Split('val', 'val', FOLDER_LAYER)),
         own_splits=None, inputs=(Input('data', 3, mean),), schedule=schedule,
         init=VARIANTS['voc-fcn32s'].init, ignore_label=ignore_label,
-        skip_scales=SKIP_SCALES[stride])
+        skip_scales=SKIP_SCALES[stride], width=width)
 
 
 def check_names(names: list[str], where: str) -> tuple[str, ...]:

@@ -131,6 +131,8 @@ class Variant:
     batch: int = 1
     class_weighting: tuple[float, ...] = ()
     frame: tuple[int, int] | None = None
+    # A user's own net may be narrow; its folder says so. The published ones are not.
+    width: float = 1.0
 
     @property
     def classes(self) -> int:

@@ -10,14 +10,22 @@ from operator import index
 
 import numpy as np
 import torch
+from torch.autograd.graph import increment_version
 
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
 def upload(array: np.ndarray | torch.Tensor, device: torch.device,
-           dtype: torch.dtype) -> torch.Tensor:
-    """Return an array as a tensor on a device. A GPU fetches it while the host goes on."""
+           dtype: torch.dtype, copy: bool = False) -> torch.Tensor:
+    """Return an array as a tensor on a device. A GPU fetches it while the host goes on.
+
+    copy: into memory of its own, before this returns.
+    """
+    if isinstance(array, np.ndarray) and min(array.strides, default=0) < 0:
+        array = array.copy()                         # a torch tensor has no negative strides
     tensor = torch.as_tensor(array)
+    if copy:
+        return tensor.to(device, dtype, copy=True)
     if device.type == 'cuda' and tensor.device.type == 'cpu':
         tensor = tensor.pin_memory()
     return tensor.to(device, dtype, non_blocking=True)
@@ -89,6 +97,8 @@ class _Store:
                 self._tensor = tensor.contiguous()
         array = (self._host if self._host is not None else self._tensor.detach()).numpy()
         self._face = weakref.ref(array)
+        if not self._tensor.is_inference():
+            increment_version((self._tensor,))   # torch does not see what numpy writes
         return array
 
     def forget(self) -> None:
@@ -147,6 +157,11 @@ class Blob:
         shape = tuple(value.shape)
         if shape != self.shape:
             self.reshape(*shape)
+
+    @property
+    def held(self) -> bool:
+        """Whether someone holds the data as a numpy array, and so may change it unseen."""
+        return self._data.held
 
     @property
     def count(self) -> int:
@@ -270,6 +285,10 @@ class SharedParam(Blob):
 
     def drop_diff(self) -> None:
         self.owner.drop_diff()
+
+    @property
+    def held(self) -> bool:
+        return self.owner.held
 
     def arrays(self, which: str) -> np.ndarray:
         return self.owner.arrays(which).reshape(self.shape)

@@ -12,6 +12,7 @@ import torch
 
 from netspec.schema import print_solver, read_solver
 from netspec.schema.messages import TEST, TRAIN, SolverParameter
+from port.devices import gpu_count, gpus_here
 from port.net import Net
 from port.signals import EFFECTS, Requests
 from port.solver import Solver
@@ -27,7 +28,7 @@ Flags = dict[str, Any]
 
 def gpus(flag: str) -> list[int]:
     """Return the GPU numbers of a -gpu flag; RuntimeError for one that is not here."""
-    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = gpu_count()
     if flag == 'all':
         return list(range(here))
     try:
@@ -36,8 +37,7 @@ def gpus(flag: str) -> list[int]:
         raise ValueError(f"-gpu {flag}: expected device IDs separated by ',', or all") from None
     for number in wanted:
         if not 0 <= number < here:
-            there = f'GPUs 0 to {here - 1} are' if here else 'no CUDA device is'
-            raise RuntimeError(f'Cannot use GPU {number}: {there} here; leave -gpu (and '
+            raise RuntimeError(f'Cannot use GPU {number}: {gpus_here()}; leave -gpu (and '
                                'solver_mode: GPU) out to compute on the CPU')
     return wanted
 

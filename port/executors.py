@@ -9,11 +9,12 @@ import numpy as np
 from netspec.fcn import fcn
 from netspec.schema import read_net
 from netspec.schema.messages import TEST, NetParameter
-from netspec.variants import Variant, find_variant
+from netspec.variants import Variant
 from port.data.datasets import class_names
+from port.data.own import find_row
 from port.data.readers import planes
 from port.net import Net
-from port.startup import prepare
+from port.startup import load
 
 FORM = ('expected NAME:WEIGHTS, FILE.prototxt:WEIGHTS, opencv:FILE.prototxt:FILE.caffemodel '
         'or FILE.onnx')
@@ -35,12 +36,14 @@ class Executor:
     names: tuple[str, ...] = ()
 
 
-def open_executor(spec: str, width: float = 1.0, classes: int | tuple[int, ...] | None = None,
+def open_executor(spec: str, width: float | None = None,
+                  classes: int | tuple[int, ...] | None = None,
                   output: str | None = None) -> Executor:
     """Open what a specification names; ValueError for another form.
 
-    NAME:WEIGHTS or FILE.prototxt:WEIGHTS is ours, opencv:FILE.prototxt:FILE.caffemodel OpenCV's,
-    FILE.onnx ONNX Runtime's. output: which one to take, for a model of several.
+    NAME:WEIGHTS (NAME may be a folder that `fcn new` wrote) or FILE.prototxt:WEIGHTS is ours,
+    opencv:FILE.prototxt:FILE.caffemodel OpenCV's, FILE.onnx ONNX Runtime's. width, classes: of a
+    NAME. output: which one to take, for a model of several.
     """
     if spec.startswith('opencv:'):
         return _opencv(spec, *_two(spec, spec.removeprefix('opencv:')), output)
@@ -49,8 +52,14 @@ def open_executor(spec: str, width: float = 1.0, classes: int | tuple[int, ...] 
     model, weights = _two(spec, spec)
     if model.endswith('.prototxt'):
         return _ours(spec, read_net(model), weights, None, output)
-    row = find_variant(model)
+    row = find_row(model)
     return _ours(spec, fcn(row, 'deploy', width=width, classes=classes), weights, row, output)
+
+
+def is_named(spec: str) -> bool:
+    """Tell whether a specification names a net, which is made to measure, and no file."""
+    return not (spec.startswith('opencv:') or spec.endswith('.onnx')
+                or spec.partition(':')[0].endswith('.prototxt'))
 
 
 def _two(spec: str, rest: str) -> tuple[str, str]:
@@ -62,9 +71,9 @@ def _two(spec: str, rest: str) -> tuple[str, str]:
 
 def _ours(label: str, param: NetParameter, weights: str, row: Variant | None,
           output: str | None) -> Executor:
-    net = Net(param, TEST, weights=weights)
+    net = Net(param, TEST)
     _one_picture(label, net.inputs)
-    prepare(net)
+    load(net, weights)
     name = choose(label, net.outputs, output)
 
     def run(rgb: np.ndarray, data: np.ndarray) -> np.ndarray:

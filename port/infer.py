@@ -26,7 +26,7 @@ class Predictor:
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
                  precision: str = 'float32', skip: bool = True) -> None:
-        if len(net.inputs) != 1:
+        if len(net.inputs) > 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
         self.net = net
@@ -38,8 +38,17 @@ class Predictor:
         return self.predict(self.predict.planes(rgb)[None])[0]
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """Return the labels, H x W int64, of an H x W x 3 uint8 RGB picture."""
-        return self.scores(rgb).argmax(0).cpu().numpy()
+        """Return the labels, H x W int64, of an H x W x 3 uint8 RGB picture.
+
+        Raises ValueError where the blob is not of the picture's size.
+        """
+        scores = self.scores(rgb)
+        if scores.shape[1:] != rgb.shape[:2]:
+            raise ValueError(f'blob {self.layer!r} has the shape {list(scores.shape)} (channels, '
+                             f'height, width), the picture is {rgb.shape[0]} high and '
+                             f'{rgb.shape[1]} wide: no labels of it; the outputs to label by are '
+                             f'{", ".join(score_layers(self.net))}')
+        return scores.argmax(0).cpu().numpy()
 
     def file(self, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the labels of a picture file."""

@@ -15,7 +15,7 @@ import torch
 from netspec.schema import read_net_with_lines, upgrade_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from port import debug
-from port.blob import Blob
+from port.blob import Blob, upload
 from port.graph import PHASES, Entry, filter_layers, insert_splits
 from port.layer import Layer
 from port.order import CaffeOrder
@@ -153,8 +153,7 @@ class Net(torch.nn.Module):
             if name not in self.blobs:
                 raise KeyError(f'no blob {name!r} in the net; its inputs are '
                                f'{", ".join(self.inputs) or "none"}')
-            tensor = torch.as_tensor(array).to(self.device, self.dtype, copy=True)
-            self.blobs[name].data = tensor
+            self.blobs[name].data = upload(array, self.device, self.dtype, copy=True)
 
     @torch.no_grad()
     def forward(self, **arrays: Array) -> dict[str, torch.Tensor]:

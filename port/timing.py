@@ -31,7 +31,7 @@ class LayerTime:
         return median(self.backwards or [0.0])
 
 
-def timed_net(row: Variant, size: tuple[int, int], width: float = 1.0,
+def timed_net(row: Variant, size: tuple[int, int], width: float | None = None,
               classes: int | tuple[int, ...] | None = None, batch: int = 1) -> NetParameter:
     """Return a variant's training net with inputs in place of its data layer."""
     source, net = fcn(row, row.splits[0].file, width=width, classes=classes), NetParameter()

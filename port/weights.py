@@ -1,6 +1,7 @@
 """Weights in and out of a net by layer name (Net::CopyTrainedLayersFrom, Net::ToProto)."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from math import prod
 from os import PathLike
 
@@ -11,6 +12,18 @@ from port.torch_weights import TENSOR_FILES, read_weights, write_weights
 from surgery.caffemodel import write_caffemodel
 from surgery.hdf5 import write_hdf5
 
+log = logging.getLogger('port.net')
+Held = set[tuple[str, int]]     # layer, index of a parameter
+RENAME = 'rename the layer to learn it from scratch'
+
+
+class Misfit(ValueError):
+    """A layer of weights has other blobs than the net's layer; `what` says so without advice."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f'{what}; {advice}')
+        self.what = what
+
 
 def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     """Equal shapes, or a legacy 4-D shape that is the same but for leading ones."""
@@ -19,41 +32,64 @@ def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     return mine == theirs
 
 
-def copy_from(net, weights) -> None:
+def paths_of(weights) -> list[str | PathLike]:
+    """Return the files that weights are given by; none for {layer: [arrays]}."""
+    if isinstance(weights, Mapping):
+        return []
+    if isinstance(weights, str):
+        return weights.split(',')
+    paths = list(weights) if isinstance(weights, Iterable) else [weights]
+    wrong = [path for path in paths if not isinstance(path, (str, PathLike))]
+    if wrong:
+        raise TypeError('weights: expected a file, several, or {layer: [arrays]}, got '
+                        f'{type(wrong[0]).__name__}')
+    return paths
+
+
+def copy_from(net, weights) -> Held:
     """Copy weights into a net: a path, several (a list, or a comma-separated string), or
-    {layer: [arrays]}. Raises ValueError naming layer, param and both shapes.
+    {layer: [arrays]}; return what they held. Layers that either lacks are left alone, as in Caffe.
+
+    Raises Misfit, a ValueError naming layer, param and both shapes.
     """
     if isinstance(weights, Mapping):
         return _copy(net, weights, '')
-    if isinstance(weights, str):
-        weights = weights.split(',')
-    for path in [weights] if isinstance(weights, PathLike) else weights:
-        _copy(net, read_weights(path), f'{path}: ')
+    return set().union(*(_copy(net, read_weights(path), f'{path}: ')
+                         for path in paths_of(weights)))
 
 
-def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> None:
+def lacking(net, held: Held) -> list[str]:
+    """Return the layers of a net that own a parameter which weights did not hold."""
+    rows = {id(net.param_owner[key]) for key in held}
+    return list(dict.fromkeys(row.layer for row in net.learnable if id(row) not in rows))
+
+
+def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> Held:
     empty = {layer: [] for layer in getattr(weights, 'types', ()) if layer not in weights}
+    known, held = {node.name for node in net.nodes}, set()
     for layer, arrays in {**weights, **empty}.items():
+        if layer not in known:
+            log.info('Ignoring source layer %s', layer)
         blobs = net.params.get(layer)
         if blobs is None:
             continue
         given = {i: array for i, array in enumerate(arrays) if array is not None}
         missing = [i for i in range(len(blobs)) if i not in given and _owns(net, layer, i)]
         if len(arrays) > len(blobs) or missing:       # HDF5 leaves out what another layer owns
-            raise ValueError(f'{where}Incompatible number of blobs for layer {layer!r}: '
-                             f'{len(given)}, the net expects {len(blobs)}; rename the layer to '
-                             'learn it from scratch')
+            raise Misfit(f'{where}Incompatible number of blobs for layer {layer!r}: {len(given)}, '
+                         f'the net expects {len(blobs)}', RENAME)
         for i, array in given.items():
             blob = blobs[i]
             if not _equal(blob.shape, array.shape):
-                raise ValueError(
-                    f'{where}layer {layer!r}, param {i}: shape mismatch: {list(array.shape)}, the '
-                    f'net expects {list(blob.shape)}; rename the layer to learn it from scratch, '
-                    'or transplant with `fcn surgery`')
+                raise Misfit(f'{where}layer {layer!r}, param {i}: shape mismatch: '
+                             f'{list(array.shape)}, the net expects {list(blob.shape)}',
+                             f'{RENAME}, or transplant with `fcn surgery`')
             _put(blob, 'data', array)
+            held.add((layer, i))
         for i, array in enumerate(getattr(weights, 'diffs', {}).get(layer, ())):
             if array is not None:                     # Blob::FromProto: as the file has them
                 _put(blobs[i], 'diff', array)
+    return held
 
 
 def _put(blob, which: str, array: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """What several commands ask for in the same way: net fitting, the device, the weights."""
 
+import math
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -10,8 +11,9 @@ import torch
 from click.core import ParameterSource
 
 from netspec.fcn import fcn
-from netspec.variants import Variant, find_variant
-from port.data.own import ROW_FILE, read_row
+from netspec.variants import Variant
+from port.data.own import find_row
+from port.devices import gpu_count, gpus_here
 from port.precision import use_tf32
 from surgery.pixels import Pixels
 
@@ -24,10 +26,8 @@ class VariantName(click.ParamType):
     def convert(self, value, param, ctx) -> Variant:
         if isinstance(value, Variant):
             return value
-        if (Path(value) / ROW_FILE).is_file():
-            return read_row(Path(value))
         try:
-            return find_variant(value)
+            return find_row(value)
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
 
@@ -62,17 +62,40 @@ class Classes(click.ParamType):
             counts = tuple(int(v) for v in value.split(','))
         except ValueError:
             self.fail(f'{value!r} is not a number of classes', param, ctx)
+        if min(counts) < 1:
+            self.fail(f'{value!r}: expected 1 class or more', param, ctx)
         return counts[0] if len(counts) == 1 else counts
+
+
+class Finite(click.FloatRange):
+    """A number of a range; neither infinite nor nan, which lies in every range for click."""
+
+    def convert(self, value, param, ctx) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f'{value!r} is not a finite number', param, ctx)
+        return number
+
+
+WIDTH = Finite(min=0, min_open=True)
 
 
 def fitting(function: Callable) -> Callable:
     """Add --width and --classes, which fit a net to a machine and to a dataset."""
     for option in (
             click.option('--classes', type=Classes(), help='Number of classes of your dataset.'),
-            click.option('--width', type=float, default=1.0, show_default=True,
-                         help="Scale the trunk's channels; 0.25 trains on a small machine.")):
+            click.option('--width', type=WIDTH, help="Scale the trunk's channels; 0.25 trains on a "
+                         'small machine.  [default: 1, or that of a folder of `fcn new`]')):
         function = option(function)
     return function
+
+
+def refuse_fitting(file: object) -> None:
+    """Raise UsageError where --width, --classes or --size is given, but the net is in a file."""
+    for option in options_given():
+        if option.name in ('size', 'width', 'classes'):
+            raise click.UsageError(f'{option.opts[0]} is for a net by name; a prototxt has its own '
+                                   f'{option.name}: {file}')
 
 
 def options_given() -> list[click.Parameter]:
@@ -112,7 +135,8 @@ def pixel_options(function: Callable) -> Callable:
     return wrapped
 
 
-gpu_option = click.option('--gpu', type=int, metavar='ID', help='Compute on this GPU.')
+gpu_option = click.option('--gpu', type=click.IntRange(min=0), metavar='ID',
+                          help='Compute on this GPU.')
 
 
 tf32_option = click.option('--tf32', is_flag=True, help='Let the GPU round what it multiplies to '
@@ -125,19 +149,21 @@ def device(gpu: int | None, tf32: bool = False) -> torch.device:
         if tf32:
             raise click.UsageError('--tf32 is for a GPU: give --gpu ID as well')
         return torch.device('cpu')
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not 0 <= gpu < count:
-        there = f'GPUs 0 to {count - 1} are' if count else 'no CUDA device is'
-        raise RuntimeError(f'--gpu {gpu}: {there} here; leave --gpu out to compute on the CPU')
+    if gpu >= gpu_count():
+        raise RuntimeError(f'--gpu {gpu}: {gpus_here()}; leave --gpu out to compute on the CPU')
     if tf32:
         use_tf32(True)
     return torch.device('cuda', gpu)
 
 
-def deploy_net(variant: Variant, model: Path | None, width: float,
+def deploy_net(variant: Variant, model: Path | None, width: float | None,
                classes: int | tuple[int, ...] | None):
-    """Return the deploy net: from a file where one is given, else generated."""
+    """Return the deploy net: from a file where one is given, else generated.
+
+    Raises UsageError for a file with --width or --classes.
+    """
     from port.net import load_net
     if model is not None:
+        refuse_fitting(model)
         return load_net(model)
     return load_net(fcn(variant, 'deploy', width=width, classes=classes))

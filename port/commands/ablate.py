@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from port.commands._shared import device, gpu_option
+from port.commands._shared import WIDTH, device, gpu_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
 from port.reproduce import ablation
@@ -24,7 +24,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option('--out', type=FOLDER, required=True, help='Folder of the runs.')
 @click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
               help='VGG16, for the full width.  [default: from fillers]')
-@click.option('--width', type=click.FloatRange(min=0, min_open=True), default=0.25,
+@click.option('--width', type=WIDTH, default=0.25,
               show_default=True, help="Scale the trunk's channels.")
 @click.option('--block', type=click.IntRange(min=1), default=400, show_default=True,
               help='Images of a block.')

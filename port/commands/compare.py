@@ -7,7 +7,7 @@ import click
 from tqdm import tqdm
 
 from netspec.variants import Variant
-from port.commands._shared import VariantName, fitting
+from port.commands._shared import VariantName, fitting, refuse_fitting
 from port.commands.infer import pictures
 
 
@@ -46,8 +46,8 @@ class Mean(click.ParamType):
 @click.option('--check', is_flag=True, help='Exit 1 over 1e-4 of the largest score or under '
               '99.99 % agreement.')
 def command(a: str, b: str, images: Path, mean, net: Variant | None, output: str | None,
-            width: float, classes, json_path: Path | None, html_path: Path | None, worst: int,
-            check: bool) -> None:
+            width: float | None, classes, json_path: Path | None, html_path: Path | None,
+            worst: int, check: bool) -> None:
     """Run models A and B on the same pictures and report where they differ.
 
     A model is NAME:WEIGHTS or FILE.prototxt:WEIGHTS (our executor), FILE.onnx (ONNX Runtime) or
@@ -56,6 +56,8 @@ def command(a: str, b: str, images: Path, mean, net: Variant | None, output: str
     from port import compare, executors
     if mean and net:
         raise click.UsageError('give --mean or --net, not both')
+    if not any(map(executors.is_named, (a, b))):
+        refuse_fitting(f'{a}, {b}')
     files = pictures((images,))
     one, other = (executors.open_executor(spec, width, classes, output) for spec in (a, b))
     subtract = executors.mean_of((one, other), net.mean if net else mean)

@@ -22,8 +22,8 @@ from port.commands.summary import one_size, source
 @click.option('--graphviz/--no-graphviz', default=None,
               help='Lay it out with Graphviz.  [default: where it is installed]')
 @fitting
-def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None, width: float,
-            classes) -> None:
+def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None,
+            width: float | None, classes) -> None:
     """Draw a net: NAME's deploy net, or that of a prototxt FILE.
 
     A box holds the layers from one pooling, join or split to the next, and the shape that leaves

@@ -11,7 +11,7 @@ from netspec.variants import Variant
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import Sizes, VariantName, deploy_net, fitting
 from port.net import Net
-from port.startup import prepare
+from port.startup import load, prepare
 
 SIZES = [(67, 101), (90, 47)]
 
@@ -36,7 +36,7 @@ SIZES = [(67, 101), (90, 47)]
 @click.option('--sizes', type=Sizes(), help='Image sizes of --compare.  '
               '[default: 67x101,90x47, or the one that the net is made for]')
 def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
-            model: Path | None, width: float, classes, out: Path, with_preprocess: bool,
+            model: Path | None, width: float | None, classes, out: Path, with_preprocess: bool,
             argmax: bool, compare: bool, sizes: list[tuple[int, int]] | None) -> None:
     """Write the deploy net of VARIANT as ONNX with free batch, height and width.
 
@@ -48,10 +48,12 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     read = [*(weights.split(',') if weights else []), *([model] if model else [])]
     spare([out], read, 'name another --out')
     check_ending(out, ['.onnx'])
-    net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights)
+    net = Net(deploy_net(variant, model, width, classes), TEST)
     if random_weights:
         export_onnx.random_weights(net, seed)
-    prepare(net)
+        prepare(net)
+    else:
+        load(net, weights)
     export_onnx.export(net, out, variant, with_preprocess, argmax)
     beside = Path(f'{out.resolve()}.data').exists()
     click.echo(f'wrote {out}{" and its .data" if beside else ""}: '

@@ -17,7 +17,7 @@ from port.data.readers import missing
 from port.infer import Predictor, Writing, decoded
 from port.net import Net
 from port.predict import PRECISIONS
-from port.startup import prepare
+from port.startup import load
 from port.vis import vis_seg, write_beside, write_label
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
@@ -93,14 +93,14 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
 @click.option('--no-skip', is_flag=True, help='Compute the padding that no image reaches as well.')
 @gpu_option
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
-            out: Path, width: float, classes, precision: str, layer: str | None, no_skip: bool,
-            gpu: int | None) -> None:
+            out: Path, width: float | None, classes, precision: str, layer: str | None,
+            no_skip: bool, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
+    source = deploy_net(variant, model, width, classes)
     files = pictures(images)
     places = label_files(files, out)
-    net = Net(deploy_net(variant, model, width, classes), TEST, weights=weights,
-              device=device(gpu))
-    prepare(net)
+    net = Net(source, TEST, device=device(gpu))
+    load(net, weights)
     heads = {f'score{head.suffix}': head for head in variant.heads}
     layer = layer or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, variant.mean, layer, precision, not no_skip)

@@ -7,6 +7,7 @@ import click
 from tqdm import tqdm
 
 from netspec.own import check_ignored, check_name, check_names
+from port.commands._shared import WIDTH, Finite
 from port.data import own
 from port.data.folder import read_class_names
 
@@ -24,7 +25,7 @@ SHOWN = 20  # problems printed before the rest is only counted
               type=click.Path(path_type=Path, dir_okay=False),
               help='Text file, one class a line, the first for label 0.')
 @click.option('--out', type=FOLDER, help='Folder to write.  [default: NAME]')
-@click.option('--val-share', type=click.FloatRange(0, 1, min_open=True, max_open=True),
+@click.option('--val-share', type=Finite(0, 1, min_open=True, max_open=True),
               default=0.2, show_default=True, help='Share of images to score on.')
 @click.option('--seed', default=1337, show_default=True, help='Of the split.')
 @click.option('--ignore-label', type=click.IntRange(0, 255), default=255, show_default=True,
@@ -32,7 +33,7 @@ SHOWN = 20  # problems printed before the rest is only counted
 @click.option('--label-suffix', default='', help="What the labels' names have more, as _mask.")
 @click.option('--stride', type=click.Choice(['32', '16', '8']), default='32', show_default=True,
               help='FCN-32s, 16s or 8s.')
-@click.option('--width', type=click.FloatRange(min=0, min_open=True), default=1.0,
+@click.option('--width', type=WIDTH, default=1.0,
               show_default=True, help="Scale the trunk's channels; not 1: trained from scratch.")
 def command(name: str, images: Path, labels: Path, class_file: Path, out: Path | None,
             val_share: float, seed: int, ignore_label: int, label_suffix: str, stride: str,
@@ -83,12 +84,12 @@ def _tell(found: own.Survey, parts: dict[str, list[str]], out: Path) -> None:
 
 def next_steps(out: Path, width: float) -> str:
     """Return the commands that train, score and use the net."""
-    wide = '' if width == 1 else f' --width {width:g}'
-    start = '' if wide else f' --weights {out}/init.caffemodel'
-    lines = [] if wide else [
+    scratch = width != 1
+    start = '' if scratch else f' --weights {out}/init.caffemodel'
+    lines = [] if scratch else [
         f'fcn surgery {out} --from VGG16.caffemodel --out {out}/init.caffemodel']
     trained = f'{out}/snapshot/train_iter_4000.caffemodel'
     lines += [f'fcn train --solver {out}/solver.prototxt{start}',
               f'fcn score --model {out}/val.prototxt --weights {trained}',
-              f'fcn infer {out} picture.jpg --weights {trained}{wide} --out labels']
+              f'fcn infer {out} picture.jpg --weights {trained} --out labels']
     return 'Next:\n' + '\n'.join(f'  {line}' for line in lines)

@@ -9,7 +9,7 @@ from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.variants import VARIANTS, find_variant
 from port import published
 from port.commands import bound
-from port.commands._shared import device, gpu_option, options_given, tf32_option
+from port.commands._shared import WIDTH, device, gpu_option, options_given, tf32_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
 from port.reproduce import compare, pages
@@ -54,7 +54,7 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
                    'of its own; with --released the weights to score.')
 @click.option('--out', type=FOLDER, help='Folder of this run: state and report.')
 @click.option('--net', default='', help='Do an experiment with this net.  [default: voc-fcn32s]')
-@click.option('--width', type=click.FloatRange(min=0, min_open=True), default=1.0,
+@click.option('--width', type=WIDTH, default=1.0,
               show_default=True, help="Scale the trunk's channels: a narrow net trains from "
               'scratch on a small machine.')
 @click.option('--block', '--iterations-per-block', type=click.IntRange(min=1),

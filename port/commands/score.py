@@ -16,7 +16,7 @@ from port.commands._shared import device, gpu_option
 from port.data import datasets
 from port.fast.step import fast_forward
 from port.net import Net
-from port.startup import prepare
+from port.startup import load
 from port.vis import write_beside, write_label
 
 
@@ -56,8 +56,8 @@ def command(model: Path, weights: str, iterations: int | None, save: Path | None
         raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
                                 'make it first')
     spare([json_path] if json_path else [], [model, *weights.split(',')], 'name another --json')
-    net = Net(model, TEST, weights=weights, device=device(gpu))
-    prepare(net)
+    net = Net(model, TEST, device=device(gpu))
+    load(net, weights)
     results = score_net(net, iterations, save, fast_forward(net) if fast else None)
     for layer, result in results.items():
         click.echo((f'{layer}\n' if len(results) > 1 else '') + result.text())

@@ -9,18 +9,15 @@ from netspec.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, VariantName, fitting
-from port.data.own import ROW_FILE
+from port.commands._shared import Sizes, VariantName, fitting, refuse_fitting
+from port.data.own import is_own
 
 
-def source(net: str, width: float, classes):
+def source(net: str, width: float | None, classes):
     """Return the deploy net of a row, or the path of a prototxt."""
-    own = (Path(net) / ROW_FILE).is_file()     # a folder that `fcn new` wrote
-    if not own and net not in VARIANTS and (
+    if not is_own(net) and net not in VARIANTS and (
             Path(net).exists() or '/' in net or net.endswith('.prototxt')):
-        if width != 1 or classes is not None:
-            raise click.UsageError('--width and --classes are for the name of a net; '
-                                   f'{net} is a file')
+        refuse_fitting(net)
         return net
     variant = VariantName().convert(net, None, None)
     return fcn(variant, 'deploy', width=width, classes=classes)
@@ -41,7 +38,7 @@ def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
               help='Which layers of a FILE to take.')
 @fitting
 @click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
-def command(net: str, sizes, phase: str, width: float, classes, as_json: bool) -> None:
+def command(net: str, sizes, phase: str, width: float | None, classes, as_json: bool) -> None:
     """List the layers of a net: NAME's deploy net, or those of a prototxt FILE.
 
     For each top: shape, parameters, multiply-adds, memory, receptive field on the data, stride

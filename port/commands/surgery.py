@@ -8,7 +8,7 @@ from netspec.fcn import fcn
 from netspec.schema import read_net, spare
 from netspec.variants import Variant
 from port import torch_weights
-from port.commands._shared import VariantName, fitting, pixel_options
+from port.commands._shared import VariantName, fitting, pixel_options, refuse_fitting
 from surgery import recipes, shapes
 from surgery.pixels import Pixels
 
@@ -29,9 +29,11 @@ from surgery.pixels import Pixels
 @fitting
 @pixel_options
 def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
-            skip: tuple[str, ...], width: float, classes, pixels: Pixels | None) -> None:
+            skip: tuple[str, ...], width: float | None, classes, pixels: Pixels | None) -> None:
     """Transplant weights into VARIANT as its published recipe does."""
     spare([out], [*sources, *([model] if model else [])], 'name another --out')
+    if model:
+        refuse_fitting(model)
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)

@@ -15,10 +15,11 @@ from port.commands._shared import (
     device,
     fitting,
     gpu_option,
-    options_given,
+    refuse_fitting,
 )
 from port.net import Net
 from port.random_weights import random_weights
+from port.startup import load
 from port.timing import LayerTime, averages, table, time_layers, timed_net
 
 SIZE = (375, 500)
@@ -36,7 +37,7 @@ SIZE = (375, 500)
 @fitting
 @gpu_option
 def command(net: str, size: list[tuple[int, int]] | None, phase: str, weights: str | None,
-            runs: int, width: float, classes, gpu: int | None) -> None:
+            runs: int, width: float | None, classes, gpu: int | None) -> None:
     """Time each layer of NET, a variant's name or a prototxt that feeds itself.
 
     One layer after another, by the plain engine; `fcn caffe time` prints it as Caffe does.
@@ -48,9 +49,7 @@ def command(net: str, size: list[tuple[int, int]] | None, phase: str, weights: s
         size = size or sizes_of(row, [SIZE])
         source, fitted = timed_net(row, size[0], width, classes), framed(row, size, '--size')
     else:
-        for option in options_given():
-            if option.name in ('size', 'width', 'classes'):
-                raise click.UsageError(f'{option.opts[0]} is for a net by name; {net} has its own')
+        refuse_fitting(net)
         source, fitted = net, nullcontext()
     with fitted:
         times = _times(source, phase, weights, runs, device(gpu))
@@ -65,5 +64,5 @@ def _times(source: NetParameter | str, phase: str, weights: str | None, runs: in
     if weights is None:
         random_weights(built, 1)
     else:
-        built.copy_from(weights)
+        load(built, weights)
     return time_layers(built, runs, phase == 'train')

@@ -12,7 +12,7 @@ from port.commands._shared import device, gpu_option, tf32_option
 from port.fast.step import use_fast
 from port.signals import Requests
 from port.solver import Solver
-from port.startup import prepare
+from port.startup import begin, prepare
 
 INTERRUPTED = 130
 
@@ -82,7 +82,7 @@ def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
                              f'--iterations or max_iter must be more than {solver.until}')
         return
     if weights:
-        solver.net.copy_from(weights)
+        begin(solver.net, weights)
     prepare(solver.net)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from netspec.generate import contents, snapshots
 from netspec.own import data_params, own_row
 from netspec.schema import write_atomic
-from netspec.variants import Variant
+from netspec.variants import Variant, find_variant
 from port.data.folder import IMAGE_TYPES, LABEL_TYPES
 from port.data.readers import LabelValues, read_index, read_rgb
 
@@ -177,8 +177,21 @@ def row_of(about: dict[str, Any]) -> Variant:
     """Return the row that a dataset.json describes."""
     row = own_row(about['name'], len(about['classes']), tuple(about['mean']),
                   about['images_in']['val'], about['ignore_label'], about['stride'],
-                  about['pixels'], about['width'] != 1)
+                  about['pixels'], float(about['width']))
     return replace(row, heads=(replace(row.heads[0], names=tuple(about['classes'])),))
+
+
+def find_row(name: str | Path) -> Variant:
+    """Return the row of the table of that name, or of a folder that `fcn new` wrote.
+
+    Raises KeyError with the closest name.
+    """
+    return read_row(Path(name)) if is_own(name) else find_variant(str(name))
+
+
+def is_own(name: str | Path) -> bool:
+    """Tell whether `fcn new` wrote a folder of that name."""
+    return (Path(name) / ROW_FILE).is_file()
 
 
 def read_row(folder: Path) -> Variant:
@@ -206,7 +219,7 @@ def write(out: Path, about: dict[str, Any], parts: dict[str, list[str]]) -> list
     row = row_of(about)
     _keep_trained(out, about)
     roots = {'images': about['images'], 'labels': about['labels'], 'lists': str(out.resolve())}
-    texts = contents(row, out, width=about['width'], data_root=roots,
+    texts = contents(row, out, data_root=roots,
                      data_params=data_params(row, about['label_suffix']))
     texts |= {out / f'{part}.txt': ''.join(f'{n}\n' for n in names)
               for part, names in parts.items()}

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from netspec.schema.messages import PoolingParameter
 from port.blob import Blob
 from port.columns import ENOUGH
+from port.conv_base import Window
 from port.fast.geometry import Span
 from port.fast.graphs import keep
 from port.fast.plan import Step
@@ -73,11 +74,28 @@ def halve(y: torch.Tensor) -> torch.Tensor:
 def convolve(layer: Layer, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
              pads: Pads) -> torch.Tensor:
     """Convolve what is padded by `pads` here."""
-    left, right, above, below = pads
-    if left != right or above != below:
-        x, left, above = F.pad(x, pads), 0, 0
     w = layer.window
-    return F.conv2d(x, weight, bias, w.stride, (above, left), w.dilation, layer.group)
+    x, pad = padded(x, pads, w)
+    return F.conv2d(x, weight, bias, w.stride, pad, w.dilation, layer.group)
+
+
+def padded(x: torch.Tensor, pads: Pads, window: Window) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Return what to convolve, and the padding of rows and columns that is left to torch.
+
+    None is where two sides differ, and where a window may read nothing but padding.
+    """
+    left, right, above, below = pads
+    if left != right or above != below or narrow(x, window):
+        return F.pad(x, pads), (0, 0)
+    return x, (above, left)
+
+
+def narrow(x: torch.Tensor, window: Window) -> bool:
+    """Whether an axis is shorter than a step of the window, which may then read nothing but
+    padding: that breaks oneDNN's kernels for channels last (NaN, or the process ends).
+    """
+    return any(size < max(steps) for size, *steps in zip(x.shape[2:], window.stride,
+                                                         window.dilation, strict=True))
 
 
 def is_large(layer: Layer) -> bool:

@@ -86,11 +86,8 @@ class Convolving:
                   mask: list[bool]) -> tuple[torch.Tensor | None, ...]:
         if not any(mask):
             return None, None, None
-        left, right, above, below = self.pads
-        padded, pad = x, [above, left]
-        if left != right or above != below:
-            padded, pad = F.pad(x, self.pads), [0, 0]
         w = self.layer.window
+        padded, pad = arithmetic.padded(x, self.pads, w)
         down, *rest = ATEN.convolution_backward(
             gradient, padded, self.weight, [self.layer.num_output], w.stride, pad, w.dilation,
             False, [0, 0], self.layer.group, mask)

@@ -20,6 +20,7 @@ KEPT_BLANKS = 256   # sizes, up to multiples of the strides, whose blank values 
 KEPT_SIZES = 2      # input sizes whose buffers are kept
 LAST = torch.channels_last
 PACKED = torch.ops.mkldnn
+PIECES, LEAST = 4, 16       # of a sum over channels, of each at least so many
 
 
 class Convolution:
@@ -88,16 +89,31 @@ class Convolution:
         return y.relu_() if self.relu else y
 
     def _onednn(self, x: torch.Tensor, pads: arithmetic.Pads) -> torch.Tensor:
+        """Compute by oneDNN, some of the channels at a time: of all it makes one long sum."""
         w, group = self.layer.window, self.layer.group
-        left, right, above, below = pads
-        if left != right or above != below:
-            x, left, above = F.pad(x, pads), 0, 0
-        pad, how = [above, left], (list(w.stride), list(w.dilation), group)
-        x = x.contiguous(memory_format=LAST)
+        x, pad = arithmetic.padded(x, pads, w)
+        how = list(pad), list(w.stride), list(w.dilation), group
+        parts = x.contiguous(memory_format=LAST).chunk(self._pieces(), 1)
         if self.packed is None:
-            self.packed = PACKED._reorder_convolution_weight(self.plain, pad, *how, list(x.shape))
-        return PACKED._convolution_pointwise(x, self.packed, self.bias, pad, *how,
-                                             'relu' if self.relu else 'none', [], '')
+            self.packed = [
+                PACKED._reorder_convolution_weight(weight.contiguous(), *how, list(part.shape))
+                for weight, part in zip(self.plain.chunk(len(parts), 1), parts, strict=True)]
+        y, last = None, len(parts) - 1
+        for i, (part, packed) in enumerate(zip(parts, self.packed, strict=True)):
+            part = part.contiguous(memory_format=LAST)
+            relu = 'relu' if self.relu and i == last else None
+            if y is None:
+                y = PACKED._convolution_pointwise(part, packed, self.bias, *how, relu or 'none',
+                                                  [], '')
+            else:
+                PACKED._convolution_pointwise_.binary(y, part, packed, None, *how, 'add', 1.0,
+                                                      relu, [], None)
+        return y
+
+    def _pieces(self) -> int:
+        """Return in how many pieces to sum over the channels; in bfloat16 the sum would be cut."""
+        whole = self.layer.group > 1 or self.dtype != torch.float32
+        return 1 if whole or self.layer.channels % (PIECES * LEAST) else PIECES
 
     def into(self, x: torch.Tensor, pads: arithmetic.Pads, y: torch.Tensor,
              inner: list[Span]) -> None:
@@ -107,7 +123,7 @@ class Convolution:
             native.few_channels(padded, self.layer.window.kernel[0], self.packed, self.bias,
                                 self.relu, y)
         else:
-            native.winograd(x.float(), (pads[2], pads[0]), self.packed, self.bias, self.relu,
+            native.winograd(x, (pads[2], pads[0]), self.packed, self.bias, self.relu,
                             self.halved, y, (inner[0].size, inner[1].size))
 
 
@@ -116,9 +132,9 @@ class FastNet:
 
     outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
     float32. skip: leave out what the image does not reach. use_native: use the C kernels where
-    they are. Weights are packed at first; call refresh after changing them through numpy. On a
-    GPU a size that recurs is recorded as a CUDA graph.
-    Raises Unsuited for a net whose arithmetic is not known here.
+    they are. Weights are packed at first and when they may have changed: at each call while
+    someone holds them as numpy arrays. On a GPU a size that recurs is recorded as a CUDA graph.
+    Raises Unsuited for a net whose arithmetic is not known here, calls for such inputs.
     """
 
     def __init__(self, net: Net, outputs: Sequence[str] | None = None,
@@ -126,6 +142,8 @@ class FastNet:
                  use_native: bool = True) -> None:
         if net.phase != TEST:
             raise Unsuited('the net is not in the TEST phase')
+        if net.dtype != torch.float32:
+            raise Unsuited(f'the net is in {net.dtype}')
         self.net, self.dtype, self.skip = net, dtype, skip
         self.use_native = use_native and native.library() is not None
         self.capture: Capture | None = capture_for(net.device)
@@ -145,8 +163,9 @@ class FastNet:
                 self.upsamplings[op.output] = arithmetic.Upsampling(op.layer)
 
     def _versions(self) -> tuple:
-        return tuple((row.blob.data.data_ptr(), row.blob.data._version)
-                     for row in self.net.learnable)
+        """Return what differs once weights may have changed: always, where numpy holds them."""
+        return tuple((row.blob.data.data_ptr(), object() if row.blob.held else
+                      row.blob.data._version) for row in self.net.learnable)
 
     @torch.no_grad()
     def __call__(self, **arrays) -> dict[str, torch.Tensor]:
@@ -195,7 +214,7 @@ class FastNet:
         if mine.kind != 'torch':
             sizes = [-(-s.size // 2) if mine.halved else s.size for s in inner]
             y = torch.empty(1, mine.layer.num_output, *sizes, memory_format=LAST)
-            mine.into(x.contiguous(memory_format=LAST), arithmetic.NONE, y, inner)
+            mine.into(x, arithmetic.NONE, y, inner)
             return y
         y = arithmetic.convolve(mine.layer, x.to(mine.dtype), mine.plain, mine.bias,
                                 arithmetic.NONE)
@@ -237,7 +256,10 @@ class _Sized:
         self.plan = fast.plan({names[v]: tuple(x.shape[2:]) for v, x in inputs.items()})
         self.places = dict(self.plan.inputs)
         self.places.update((s.op.output, s.places) for s in self.plan.steps)
-        self.batch = next(iter(inputs.values())).shape[0]
+        batches = {x.shape[0] for x in inputs.values()}
+        if len(batches) > 1:
+            raise Unsuited(f'inputs of {sorted(batches)} images')
+        (self.batch,) = batches
         self.buffers: dict[int, torch.Tensor] = {}
         self._fill_margins(inputs)
         self.call = self.run if fast.capture is None else Replay(self.run, fast.capture)
@@ -257,16 +279,16 @@ class _Sized:
                         spread(found[value], reaches, range(*rows), range(*columns)))
 
     def run(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Run every operation; return the wanted blobs."""
+        """Run every operation; return the wanted blobs, in memory of their own."""
         values = dict(inputs)
         for step in self.plan.steps:
             values[step.op.output] = self._step(step, values)
+        mine = {x.untyped_storage().data_ptr() for x in (*inputs.values(), *self.buffers.values())}
         outputs = {}
         for name, value in self.fast.program.outputs.items():
             y = values[value].float().contiguous()
-            mine = self.buffers.get(value)
-            outputs[name] = y.clone() if mine is not None and y.data_ptr() == mine.data_ptr() \
-                else y
+            outputs[name] = y.clone() if y.untyped_storage().data_ptr() in mine else y
+            mine.add(outputs[name].untyped_storage().data_ptr())
         return outputs
 
     def _step(self, step: Step, values: dict[int, torch.Tensor]) -> torch.Tensor:

@@ -5,6 +5,7 @@ transforms. The numbers are the plain engine's to float32 rounding; channels com
 """
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 
@@ -54,7 +55,8 @@ class Normalised:
     def forward(self) -> torch.Tensor | float:
         """Assign the top's data and count the batch into BatchNorm's statistics."""
         fit(self.nodes)
-        self.together = stage.fills(self.conv.top[0].shape)
+        shape = self.conv.top[0].shape
+        self.together = stage.fills(shape) and prod((shape[0], *shape[2:])) > 1
         if not self.together:
             return sum(step.forward() for step in self.alone)
         self.route = route(self.conv.layer)
@@ -206,6 +208,9 @@ class Grouped:
             raise Unsuited('not a float32 net on a CPU')
         if None in (native.library(), fourier.library(), stage.library()):
             raise Unsuited('there are no kernels of our own')
+        views = [node.name for node in net.nodes if node.shared]
+        if views:
+            raise Unsuited(f'layer {views[0]!r}: works in place on memory that blobs share')
         self.net, self.steps = net, grouped(net.nodes)
         if all(type(step) is Plain for step in self.steps):
             raise Unsuited('no layers that go together')
@@ -290,5 +295,5 @@ def _halves(node: Node) -> bool:
     layer = node.layer
     return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
             and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
-            and node.top[0].shape[2:] == tuple((n + 1) // 2 for n in node.bottom[0].shape[2:])
+            and layer.param.pooling_param.round_mode == PoolingParameter.CEIL
             and _counted(node.bottom[0].shape))

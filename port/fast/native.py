@@ -33,6 +33,15 @@ def plane(x: torch.Tensor) -> Plane:
     return Plane(x.data_ptr(), x.stride(2), x.stride(0), h, w, c)
 
 
+def laid(x: torch.Tensor) -> torch.Tensor:
+    """Return a float32 tensor as the kernels read it: itself if its channels are next to each
+    other, parts of an image included, else a copy.
+    """
+    x, (_, c, _, w) = x.float(), x.shape
+    fits = (c == 1 or x.stride(1) == 1) and (w == 1 or x.stride(3) == c)
+    return x if fits else x.contiguous(memory_format=torch.channels_last)
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
@@ -115,8 +124,10 @@ def winograd(x: torch.Tensor, pad: tuple[int, int], packed: torch.Tensor,
 
     pool: y takes the maxima of 2 x 2 outputs.
     """
+    x = laid(x)
     lib, into, out = library(), plane(x), plane(y)
     _same_size(packed, WINOGRAD * x.shape[1] * y.shape[1], x, y)
+    _takes(y, x.shape[0], tuple(-(-n // 2) for n in size) if pool else size)
     tiles = x.shape[0] * -(-size[0] // 4) * -(-size[1] // 4)
     many = _many(x.shape[1], y.shape[1], tiles)
     room = WINOGRAD * many * (x.shape[1] + y.shape[1])
@@ -156,6 +167,7 @@ def _depth(terms: int) -> int:
 def few_channels(x: torch.Tensor, k: int, packed: torch.Tensor, bias: torch.Tensor | None,
                  relu: bool, y: torch.Tensor) -> None:
     """Write the k x k convolution of x, which holds the padding, to y."""
+    _takes(y, x.shape[0], (x.shape[2] - k + 1, x.shape[3] - k + 1))
     lib, into, out = library(), plane(x), plane(y)
     n, o, h, w = y.shape
     _same_size(packed, _depth(k * k * x.shape[1]) * o, x, y)
@@ -175,6 +187,13 @@ def _same_size(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tens
     if packed.numel() != values:
         raise ValueError(f'the weights, packed into {packed.numel()} values, are not for '
                          f'{x.shape[1]} channels to {y.shape[1]}, which take {values}')
+
+
+def _takes(y: torch.Tensor, batch: int, size: tuple[int, int]) -> None:
+    """Refuse memory of another size than the outputs': the kernels would write beside it."""
+    if (y.shape[0], *y.shape[2:]) != (batch, *size):
+        raise ValueError(f'{batch} image(s) of {size[0]} x {size[1]} outputs do not go into memory '
+                         f'for {y.shape[0]} of {y.shape[2]} x {y.shape[3]}')
 
 
 # -- updating -------------------------------------------------------------------------------------

@@ -25,12 +25,15 @@ Early = Callable[[Learnable], None]
 
 @dataclass
 class Parts:
-    """What all passes of a net share. live: the values that a learnable parameter lies below."""
+    """What all passes of a net share. live: the values that a learnable parameter lies below.
+    scores: the blob of each loss's scores, before automatic Splits.
+    """
 
     net: Net
     program: Program
     losses: list[Node]
     live: set[int]
+    scores: list[Blob]
     upsamplings: dict[int, tuple[tuple, arithmetic.Upsampling]] = field(default_factory=dict)
 
     def upsampling(self, op: Op) -> arithmetic.Upsampling:
@@ -157,8 +160,9 @@ class Pass:
     def _losses(self) -> torch.Tensor | float:
         loss: torch.Tensor | float = 0.0
         outputs = self.program.outputs
-        for node in self.parts.losses:
+        for node, scores in zip(self.parts.losses, self.parts.scores, strict=True):
             node.bottom[0].data = self.values[outputs[node.bottom[0].name]].contiguous()
+            scores.data = node.bottom[0].data
             with located(node.entry):
                 loss = loss + self.net._forward_layer(node)
         return loss

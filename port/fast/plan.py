@@ -112,6 +112,9 @@ def _rules(op: Op, size: list[int], like: list[int]) -> list[Rule]:
     if op.kind == 'Pooling':
         ceil = layer.param.pooling_param.round_mode == layer.param.pooling_param.CEIL
         out = output_sizes(tuple(size), layer.kernel, layer.stride, layer.pad, ceil)
+        if any((n - 1) * stride - pad >= have for n, stride, pad, have in zip(
+                out, layer.stride, layer.pad, size, strict=True)):
+            raise Unsuited(f'layer {op.name!r}: a window beside the bottom at this size')
         return [Sliding(*n) for n in zip(layer.kernel, layer.stride, layer.pad, out, strict=True)]
     if op.kind in ('Point', 'Dropout'):
         return [Pointwise(), Pointwise()]

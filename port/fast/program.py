@@ -6,7 +6,7 @@ join both. What the wanted outputs do not need is left out.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
 from port.layer import Layer
@@ -40,13 +40,14 @@ class Op:
 @dataclass
 class Program:
     """ops in running order; inputs, outputs: blob name -> value; like: Crop's value -> the value
-    whose size it takes.
+    whose size it takes; joined: the layers that another operation does as well.
     """
 
     ops: list[Op]
     inputs: dict[str, int]
     outputs: dict[str, int]
     like: dict[int, int]
+    joined: list[Layer] = field(default_factory=list)
 
 
 def program(net: Net, wanted: Sequence[str] | None = None) -> Program:
@@ -62,8 +63,15 @@ def training_program(net: Net, losses: list[Node]) -> Program:
     """Return what computes the first bottom of each loss, maxima apart and Dropout at work."""
     made = _Maker({'Split'})
     for node in net.nodes:
-        if node not in losses:
-            made.add(node)
+        if node in losses:
+            continue
+        late = [blob.name for blob in node.bottom if id(blob) not in made.values]
+        if late:
+            raise Unsuited(f'layer {node.name!r}: reads {late[0]!r}, which a loss makes')
+        made.add(node)
+    for node in losses:
+        if id(node.bottom[0]) not in made.values:
+            raise Unsuited(f'layer {node.name!r}: takes its scores from a loss')
     return _finish(made, {node.bottom[0].name: made.values[id(node.bottom[0])]
                           for node in losses}, pools=False)
 
@@ -170,6 +178,7 @@ def _join(found: Program, pools: bool) -> None:
         else:
             kept.append(op)
             continue
+        found.joined.append(op.layer)
         before.output = op.output
         maker[op.output] = before
     found.ops = kept

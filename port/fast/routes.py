@@ -5,7 +5,7 @@ a product of matrices where the kernel is 1 x 1, or by torch. Everything is chan
 import torch
 
 from port.conv_base import ConvBase
-from port.fast import fourier
+from port.fast import arithmetic, fourier
 
 LAST = torch.channels_last
 # Tiles of a layer's top in the whole batch from which transforms pay: those of the weights are
@@ -28,16 +28,22 @@ class ByTorch:
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the top for a bottom N x C x H x W."""
-        y = self.layer.apply(x.contiguous(memory_format=LAST), self.weight.data, self.bias)
+        y = self.layer.apply(self._laid(x, x), self.weight.data, self.bias)
         return y.contiguous(memory_format=LAST)
+
+    def _laid(self, value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return a value with its channels last, but where the bottom x is too narrow for that."""
+        if arithmetic.narrow(x, self.layer.window):
+            return value.clone(memory_format=torch.contiguous_format)
+        return value.contiguous(memory_format=LAST)
 
     def backward(self, dy: torch.Tensor, x: torch.Tensor, down: bool, learn: list[bool]) -> Found:
         """Return the gradients of the bottom, weights and bias, each if it is asked for."""
         mask = [down, *learn, False][:3]
         if not any(mask):
             return None, None, None
-        return tuple(self.layer.gradients(dy, x.contiguous(memory_format=LAST),
-                                          self.weight.data, mask))
+        return tuple(self.layer.gradients(self._laid(dy, x), self._laid(x, x), self.weight.data,
+                                          mask))
 
 
 class ByFourier(ByTorch):

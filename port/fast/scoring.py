@@ -4,9 +4,9 @@ import logging
 
 import torch
 
+from port.fast.ends import Ends, refuse_loss
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
-from port.layer import LossLayer
 from port.net import Net
 from port.wiring import Node
 
@@ -22,18 +22,28 @@ class FastScoring:
     """
 
     def __init__(self, net: Net) -> None:
-        self.net = net
-        losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
-        if not losses:
-            raise Unsuited('the net has no loss')
-        before = net.nodes[:net.nodes.index(losses[0])]
-        self.scores = list(dict.fromkeys(_source(before, node) for node in losses))
-        trunk = _trunk(net, self.scores)
-        self.feeds = [i for i, node in enumerate(net.nodes) if not node.bottom]
-        self.trunk = [i for i in trunk if i not in self.feeds]
-        self.rest = [i for i in range(len(net.nodes)) if i not in trunk and i not in self.feeds]
+        self.net, ends = net, Ends(net)
+        self.feeds = ends.feeds
+        self.scores = list(dict.fromkeys(ends.scores(loss).name for loss in ends.losses))
+        trunk = self._above()
+        self.trunk = sorted(trunk.difference(self.feeds))
+        self.rest = [i for i, node in enumerate(net.nodes) if i not in self.feeds
+                     and (i not in trunk or self._copies_scores(node))]
+        refuse_loss([net.nodes[i] for i in self.trunk])
         self._check()
         self.fast = FastNet(net, self.scores)
+
+    def _above(self) -> set[int]:
+        """Return the places of the layers that the scores come from."""
+        wanted, found = {id(self.net.all_blobs[name]) for name in self.scores}, set()
+        for i, node in reversed([*enumerate(self.net.nodes)]):
+            if any(id(blob) in wanted for blob in node.top):
+                found.add(i)
+                wanted.update(id(blob) for blob in node.bottom)
+        return found
+
+    def _copies_scores(self, node: Node) -> bool:
+        return node.layer.type == 'Split' and node.bottom[0].name in self.scores
 
     def _check(self) -> None:
         """Raise Unsuited where something beside the scores reads what is not kept."""
@@ -59,27 +69,8 @@ class FastScoring:
         except Unsuited as error:                # images of this size only
             log.info('a pass by the plain engine: %s', error)
             self._run(self.trunk)
-        return self._run(self.rest)
+        net._loss = self._run(self.rest)
+        return net._loss
 
     def _run(self, places: list[int]) -> torch.Tensor | float:
         return sum(self.net.run_forward(i, i) for i in places)
-
-
-def _source(before: list[Node], loss: Node) -> str:
-    """Return the blob of a loss's scores that a layer, not an automatic Split, has made."""
-    blob = loss.bottom[0]
-    for node in reversed(before):
-        if node.layer.type == 'Split' and blob in node.top:
-            blob = node.bottom[0]
-    return blob.name
-
-
-def _trunk(net: Net, scores: list[str]) -> set[int]:
-    """Return the places of the layers that the scores come from."""
-    wanted, found = {id(net.all_blobs[name]) for name in scores}, set()
-    for i in reversed(range(len(net.nodes))):
-        node = net.nodes[i]
-        if any(id(blob) in wanted for blob in node.top):
-            found.add(i)
-            wanted.update(id(blob) for blob in node.bottom)
-    return found

@@ -15,10 +15,10 @@ import torch
 from netspec.schema.messages import TRAIN, PoolingParameter
 from port.blob import Blob
 from port.fast import graphs
+from port.fast.ends import Ends, refuse_loss
 from port.fast.passes import Early, Parts, Pass
 from port.fast.plan import Plan, plan
 from port.fast.program import Unsuited, training_program
-from port.layer import LossLayer
 from port.net import Net
 
 log = logging.getLogger('port.fast')
@@ -37,13 +37,12 @@ class FastTraining:
     def __init__(self, net: Net) -> None:
         if net.phase != TRAIN:
             raise Unsuited('the net is not in the TRAIN phase')
-        self.net = net
-        losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
-        self.feeds = [i for i, node in enumerate(net.nodes) if not node.bottom]
-        if not losses:
-            raise Unsuited('the net has no loss')
-        self.parts = Parts(net, training_program(net, losses), losses, set())
+        self.net, ends = net, Ends(net)
+        self.feeds, losses = ends.feeds, ends.losses
+        self.parts = Parts(net, training_program(net, losses), losses, set(),
+                           [ends.scores(node) for node in losses])
         self.parts.live.update(self._live())
+        self._check_losses(ends)
         self._check()
         self.capture: graphs.Capture | None = graphs.capture_for(net.device)
         self.seen: Counter[tuple] = Counter()
@@ -57,15 +56,26 @@ class FastTraining:
                 live.add(op.output)
         return live
 
+    def _check_losses(self, ends: Ends) -> None:
+        """Raise Unsuited where a loss is of more than scores and data, or stops its gradient."""
+        for node in ends.losses:
+            others = [blob.name for blob in node.bottom[1:] if not ends.fed(blob)]
+            if others:
+                raise Unsuited(f'layer {node.name!r}: {others[0]!r} is not data as it came')
+        refuse_loss([node for node in self.net.nodes if node not in ends.losses])
+        for node in self.net.nodes:
+            asked = node.layer.param.propagate_down
+            if not all(asked[:1] if node in ends.losses else asked):
+                raise Unsuited(f'layer {node.name!r}: propagate_down: false')
+
     def _check(self) -> None:
-        ops = self.parts.program.ops
-        used = {id(op.layer) for op in ops}
-        used |= {id(node.layer) for node in self.parts.losses}
+        program = self.parts.program
+        ops = program.ops
+        used = {id(layer) for layer in (*(op.layer for op in ops), *program.joined,
+                                        *(node.layer for node in self.parts.losses))}
         for node in self.net.nodes:
             if node.bottom and id(node.layer) not in used and node.layer.type != 'Split':
-                joined = node.layer.type == 'ReLU'
-                if not joined:
-                    raise Unsuited(f'layer {node.name!r}: {node.layer.type} beside the loss')
+                raise Unsuited(f'layer {node.name!r}: {node.layer.type} beside the loss')
         for op in ops:
             if op.kind != 'Convolution' and any(op.layer.param_propagate_down):
                 raise Unsuited(f'layer {op.name!r}: a learnable {op.layer.type}')
@@ -150,7 +160,8 @@ class Recording:
         self.inputs = [(blob, blob.data.clone()) for blob in owner.inputs()]
         for blob, mine in self.inputs:
             blob.data = mine
-        tops = [blob for node in parts.losses for blob in (node.bottom[0], *node.top)]
+        tops = [*parts.scores, *(blob for node in parts.losses
+                                 for blob in (node.bottom[0], *node.top))]
         gradients: dict[Blob, torch.Tensor] = {}
 
         def learn(blob: Blob, part: torch.Tensor) -> None:

@@ -23,8 +23,8 @@ from port.reproduce.plan import Settings, Stage, roots, solver_options
 from port.reproduce.statistics import recount
 from port.signals import Requests
 from port.solver import STOP, Solver
-from port.startup import UPSAMPLING, prepare
-from port.torch_weights import read_donor, read_weights
+from port.startup import load, prepare
+from port.torch_weights import read_donor
 from surgery import recipes, shapes
 
 log = logging.getLogger('port.reproduce')
@@ -59,16 +59,6 @@ def start_weights(stage: Stage) -> Path | None:
             log.warning('%s: %s', stage.name, line)
         surgery.write_weights(path, new)
     return path
-
-
-def check_layers(path: Path, net: Net, name: str) -> None:
-    """Raise ValueError where weights lack a layer of the net, but for upsampling ones."""
-    found = read_weights(path)
-    missing = [layer for layer in net.params if layer not in found
-               and not layer.startswith(UPSAMPLING)]
-    if missing:
-        raise ValueError(f'{path}: has no layer {missing[0]!r} ({len(missing)} of '
-                         f'{len(net.params)} are missing); expected weights of {name}')
 
 
 def latest(stage: Stage) -> Path | None:
@@ -116,11 +106,10 @@ class Training:
         if state is not None:
             self.solver.restore(state)
             return
-        if weights is not None:
-            if not self.stage.row.init:
-                check_layers(weights, self.solver.net, self.stage.row.name)
-            self.solver.net.copy_from(weights)
-        prepare(self.solver.net)
+        if weights is None:
+            prepare(self.solver.net)
+        else:
+            load(self.solver.net, weights)
 
     def run(self) -> None:
         """Train and score block after block; raise Interrupted where a stop is asked for."""
@@ -181,9 +170,7 @@ def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evalua
     """Score weights that are not trained here: released ones, or another experiment's."""
     weights = Path(settings.weights) if settings.released else stage.donors[0]
     net = Net(stage.file(test=True), TEST, device=device)
-    check_layers(weights, net, stage.row.name)
-    net.copy_from(weights)
-    prepare(net)
+    load(net, weights)
     result = evaluate(net, 0, settings.images,
                       forward=fast_forward(net) if settings.fast else None)
     result.write(stage.scores(0))

@@ -28,6 +28,15 @@ def test_the_rate_is_the_published_one_at_vocs_size():
     assert own_row('x', 2, MEAN, 1, pixels=1000 * 750).schedule.base_lr == pytest.approx(2.5e-11)
 
 
+def test_a_narrow_row_makes_narrow_nets_from_scratch():
+    row = own_row('x', 2, MEAN, 1, width=0.25)
+    layers = {layer.name: layer for layer in fcn(row, 'deploy').layer}
+    assert layers['conv1_1'].convolution_param.num_output == 16
+    assert layers['conv2_1'].convolution_param.weight_filler.type == 'msra'
+    assert fcn(row, 'deploy', width=1.0) == fcn(own_row('x', 2, MEAN, 1), 'deploy')
+    assert row.schedule.base_lr > own_row('x', 2, MEAN, 1).schedule.base_lr
+
+
 def test_other_strides_are_refused():
     with pytest.raises(ValueError, match='stride 4: expected 32, 16, 8'):
         own_row('x', 2, MEAN, 1, stride=4)

@@ -9,7 +9,7 @@ from netspec.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST
 from port.net import Net
-from port.startup import dead_layers, fill_upsampling, prepare
+from port.startup import begin, dead_layers, fill_upsampling, load, prepare
 
 UP = '''
 layer {{ name: "x" type: "Input" top: "x"
@@ -74,3 +74,59 @@ def test_a_net_with_weights_is_not(caplog) -> None:
     with caplog.at_level(logging.WARNING, 'port'):
         prepare(Net(fcn('voc-fcn32s', 'deploy', width=1 / 32), TEST))
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+# -- weights of a net that is used as it is --------------------------------------------------------
+
+SHARED = '''
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim: 5 dim: 6 } } }
+layer { name: "a" type: "Convolution" bottom: "x" top: "a" param { name: "w" } convolution_param {
+    num_output: 2 kernel_size: 1 bias_term: false } }
+layer { name: "b" type: "Convolution" bottom: "x" top: "b" param { name: "w" } convolution_param {
+    num_output: 2 kernel_size: 1 bias_term: false } }
+layer { name: "c" type: "PReLU" bottom: "x" top: "c" }
+'''
+ONES = np.ones((2, 2, 1, 1), 'f')
+
+
+@pytest.mark.parametrize('layer', ['a', 'b'])
+def test_what_layers_share_is_needed_once(layer: str) -> None:
+    net = Net(parse_net(SHARED), TEST)
+    load(net, {layer: [ONES], 'c': [np.ones(2, 'f')]})
+    assert (net.params['a'][0].data == 1).all()
+    with pytest.raises(ValueError, match="the weights: nothing for 1 of the net's 3 .*: c;"):
+        load(net, {layer: [ONES]})
+
+
+def test_bilinear_upsampling_may_be_missing() -> None:
+    net = net_of()
+    load(net, {})
+    assert net.params['upscore'][0].data.any()
+    load(net, {})                                   # again, now that it is filled
+    load(net_of('deconv', more='weight_filler { type: "bilinear" }'), {})
+    for name, more in (('deconv', ''), ('upscore', 'weight_filler { type: "msra" }')):
+        with pytest.raises(ValueError, match=f"nothing for 1 of the net's 1 .*: {name};"):
+            load(net_of(name, more=more), {})
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_named(value: float) -> None:
+    wrong = ONES.copy()
+    wrong[1, 0] = value
+    with pytest.raises(ValueError, match="layer 'a', blob 0: 1 of 4 values are NaN or infinite"):
+        load(Net(parse_net(SHARED), TEST), {'a': [wrong], 'c': [np.ones(2, 'f')]})
+
+
+def test_other_shapes_are_laid_to_width_and_classes() -> None:
+    with pytest.raises(ValueError, match=r'\[3, 2, 1, 1\], the net .*--width.*--classes') as error:
+        load(Net(parse_net(SHARED), TEST), {'a': [np.ones((3, 2, 1, 1), 'f')]})
+    assert 'rename' not in str(error.value)
+
+
+@pytest.mark.parametrize('given, level', [({'a': [ONES]}, 'INFO'), ({'z': [ONES]}, 'WARNING')])
+def test_training_may_begin_with_less_and_says_so(given: dict, level: str, caplog) -> None:
+    with caplog.at_level(logging.INFO, 'port.startup'):
+        begin(Net(parse_net(SHARED), TEST), given)
+    (record,) = [r for r in caplog.records if 'nothing for' in r.getMessage()]
+    assert record.levelname == level
+    assert record.getMessage().endswith(': c' if 'a' in given else ': a, c')

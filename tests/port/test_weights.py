@@ -1,5 +1,6 @@
 """Weights in and out of a net by layer name: files, several, legacy shapes, what does not fit."""
 
+import logging
 import re
 
 import numpy as np
@@ -127,3 +128,17 @@ def test_a_diff_of_another_size_is_refused(net: Net, tmp_path) -> None:
 
 def test_count(net: Net) -> None:
     assert parameter_count(net) == 2 * 27 + 2 + 5 * 8 + 5
+
+
+def test_layers_that_the_net_lacks_are_named_as_in_caffe(net: Net, tmp_path, caplog) -> None:
+    write_caffemodel(tmp_path / 'w', arrays(net) | {'other': [np.ones(3, 'f')], 'empty': []})
+    with caplog.at_level(logging.INFO, 'port.net'):
+        fresh().copy_from(tmp_path / 'w')
+    assert [r.getMessage() for r in caplog.records if 'source' in r.getMessage()] == [
+        'Ignoring source layer other', 'Ignoring source layer empty']
+
+
+@pytest.mark.parametrize('weights', [5, [np.ones(3)], object()])
+def test_what_is_no_weights(weights, net: Net) -> None:
+    with pytest.raises(TypeError, match='weights: expected a file, several, or {layer: '):
+        net.copy_from(weights)

@@ -65,9 +65,12 @@ def test_row(name: str, tmp_path: Path) -> None:
         for blob, scores in ours.items():
             theirs, scores = other.forward(blob), scores.numpy()
             assert theirs.shape == scores.shape == (1, scores.shape[1], *size)
-            assert np.abs(theirs - scores).max() <= TOLERANCE * np.abs(scores).max()
+            room = TOLERANCE * np.abs(scores).max()
+            assert np.abs(theirs - scores).max() <= room
             assert len(np.unique(scores.argmax(1))) >= LIVELY
-            assert (theirs.argmax(1) == scores.argmax(1)).mean() >= 0.9999
+            chosen = np.take_along_axis(scores, theirs.argmax(1, keepdims=True), 1)
+            given_up = scores.max(1) - chosen[:, 0]
+            assert given_up.max() <= 2 * room and (given_up == 0).mean() >= 0.999   # but for ties
 
 
 def test_single_trunks_are_all_there() -> None:

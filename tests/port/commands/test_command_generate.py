@@ -73,8 +73,9 @@ def test_heads_take_their_own_counts(tmp_path: Path, fcn) -> None:
     (2, ['voc-fcn8s', '--filler', 'zero'], "'zero' is not one of 'msra', 'xavier'"),
     (1, ['voc-fcn8s', '--set', 'base_rl=1'], "SolverParameter has no field 'base_rl'"),
     (1, ['voc-fcn8s', '--set', 'base_lr=big'], "SolverParameter.base_lr is given 'big'"),
-    (1, ['voc-fcn8s', '--width', '0'], 'width 0.0: expected a factor above 0'),
-    (1, ['voc-fcn8s', '--classes', '0'], 'classes 0: expected positive counts'),
+    (2, ['voc-fcn8s', '--width', '0'], '0.0 is not in the range x>0'),
+    (2, ['voc-fcn8s', '--classes', '0'], "'0': expected 1 class or more"),
+    (1, ['voc-fcn8s', '--classes', '2,2'], 'classes (2, 2): expected positive counts'),
 ])
 def test_refusals_write_nothing(status: int, args: list[str], words: str, tmp_path: Path,
                                 refused) -> None:

@@ -127,6 +127,18 @@ def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused)
     assert 'score_geo, score_sem' in refused(*shared, '--layer', 'score', '--out', tmp_path / 'x')
 
 
+@pytest.mark.parametrize('layer, shape', [('pool3', [8, 30, 33]), ('fc7', [128, 2, 3]),
+                                          ('upscore', [21, 96, 128])])
+def test_a_blob_of_another_size(layer: str, shape: list[int], photos: Path, lively: Path,
+                                tmp_path: Path, refused) -> None:
+    for more in ((), ('--no-skip',)):
+        line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+                       tmp_path / 'out', photos / 'a.png', '--layer', layer, *more)
+        assert f"blob '{layer}' has the shape {shape}" in line
+        assert 'the picture is 37 high and 61 wide' in line
+        assert line.endswith('the outputs to label by are score')
+
+
 def test_a_net_of_one_size_says_so(photos: Path, tmp_path: Path, refused) -> None:
     net = Net(make_net(VARIANTS['camvid-segnet-basic'], 'deploy', width=float(WIDTH)), TEST)
     net.save(tmp_path / 'w.caffemodel')

@@ -99,7 +99,7 @@ def test_the_folder_stands_for_its_net(folders: Path) -> None:
             blob.data.normal_(0, 0.01)
     net.save('my-cars/w.caffemodel')
     result = CliRunner().invoke(main, ['infer', 'my-cars', 'photos', '--weights',
-                                       'my-cars/w.caffemodel', '--width', '0.03', '--out', 'l'])
+                                       'my-cars/w.caffemodel', '--out', 'l'])
     assert result.exit_code == 0, result.output
     with Image.open('l/0.png') as label:
         assert label.size == (40, 32)
@@ -108,11 +108,30 @@ def test_the_folder_stands_for_its_net(folders: Path) -> None:
     assert result.exit_code == 0 and 'road' in result.output and 'mean IU' in result.output
 
 
+def test_the_folder_knows_its_width(folders: Path) -> None:
+    assert '--width' not in run('--label-suffix', '_mask', '--width', '0.03')
+    Net('my-cars/deploy.prototxt').save('w.caffemodel')
+
+    def told(*args: str) -> str:
+        result = CliRunner().invoke(main, [*args])
+        assert result.exit_code == 0, result.output
+        return result.output
+    assert told('export', 'my-cars', '--weights', 'w.caffemodel', '--out', 'o.onnx')
+    assert 'all 6' in told('compare', 'my-cars:w.caffemodel', 'o.onnx', '--images', 'photos',
+                           '--check')
+    narrow = json.loads(told('summary', 'my-cars', '--json'))['layers']
+    wide = json.loads(told('summary', 'my-cars', '--json', '--width', '1'))['layers']
+    assert [next(row['shape'][1] for row in rows if row['layer'] == 'conv1_1')
+            for rows in (narrow, wide)] == [2, 64]
+    assert 'conv1_1' in told('time', 'my-cars', '--size', '32x32', '--runs', '1', '--weights',
+                             'w.caffemodel')
+
+
 def test_the_names_go_with_the_net(folders: Path) -> None:
     run('--label-suffix', '_mask', '--width', '0.03')
     Net('my-cars/deploy.prototxt').save('w.caffemodel')
-    result = CliRunner().invoke(main, ['export', 'my-cars', '--weights', 'w.caffemodel', '--width',
-                                       '0.03', '--out', 'o.onnx'])
+    result = CliRunner().invoke(main, ['export', 'my-cars', '--weights', 'w.caffemodel',
+                                       '--out', 'o.onnx'])
     assert result.exit_code == 0, result.output
     props = {p.key: p.value for p in onnx.load('o.onnx').metadata_props}
     assert json.loads(props['class_names']) == {'score': ['road', 'car', 'sky']}

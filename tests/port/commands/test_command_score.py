@@ -109,7 +109,8 @@ def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
     assert f'{tmp_path / "no" / "s.json"}: the folder' in line and 'does not exist' in line
     assert '0 is not in the range' in refused('score', *net, '--iterations', 0, status=2)
     two_heads(tmp_path)
-    line = refused('score', '--model', tmp_path / 'net.prototxt', '--weights', lively)
+    Net(tmp_path / 'net.prototxt', TEST).save(tmp_path / 'w')
+    line = refused('score', '--model', tmp_path / 'net.prototxt', '--weights', tmp_path / 'w')
     assert 'does not say how many images it has; give --iterations' in line
 
 

@@ -32,7 +32,7 @@ def test_json() -> None:
     (['none/net.prototxt'], 1, 'none/net.prototxt'),
     (['voc-fcn32s', '--size', '10x10,20x20'], 2, 'one size'),
     (['camvid-segnet-basic', '--size', '45x61'], 1, 'is made for images of 360x480'),
-    ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'is a file')])
+    ([str(ROOT / 'prototxt/voc-fcn32s/deploy.prototxt'), '--width', '0.5'], 2, 'its own width')])
 def test_mistakes(args: list[str], code: int, text: str) -> None:
     done = invoke(*args)
     assert done.exit_code == code and text in done.output

@@ -52,6 +52,7 @@ def hold(net: Net, fast) -> None:
     for blob in kept.values():
         blob.data = torch.full_like(blob.data, 7)
     assert float(fast()) == pytest.approx(wanted_loss, rel=1e-5)
+    assert float(net.loss) == pytest.approx(wanted_loss, rel=1e-5)
     for name, blob in kept.items():
         assert (blob.data - wanted[name]).abs().max() <= TOLERANCE * wanted[name].abs().max(), name
 
@@ -105,6 +106,18 @@ def test_a_score_that_a_loss_and_an_accuracy_share() -> None:
     hold(net, fast)
 
 
+def test_late_scores_that_two_losses_share() -> None:
+    net = branched("""
+        layer { name: "late" type: "Convolution" bottom: "score" top: "score_late"
+                convolution_param { num_output: 4 kernel_size: 1 } }
+        layer { name: "one" type: "SoftmaxWithLoss" bottom: "score_late" bottom: "l" top: "one" }
+        layer { name: "two" type: "SoftmaxWithLoss" bottom: "score_late" bottom: "l" top: "two" }
+        """)
+    fast = FastScoring(net)
+    assert fast.scores == ['score', 'score_late']
+    hold(net, fast)
+
+
 def test_what_reads_a_blob_between_is_refused() -> None:
     net = branched('layer { name: "size" type: "Reduction" bottom: "conv" top: "size" }')
     with pytest.raises(Unsuited, match="'size': reads .*conv.* beside the scores"):
@@ -128,6 +141,7 @@ def test_a_size_that_the_engine_refuses_is_run_plainly(monkeypatch) -> None:
         raise Unsuited('this size')
     monkeypatch.setattr(FastNet, '__call__', refuse)
     hold(net, fast)
+    assert fast.trunk == sorted(fast.trunk)
 
 
 def test_a_net_that_is_watched_runs_every_layer() -> None:

@@ -16,7 +16,7 @@ def test_forward_all_fills_up_and_cuts_off(forked) -> None:
     x = np.arange(15, dtype=np.float32).reshape(5, 3)
     out = forked.forward_all(blobs=['y'], x=x)
     assert out['y'].tolist() == (5 * x).tolist()
-    assert np.allclose(out['z'], 5 * x @ forked.params['fc'][0].data.T)
+    assert np.allclose(out['z'], 5 * x @ forked.params['fc'][0].data.T, atol=1e-4)
     assert len(forked.forward_all(x=x[:4])['z']) == 4
 
 
@@ -26,7 +26,8 @@ def test_forward_backward_all(forked) -> None:
     outs, diffs = forked.forward_backward_all(blobs=['y'], diffs=['y'], x=x, z=dz)
     assert outs['y'].tolist() == (5 * x).tolist() and outs['z'].shape == (3, 4)
     dy = dz @ forked.params['fc'][0].data
-    assert np.allclose(diffs['y'], dy) and np.allclose(diffs['x'], 5 * dy)
+    assert np.allclose(diffs['y'], dy, atol=1e-5)
+    assert np.allclose(diffs['x'], 5 * dy, atol=1e-4)
 
 
 def test_set_input_arrays(write) -> None:

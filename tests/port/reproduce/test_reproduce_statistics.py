@@ -135,6 +135,6 @@ def test_weights_of_another_net_are_refused(camvid, tmp_path, released: bool):
     write_caffemodel(weights, {'conv1_1': [np.zeros((8, 3, 3, 3), np.float32)]})
     settings = Settings('camvid-fcn-basic', str(camvid), str(weights), width=0.125, block=1,
                         blocks=1, released=released)
-    with pytest.raises(ValueError, match="other.caffemodel: has no layer 'conv1' .* are missing"):
+    with pytest.raises(ValueError, match="other.caffemodel: nothing for 35 of .*: conv1, conv1_bn"):
         reproduce(settings, tmp_path / 'out', torch.device('cpu'), lambda line: None)
     assert not [*(tmp_path / 'out').glob('*/s*/*')]

@@ -1,0 +1,44 @@
+"""The two ends of a net that learns or scores: the layers that bring data, and the losses."""
+
+from port.blob import Blob
+from port.fast.program import Unsuited
+from port.layer import LossLayer
+from port.net import Net
+from port.wiring import Node
+
+
+class Ends:
+    """feeds: places of the layers without bottoms, and of the Splits of what they bring.
+    losses: the loss layers. Raises Unsuited for a net without a loss.
+    """
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.losses = [node for node in net.nodes if isinstance(node.layer, LossLayer)]
+        if not self.losses:
+            raise Unsuited('the net has no loss')
+        self.feeds: list[int] = []
+        self._fed: set[int] = set()
+        for i, node in enumerate(net.nodes):
+            if not node.bottom or node.layer.type == 'Split' and self.fed(node.bottom[0]):
+                self.feeds.append(i)
+                self._fed.update(id(blob) for blob in node.top)
+
+    def fed(self, blob: Blob) -> bool:
+        """Whether a blob holds data as it came."""
+        return id(blob) in self._fed
+
+    def scores(self, loss: Node) -> Blob:
+        """Return the blob of a loss's scores that a layer, not an automatic Split, has made."""
+        blob = loss.bottom[0]
+        for node in reversed(self.net.nodes[:self.net.nodes.index(loss)]):
+            if node.layer.type == 'Split' and blob in node.top:
+                blob = node.bottom[0]
+        return blob
+
+
+def refuse_loss(nodes: list[Node]) -> None:
+    """Raise Unsuited where layers that are not run by themselves have a part in the loss."""
+    for node in nodes:
+        if any(node.layer.loss_weights):
+            raise Unsuited(f'layer {node.name!r}: a loss_weight within the trunk')
