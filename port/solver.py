@@ -54,7 +54,7 @@ class Solver:
             self.param, self.folder = read_solver(source), Path(source).parent
         self.param.type = type_name or self.param.type
         amend(self.param)
-        self.until = until or self.param.max_iter
+        self._until = until
         self.prefix = setup.snapshot_prefix(self.param, source)
         self.device, self.finite = torch.device(device), finite
         self.iteration = self.current_step = 0
@@ -257,6 +257,11 @@ class Solver:
                 row.blob.diff.mul_(scale)
 
     # -- solving and testing -----------------------------------------------------------------------
+
+    @property
+    def until(self) -> int:
+        """The iteration to solve to."""
+        return self._until or self.param.max_iter
 
     def solve(self, resume: str | PathLike | None = None) -> None:
         """Train to `until`, from a solver state if one is given (Solver::Solve)."""
