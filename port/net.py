@@ -168,7 +168,7 @@ class Net(torch.nn.Module):
         loss: torch.Tensor | float = 0.0
         stop = len(self.nodes) if end is None else end + 1
         if start == 0 and stop == len(self.nodes):
-            self._order.choose()
+            self._order.choose(self)
         for i in range(start, stop):
             node = self.nodes[i]
             for hook in self.before_forward:

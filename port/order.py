@@ -20,13 +20,15 @@ class CaffeOrder:
     """
 
     def __init__(self, net) -> None:
-        self.net, self.shapes = net, None
+        self.shapes = None
         self.layers = [node for node in net.nodes if node.layer.type == 'Convolution']
         self.possible = bool(self.layers) and fed_by_hand(net)
 
-    def choose(self) -> None:
-        """Decide anew if the inputs changed their sizes."""
-        net = self.net
+    def choose(self, net) -> None:
+        """Decide anew if the inputs of the net, still the same one, changed their sizes.
+
+        The net is not kept: in a cycle its weights would stay in memory when it is let go of.
+        """
         shapes = [net.blobs[name].shape for name in net.inputs]
         if not self.possible or shapes == self.shapes:
             return

@@ -67,7 +67,7 @@ class Solver:
                         for row in self.net.learnable]
         self._linear = self.param.type in updates.LINEAR
         self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
-        self.one_pass: Callable[[], torch.Tensor | float] = self.plain_pass
+        self.one_pass: Callable[[], torch.Tensor | float] | None = None  # for plain_pass
         self.descend = updates.descend
         self.together: bool | None = None        # update parameters in groups; None: on a GPU
         self._updated: set[int] = set()          # parameters whose update came with the gradient
@@ -146,7 +146,7 @@ class Solver:
         """Sum the gradients of iter_size passes; return their mean loss."""
         total: torch.Tensor | float = 0.0
         for _ in range(self.param.iter_size):
-            total = total + self.one_pass()
+            total = total + (self.one_pass or self.plain_pass)()
         loss = float(total) / self.param.iter_size
         self.look(loss)
         return loss

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from weakref import proxy
 
 import torch
 import torch.nn.functional as F
@@ -252,7 +253,7 @@ class _Sized:
 
     def __init__(self, fast: FastNet, inputs: dict[int, torch.Tensor]) -> None:
         names = {v: name for name, v in fast.program.inputs.items()}
-        self.fast = fast
+        self.fast = proxy(fast)      # which owns this: a cycle would keep weights in memory
         self.plan = fast.plan({names[v]: tuple(x.shape[2:]) for v, x in inputs.items()})
         self.places = dict(self.plan.inputs)
         self.places.update((s.op.output, s.places) for s in self.plan.steps)
@@ -262,7 +263,11 @@ class _Sized:
         (self.batch,) = batches
         self.buffers: dict[int, torch.Tensor] = {}
         self._fill_margins(inputs)
-        self.call = self.run if fast.capture is None else Replay(self.run, fast.capture)
+        self.replay = None if fast.capture is None else Replay(self.run, fast.capture)
+
+    def call(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the wanted blobs, by a recording where the device takes one."""
+        return self.run(inputs) if self.replay is None else self.replay(inputs)
 
     def _fill_margins(self, inputs: dict[int, torch.Tensor]) -> None:
         if not needed(self.plan):

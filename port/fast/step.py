@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from weakref import proxy
 
 import torch
 
@@ -26,10 +27,10 @@ def use_fast(solver: Solver) -> str:
     Parameters are updated as soon as their gradients are complete, unless something needs all
     gradients together: clipping, several passes an iteration, a listener.
     """
-    reasons = []
+    reasons, owner = [], proxy(solver)       # a cycle would keep its nets when it is let go of
     for engine in (_by_windows, _by_groups):
         try:
-            fast = engine(solver)
+            fast = engine(owner)
             break
         except Unsuited as error:
             reasons.append(str(error))
@@ -38,7 +39,7 @@ def use_fast(solver: Solver) -> str:
         return '; '.join(reasons)
 
     def one_pass() -> torch.Tensor | float:
-        return solver.plain_pass() if solver.net.watched else fast()
+        return owner.plain_pass() if owner.net.watched else fast()
     solver.one_pass = one_pass
     if solver.param.type == 'SGD':
         solver.descend = descend

@@ -229,7 +229,7 @@ def test_sizes_that_recur_are_recorded(nets) -> None:
     for _ in range(graphs.WARM_UP + 1):
         hold(net, fast, one)
         hold(net, fast, two)
-    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True, True]
+    assert [sized.replay.repeat is not None for sized in fast._sizes.values()] == [True, True]
     hold(net, fast, {'data': -one['data']})
     hold(net, fast, two)
     net.params['conv1_1'][0].data.mul_(0.5)                 # recordings hold the old weights
@@ -248,7 +248,7 @@ def test_the_way_of_a_gpu(nets, dtype: torch.dtype, tolerance: float) -> None:
     for i in range(graphs.WARM_UP + 2):
         arrays = arrays_for(net, 1, 40, 50)
         hold(net, fast, {'data': (i + 1) * arrays['data']}, tolerance)
-    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True]
+    assert [sized.replay.repeat is not None for sized in fast._sizes.values()] == [True]
 
 
 def test_inner_outputs(nets) -> None:
@@ -356,4 +356,4 @@ def test_on_a_gpu(name: str) -> None:
     for i in range(graphs.WARM_UP + 2):
         hold(net, fast, {k: (i + 1) * x for k, x in arrays_for(net, 2, 70, 101).items()},
              10 * TOLERANCE)
-    assert [sized.call.repeat is not None for sized in fast._sizes.values()] == [True]
+    assert [sized.replay.repeat is not None for sized in fast._sizes.values()] == [True]
