@@ -70,8 +70,8 @@ def forward(f: dict[str, Any]) -> Iterator[Row]:
 
 def agreement(f: dict[str, Any]) -> Iterator[Row]:
     nets = f['off_by_share_of_largest']
-    yield (f'`port.predictor` against the plain graph, {len(nets)} nets of random weights: largest '
-           f'difference, in shares of the largest score {f["worst"]:.1e}', '', '')
+    yield (f'`port.predictor` against the plain graph, {len(nets)} nets of random weights: off by '
+           f'at most {f["worst"]:.1e} of the largest score', '', '')
 
 
 def train_step(f: dict[str, Any]) -> Iterator[Row]:
