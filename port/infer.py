@@ -12,9 +12,13 @@ from port.data.readers import read_rgb
 from port.net import Net
 from port.predict import predictor, score_layers
 
-__all__ = ['Predictor', 'Writing', 'decoded', 'score_layers']
+__all__ = ['Predictor', 'Unusable', 'Writing', 'decoded', 'score_layers']
 AHEAD = 2      # pictures decoded while one is computed
 WRITERS = 2    # threads that write results
+
+
+class Unusable(ValueError):
+    """A picture that cannot be labelled; others can."""
 
 
 class Predictor:
@@ -80,17 +84,27 @@ class Writing:
             done.result()
 
 
-def decoded(paths: Iterable[Path]) -> Iterator[np.ndarray]:
-    """Yield the RGB pixels of each file in turn; the next ones are read meanwhile."""
+def _read(path: Path) -> np.ndarray:
+    try:
+        return read_rgb(path)
+    except ValueError as error:
+        raise Unusable(str(error)) from error
+
+
+def decoded(paths: Iterable[Path]) -> Iterator[Future]:
+    """Yield a future of the RGB pixels of each file in turn; the next ones are read meanwhile.
+
+    A future raises Unusable for a file that is no picture.
+    """
     with ThreadPoolExecutor(1, 'decode') as pool:
         waiting: deque[Future] = deque()
         try:
             for path in paths:
-                waiting.append(pool.submit(read_rgb, Path(path)))
+                waiting.append(pool.submit(_read, Path(path)))
                 if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
+                    yield waiting.popleft()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()
         finally:
             for future in waiting:
                 future.cancel()

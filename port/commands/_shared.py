@@ -17,6 +17,8 @@ from port.devices import gpu_count, gpus_here
 from port.precision import use_tf32
 from surgery.pixels import Pixels
 
+SHOWN = 20  # problems printed before the rest is only counted
+
 
 class VariantName(click.ParamType):
     """The name of a row of the table of nets, or a folder that `fcn new` wrote."""
@@ -133,6 +135,18 @@ def pixel_options(function: Callable) -> Callable:
             raise click.UsageError('give --rgb-mean and --rgb-std, or neither')
         return function(*args, pixels=rgb_mean and Pixels(rgb_mean, rgb_std), **kwargs)
     return wrapped
+
+
+def stop_at(problems: list[str], end: str) -> None:
+    """Print what is wrong, a line each, and raise ClickException with their number and the end."""
+    if len(problems) == 1:
+        raise click.ClickException(f'{problems[0]}; {end}')
+    for problem in problems[:SHOWN]:
+        click.echo(problem, err=True)
+    if problems:
+        rest = len(problems) - SHOWN
+        more = f' (and {rest} more)' if rest > 0 else ''
+        raise click.ClickException(f'{len(problems)} problem(s), listed above{more}; {end}')
 
 
 gpu_option = click.option('--gpu', type=click.IntRange(min=0), metavar='ID',

@@ -11,10 +11,17 @@ from tqdm import tqdm
 
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
-from port.commands._shared import VariantName, deploy_net, device, fitting, gpu_option
+from port.commands._shared import (
+    VariantName,
+    deploy_net,
+    device,
+    fitting,
+    gpu_option,
+    stop_at,
+)
 from port.data.datasets import palette
 from port.data.readers import missing
-from port.infer import Predictor, Writing, decoded
+from port.infer import Predictor, Unusable, Writing, decoded
 from port.net import Net
 from port.predict import PRECISIONS
 from port.startup import load
@@ -57,15 +64,15 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
 
 
 def label(predict: Predictor, variant: Variant, path: Path, rgb: np.ndarray) -> np.ndarray:
-    """Return a picture's labels; ValueError that tells the size where only one size fits."""
+    """Return a picture's labels; Unusable where only one size fits, and it is another."""
     try:
         return predict(rgb)
     except ValueError as error:
         if variant.frame in (None, rgb.shape[:2]):
             raise
         (height, width), (high, wide) = rgb.shape[:2], variant.frame
-        raise ValueError(f'{path}: is {width}x{height}, but {variant.name} is made for '
-                         f'{wide}x{high} (width x height); resize it') from error
+        raise Unusable(f'{path}: is {width}x{height}, but {variant.name} is made for '
+                       f'{wide}x{high} (width x height); resize it') from error
 
 
 def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
@@ -105,11 +112,18 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
     layer = layer or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, variant.mean, layer, precision, not no_skip)
     colours = palette(heads[layer].labels if layer in heads else variant.labels)
-    rows = zip(files, places, decoded(files), strict=True)
+    rows, problems = zip(files, places, decoded(files), strict=True), []
     with Writing() as writing:
-        for path, place, rgb in tqdm(rows, desc='infer', total=len(files),
-                                     disable=not sys.stderr.isatty()):
-            labels = label(predict, variant, path, rgb)
+        for path, place, pixels in tqdm(rows, desc='infer', total=len(files),
+                                        disable=not sys.stderr.isatty()):
+            try:
+                rgb = pixels.result()
+                labels = label(predict, variant, path, rgb)
+            except Unusable as error:
+                problems.append(str(error))
+                continue
             out.mkdir(parents=True, exist_ok=True)
             writing(partial(write, path, place, rgb, labels, colours))
-    click.echo(f'labelled {len(files)} picture(s) into {out}')
+    done = f'labelled {len(files) - len(problems)} picture(s) into {out}'
+    stop_at(problems, done)
+    click.echo(done)

@@ -7,12 +7,11 @@ import click
 from tqdm import tqdm
 
 from netspec.own import check_ignored, check_name, check_names
-from port.commands._shared import WIDTH, Finite
+from port.commands._shared import WIDTH, Finite, stop_at
 from port.data import own
 from port.data.folder import read_class_names
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-SHOWN = 20  # problems printed before the rest is only counted
 
 
 @click.command(epilog='Example:  fcn new my-cars --images photos --labels masks '
@@ -49,7 +48,7 @@ def command(name: str, images: Path, labels: Path, class_file: Path, out: Path |
     pairs, alone = own.pair_up(images, labels, label_suffix)
     found = own.survey(pairs, classes, ignore_label, lambda p: tqdm(
         p, desc='check', unit='img', disable=not sys.stderr.isatty()))
-    _stop_at(alone + found.problems)
+    stop_at(alone + found.problems, 'nothing was written')
     parts = own.split(found.names, val_share, seed)
     about = own.describe(name, found, parts, stride=int(stride), width=width, seed=seed,
                          images=str(images.resolve()), labels=str(labels.resolve()),
@@ -58,16 +57,6 @@ def command(name: str, images: Path, labels: Path, class_file: Path, out: Path |
     _tell(found, parts, out)
     click.echo(f'\nwrote {", ".join(path.name for path in paths)} into {out}\n')
     click.echo(next_steps(out, width))
-
-
-def _stop_at(problems: list[str]) -> None:
-    for problem in problems[:SHOWN]:
-        click.echo(problem, err=True)
-    if problems:
-        rest = len(problems) - SHOWN
-        more = f' (and {rest} more)' if rest > 0 else ''
-        raise click.ClickException(f'{len(problems)} problem(s), listed above{more}; nothing was '
-                                   'written')
 
 
 def _tell(found: own.Survey, parts: dict[str, list[str]], out: Path) -> None:

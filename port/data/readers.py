@@ -62,7 +62,8 @@ def read_rgb(path: Path) -> np.ndarray:
     """Read a colour image, H x W x 3 uint8; grey and palette images are converted."""
     image = open_image(path, 'image')
     if image.mode.startswith(('I', 'F')):
-        raise ValueError(f'{path}: the image has mode {image.mode}; expected 8 bits a channel')
+        raise ValueError(f'{path}: the image has mode {image.mode}; expected 8 bits a channel; '
+                         'save it with 8')
     return np.asarray(image if image.mode == 'RGB' else image.convert('RGB'))
 
 

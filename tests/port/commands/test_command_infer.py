@@ -147,6 +147,22 @@ def test_a_net_of_one_size_says_so(photos: Path, tmp_path: Path, refused) -> Non
         photos / 'a.png', '--out', tmp_path / 'x'))
 
 
+def test_one_bad_picture_does_not_stop_the_others(photos: Path, lively: Path, tmp_path: Path,
+                                                  fcn) -> None:
+    names = ['a', 'b', 'c', 'd']
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(photos / 'a16.png')
+    (photos / 'a_cut.png').write_bytes((photos / 'a.png').read_bytes()[:200])
+    done = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+               tmp_path / 'out', photos)
+    assert done.exit_code == 1 and sorted(
+        p.stem for p in (tmp_path / 'out').iterdir() if 'overlay' not in p.stem) == names
+    lines = done.output.splitlines()
+    assert 'a16.png: the image has mode I;16; expected 8 bits a channel; save it with 8' in lines[0]
+    assert 'a_cut.png: the image cannot be read' in lines[1]
+    assert lines[2].endswith(f'2 problem(s), listed above; labelled {len(names)} picture(s) into '
+                             f'{tmp_path / "out"}')
+
+
 def test_refusals(photos: Path, lively: Path, tmp_path: Path, refused) -> None:
     def line(*args: object) -> str:
         return refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, *args)
