@@ -14,8 +14,12 @@ def sizes_of(variant: Variant, usual: Sequence[Size]) -> list[Size]:
 
 
 @contextmanager
-def framed(variant: Variant | None, sizes: Sequence[Size], option: str) -> Iterator[None]:
-    """Say of a failure at other sizes than the one that a net is made for that they are others."""
+def framed(variant: Variant | None, sizes: Sequence[Size], where: str, remedy: str = '',
+           kind: type[ValueError] = ValueError) -> Iterator[None]:
+    """Say of a failure at other sizes than the one that a net is made for that they are others.
+
+    where: the option that asks for the sizes, or the picture; remedy: to leave the option out.
+    """
     try:
         yield
     except ValueError as error:
@@ -23,5 +27,5 @@ def framed(variant: Variant | None, sizes: Sequence[Size], option: str) -> Itera
         others = [f'{height}x{width}' for height, width in sizes if (height, width) != (high, wide)]
         if not high or not others:
             raise
-        raise ValueError(f'{option} {",".join(others)}: {variant.name} is made for images of '
-                         f'{high}x{wide} (height x width); leave {option} out') from error
+        raise kind(f'{where} {",".join(others)}: {variant.name} is made for images of '
+                   f'{high}x{wide} (height x width); {remedy or f"leave {where} out"}') from error

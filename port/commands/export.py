@@ -12,6 +12,7 @@ from port.commands._frame import framed, sizes_of
 from port.commands._shared import Sizes, VariantName, deploy_net, fitting
 from port.net import Net
 from port.startup import load, prepare
+from port.weights import paths_of
 
 SIZES = [(67, 101), (90, 47)]
 
@@ -45,7 +46,7 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     if bool(weights) == random_weights:
         raise click.UsageError('give --weights, or --random-weights for a net without any')
     from port import export_onnx
-    read = [*(weights.split(',') if weights else []), *([model] if model else [])]
+    read = [*(paths_of(weights) if weights else []), *([model] if model else [])]
     spare([out], read, 'name another --out')
     check_ending(out, ['.onnx'])
     net = Net(deploy_net(variant, model, width, classes), TEST)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
+from port.commands._frame import framed
 from port.commands._shared import (
     VariantName,
     deploy_net,
@@ -63,18 +64,6 @@ def label_files(files: list[Path], out: Path) -> list[Path]:
     return list(places)
 
 
-def label(predict: Predictor, variant: Variant, path: Path, rgb: np.ndarray) -> np.ndarray:
-    """Return a picture's labels; Unusable where only one size fits, and it is another."""
-    try:
-        return predict(rgb)
-    except ValueError as error:
-        if variant.frame in (None, rgb.shape[:2]):
-            raise
-        (height, width), (high, wide) = rgb.shape[:2], variant.frame
-        raise Unusable(f'{path}: is {width}x{height}, but {variant.name} is made for '
-                       f'{wide}x{high} (width x height); resize it') from error
-
-
 def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
           colours: np.ndarray) -> None:
     """Write the labels of a picture and their overlay."""
@@ -118,7 +107,8 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
                                         disable=not sys.stderr.isatty()):
             try:
                 rgb = pixels.result()
-                labels = label(predict, variant, path, rgb)
+                with framed(variant, [rgb.shape[:2]], f'{path}:', 'resize it', Unusable):
+                    labels = predict(rgb)
             except Unusable as error:
                 problems.append(str(error))
                 continue

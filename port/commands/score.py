@@ -18,6 +18,7 @@ from port.fast.step import fast_forward
 from port.net import Net
 from port.startup import load
 from port.vis import write_beside, write_label
+from port.weights import paths_of
 
 
 def data_instance(net: Net):
@@ -55,7 +56,7 @@ def command(model: Path, weights: str, iterations: int | None, save: Path | None
     if json_path and not json_path.parent.is_dir():
         raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
                                 'make it first')
-    spare([json_path] if json_path else [], [model, *weights.split(',')], 'name another --json')
+    spare([json_path] if json_path else [], [model, *paths_of(weights)], 'name another --json')
     net = Net(model, TEST, device=device(gpu))
     load(net, weights)
     results = score_net(net, iterations, save, fast_forward(net) if fast else None)

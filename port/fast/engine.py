@@ -133,8 +133,9 @@ class FastNet:
 
     outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
     float32. skip: leave out what the image does not reach. use_native: use the C kernels where
-    they are. Weights are packed at first and when they may have changed: at each call while
-    someone holds them as numpy arrays. On a GPU a size that recurs is recorded as a CUDA graph.
+    they are. Weights are packed by the first call, and when they may have changed: at each call
+    while someone holds them as numpy arrays. On a GPU a size that recurs is recorded as a CUDA
+    graph.
     Raises Unsuited for a net whose arithmetic is not known here, calls for such inputs.
     """
 
@@ -149,7 +150,7 @@ class FastNet:
         self.use_native = use_native and native.library() is not None
         self.capture: Capture | None = capture_for(net.device)
         self.program = program(net, outputs)
-        self.refresh()
+        self._seen: tuple | None = None          # weights are packed by the first call
 
     def refresh(self) -> None:
         """Pack the weights as they are now."""

@@ -142,9 +142,10 @@ def test_a_blob_of_another_size(layer: str, shape: list[int], photos: Path, live
 def test_a_net_of_one_size_says_so(photos: Path, tmp_path: Path, refused) -> None:
     net = Net(make_net(VARIANTS['camvid-segnet-basic'], 'deploy', width=float(WIDTH)), TEST)
     net.save(tmp_path / 'w.caffemodel')
-    assert (f'{photos / "a.png"}: is 61x37, but camvid-segnet-basic is made for 480x360' in refused(
-        'infer', 'camvid-segnet-basic', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
-        photos / 'a.png', '--out', tmp_path / 'x'))
+    line = refused('infer', 'camvid-segnet-basic', '--weights', tmp_path / 'w.caffemodel',
+                   '--width', WIDTH, photos / 'a.png', '--out', tmp_path / 'x')
+    assert (f'{photos / "a.png"}: 37x61: camvid-segnet-basic is made for images of 360x480 '
+            '(height x width); resize it') in line
 
 
 def test_one_bad_picture_does_not_stop_the_others(photos: Path, lively: Path, tmp_path: Path,

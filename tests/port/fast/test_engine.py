@@ -243,6 +243,7 @@ def test_the_way_of_a_gpu(nets, dtype: torch.dtype, tolerance: float) -> None:
     net = net_of(nets, 'voc-fcn16s')
     fast = FastNet(net, dtype=dtype, use_native=False)
     fast.capture = by_hand
+    fast.refresh()
     for convolution in fast.convolutions.values():
         convolution.cpu = False
     for i in range(graphs.WARM_UP + 2):
