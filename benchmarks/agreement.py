@@ -19,14 +19,14 @@ import torch
 from forward import machine
 from tqdm import tqdm
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.data.readers import read_rgb
 from port.data.scenes import draw_scene
-from port.net import Net
-from port.predict import Scores, score_layers
-from port.random_weights import random_weights
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.predict.predictor import Scores, score_layers
 
 BAR = 1e-5
 SIZES, LARGEST = ((1, 150, 200), (2, 45, 70)), 260

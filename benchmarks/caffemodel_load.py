@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from forward import machine
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from surgery import param_shapes, read_caffemodel, write_caffemodel
 
 NET = 'voc-fcn8s'

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from forward import clock_for, machine
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
-from port.net import Net
-from port.predict import Scores
-from port.random_weights import random_weights
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.predict.predictor import Scores
 
 NET = 'voc-fcn8s'
 SIDES, BATCHES, SIDE = (64, 128, 256, 384, 512), (1, 2, 4), 128

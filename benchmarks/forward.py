@@ -26,15 +26,15 @@ import onnxruntime
 import torch
 from torch import nn
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import print_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import VARIANTS
 from port.data.readers import read_rgb
-from port.export_onnx import export
-from port.net import Net
-from port.predict import Scores
-from port.random_weights import random_weights
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.export.onnx_file import export
+from port.predict.predictor import Scores
 
 POOL_OFFSETS = {8: ((4, 5), (3, 9)), 16: ((4, 5),), 32: ()}
 FINAL_OFFSET = {8: 31, 16: 27, 32: 19}

@@ -21,18 +21,18 @@ from torch.profiler import ProfilerActivity, profile
 from train_step import DECAY, MOMENTUM, RATE, picture
 from train_step import NET as TRAINED
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST, SolverParameter
 from netspec.variants import VARIANTS
+from port.describe.timing import timed_net
+from port.engine.net import Net
+from port.engine.precision import use_tf32
+from port.engine.random_weights import random_weights
 from port.fast.plan import Plan
 from port.fast.step import use_fast
 from port.fast.training import FastTraining
-from port.net import Net
-from port.precision import use_tf32
-from port.predict import GPU_ONLY, PRECISIONS, predictor
-from port.random_weights import random_weights
-from port.solver import Solver
-from port.timing import timed_net
+from port.predict.predictor import GPU_ONLY, PRECISIONS, predictor
+from port.training.solver import Solver
 
 NET, WARM_UP, SHOWN = 'voc-fcn8s', 16, 5      # every size is recorded at its third call
 # Dense floating-point operations a second, as their maker gives them.

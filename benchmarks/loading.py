@@ -22,16 +22,16 @@ import scipy.sparse
 from forward import machine
 from PIL import Image
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import SolverParameter
-from port.blob import Blob
 from port.commands.score import data_instance
-from port.data.order import ReadAhead
 from port.data.scenes import draw_scene
 from port.data.voc import MEAN, SBDDSegDataLayer
+from port.engine.blob import Blob
+from port.engine.starting_weights import prepare
 from port.fast.step import use_fast
-from port.solver import Solver
-from port.startup import prepare
+from port.images.read_ahead import ReadAhead
+from port.training.solver import Solver
 
 FILES, SIZE = 40, (375, 500)
 NET, RATE, MOMENTUM, DECAY = 'voc-fcn32s', 1e-10, 0.99, 0.0005     # the published solver's

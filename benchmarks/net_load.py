@@ -16,9 +16,9 @@ from pathlib import Path
 from caffemodel_load import NET, make_file, plain_read
 from forward import machine
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
-from port.net import Net
+from port.engine.net import Net
 
 LIMIT = 2.5
 

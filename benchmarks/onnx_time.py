@@ -19,11 +19,11 @@ import onnxruntime
 import torch
 from forward import ByHand, machine
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
-from port.export_onnx import export, random_weights
-from port.net import Net
+from port.engine.net import Net
+from port.export.onnx_file import export, random_weights
 
 LIMIT = 1.05
 

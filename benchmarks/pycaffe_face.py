@@ -18,11 +18,11 @@ import torch
 from forward import machine
 
 import port.pycaffe as caffe
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import print_net
 from netspec.schema.messages import TRAIN, NetParameter
 from netspec.variants import find_variant
-from port.net import Net
+from port.engine.net import Net
 
 LIMIT = 1.1
 

@@ -19,9 +19,9 @@ from train_step import Step, stepper
 
 from netspec.schema.messages import SolverParameter
 from netspec.variants import VARIANTS
-from port.solver import Solver
-from port.startup import prepare
-from port.timing import timed_net
+from port.describe.timing import timed_net
+from port.engine.starting_weights import prepare
+from port.training.solver import Solver
 
 NET = 'camvid-segnet-basic'
 RATE, MOMENTUM, DECAY, BAR = 0.1, 0.9, 0.0005, 0.5

@@ -18,14 +18,14 @@ import torch
 import torch.nn.functional as F
 from forward import ByHand, clock_for, machine
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST, SolverParameter
 from netspec.variants import VARIANTS
+from port.describe.timing import timed_net
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 from port.fast.step import use_fast
-from port.net import Net
-from port.random_weights import random_weights
-from port.solver import Solver
-from port.timing import timed_net
+from port.training.solver import Solver
 
 NET = 'voc-fcn32s'
 RATE, MOMENTUM, DECAY = 1e-10, 0.99, 0.0005        # the published solver's

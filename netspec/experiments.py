@@ -13,13 +13,15 @@ from google.protobuf.message import Message
 
 from netspec.blocks import score, upscore
 from netspec.coord_map import crop
-from netspec.fcn import fcn, fitted
+from netspec.families.fcn import fcn, fitted
 from netspec.schema import print_net, print_solver
-from netspec.solver import solver
+from netspec.solver_param import solver
 from netspec.spec import NetSpec, unknown
 from netspec.spec import layers as L
-from netspec.variants import VARIANTS, VOC_LAYER, VOC_VAL, Split, Variant, find_variant
-from netspec.vgg16 import vgg16
+from netspec.trunks.vgg16 import vgg16
+from netspec.variants import VARIANTS, Variant, find_variant
+from netspec.variants.data_splits import VOC_LAYER, VOC_VAL
+from netspec.variants.row import Split
 
 NetMaker = Callable[..., Message]
 Builder = Callable[[Variant], 'Experiment']

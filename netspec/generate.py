@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import print_net, print_solver, write_atomic
-from netspec.solver import solver
+from netspec.solver_param import solver
 from netspec.variants import VARIANTS, Variant, find_variant
 
 

@@ -10,6 +10,6 @@ os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 def __getattr__(name: str):
     """Let `port.predictor` be found without importing torch before it is asked for."""
     if name == 'predictor':
-        from port.predict import predictor
+        from port.predict.predictor import predictor
         return predictor
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -11,7 +11,7 @@ from .hdf5 import read_hdf5, write_hdf5
 from .report import Report
 from .shapes import blank, param_shapes
 from .transplant import transplant
-from .weights import read_weights, write_weights
+from .weight_files import read_weights, write_weights
 
 __all__ = ['Report', 'Weights', 'blank', 'expand_score', 'interp', 'param_shapes',
            'read_caffemodel', 'read_hdf5', 'read_weights', 'transplant', 'upsample_filt',

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .blobs import Net, arrays
+from .net_arrays import Net, arrays
 
 
 def upsample_filt(size: int) -> np.ndarray:

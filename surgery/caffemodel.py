@@ -21,7 +21,7 @@ from netspec.schema.upgrade_v0 import V1_TYPES
 from netspec.schema.wire import BYTES, Field, WireError, fields, tagged
 
 from .foreign import foreign, magic
-from .wire import floats, integer, integers, payload, runs, text
+from .weight_fields import floats, integer, integers, payload, runs, text
 
 log = logging.getLogger(__name__)
 

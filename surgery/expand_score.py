@@ -1,6 +1,6 @@
 """A score layer of few classes into one of more, for staged training on a larger label set."""
 
-from .blobs import Net, arrays
+from .net_arrays import Net, arrays
 
 
 def expand_score(new_net: Net, new_layer: str, net: Net, layer: str) -> None:

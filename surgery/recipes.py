@@ -6,10 +6,11 @@ followed.
 
 from collections.abc import Collection
 
-from netspec.variants import Init, Variant, find_variant
+from netspec.variants import Variant, find_variant
+from netspec.variants.row import Init
 
 from .bilinear import interp
-from .blobs import Net, arrays, has_layer, layer_names
+from .net_arrays import Net, arrays, has_layer, layer_names
 from .report import UPSAMPLING, Report
 from .transplant import move
 

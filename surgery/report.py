@@ -7,7 +7,7 @@ import numpy as np
 
 from netspec.schema.lexer import closest
 
-from .blobs import Net, arrays, layer_names
+from .net_arrays import Net, arrays, layer_names
 
 Shape = tuple[int, ...]
 ZERO_START = 'score'         # layers that the paper starts at zero: their names begin so

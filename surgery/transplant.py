@@ -6,7 +6,7 @@ The published `transplant` with a report in the place of prints, and with shapes
 from collections.abc import Collection
 from math import prod
 
-from .blobs import Net, arrays, has_layer, layer_names
+from .net_arrays import Net, arrays, has_layer, layer_names
 from .report import Report, Shape
 
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'adding-a-layer.md'
 BLOCK = re.compile(r'^```python\n# (\S+)\n(.*?)^```$', re.M | re.S)
 FRAME = ('netspec', 'surgery', 'port', 'pyproject.toml', 'tests/conftest.py',
-         'tests/port/conftest.py', 'tests/port/layers/conftest.py', 'tests/port/test_registry.py')
+         'tests/port/conftest.py', 'tests/port/layers/conftest.py',
+         'tests/port/engine/test_registry.py')
 
 
 def snippets() -> dict[str, str]:

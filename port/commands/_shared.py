@@ -10,11 +10,11 @@ import click
 import torch
 from click.core import ParameterSource
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.variants import Variant
-from port.data.own import find_row
-from port.devices import gpu_count, gpus_here
-from port.precision import use_tf32
+from port.data.survey import find_row
+from port.engine.devices import gpu_count, gpus_here
+from port.engine.precision import use_tf32
 from surgery.pixels import Pixels
 
 SHOWN = 20  # problems printed before the rest is only counted
@@ -176,7 +176,7 @@ def deploy_net(variant: Variant, model: Path | None, width: float | None,
 
     Raises UsageError for a file with --width or --classes.
     """
-    from port.net import load_net
+    from port.engine.net import load_net
     if model is not None:
         refuse_fitting(model)
         return load_net(model)

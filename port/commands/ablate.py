@@ -9,10 +9,10 @@ import click
 from port.commands._shared import WIDTH, device, gpu_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
+from port.data.label_pictures import write_beside
 from port.reproduce import ablation
-from port.reproduce.evaluate import Interrupted
-from port.reproduce.plan import Settings
-from port.vis import write_beside
+from port.reproduce.recipe import Settings
+from port.scoring.evaluate import Interrupted
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -9,11 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from netspec.variants import Variant
-from port import published
 from port.commands._shared import VariantName
 from port.data.datasets import class_names
-from port.reproduce import labels
-from port.vis import write_beside
+from port.data.label_pictures import write_beside
+from port.reproduce import published_figures as published
+from port.scoring import bounds as labels
 
 PUBLISHED = 'published'
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from port import brew, gflags, glog
+from port.caffe_tool import gflags
+from port.caffe_tool import tool as brew
+from port.training import glog
 
 # glog's own flags, which people pass along; log_dir and minloglevel do something.
 LOGGING = {'log_dir': '', 'minloglevel': 0, 'logtostderr': False, 'alsologtostderr': True,

@@ -53,7 +53,8 @@ def command(a: str, b: str, images: Path, mean, net: Variant | None, output: str
     A model is NAME:WEIGHTS or FILE.prototxt:WEIGHTS (our executor), FILE.onnx (ONNX Runtime) or
     opencv:FILE.prototxt:FILE.caffemodel.
     """
-    from port import compare, executors
+    from port.scoring import executors
+    from port.scoring import two_models as compare
     if mean and net:
         raise click.UsageError('give --mean or --net, not both')
     if not any(map(executors.is_named, (a, b))):

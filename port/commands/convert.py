@@ -7,8 +7,8 @@ import click
 import surgery
 from netspec.schema import check_ending, spare
 from netspec.variants import Variant
-from port import torch_weights
 from port.commands._shared import VariantName, pixel_options
+from port.engine import torch_weights
 from surgery.pixels import Pixels
 from surgery.torchvision import from_caffe
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from port.data import colours
-from port.data.check import SplitReport, check
+from port.data import colour_labels as colours
+from port.data.check_dataset import SplitReport, check
 from port.data.datasets import DATASETS, find_dataset, layout
 
 

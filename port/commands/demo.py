@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import torch
 
-from port import demo
+from port.reproduce import demo
 
 
 @click.command(epilog='Example:  fcn demo --out demo')

@@ -29,7 +29,7 @@ def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None,
     A box holds the layers from one pooling, join or split to the next, and the shape that leaves
     it. A dashed line gives its size only.
     """
-    from port import draw, summary
+    from port.describe import draw, summary
     given = source(net, width, classes)
     with framed(VARIANTS.get(net), sizes or (), '--size'):
         loaded = summary.load(given, TRAIN if phase == 'train' else TEST, one_size(sizes))

@@ -10,9 +10,9 @@ from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import Sizes, VariantName, deploy_net, fitting
-from port.net import Net
-from port.startup import load, prepare
-from port.weights import paths_of
+from port.engine.net import Net
+from port.engine.net_weights import paths_of
+from port.engine.starting_weights import load, prepare
 
 SIZES = [(67, 101), (90, 47)]
 
@@ -45,7 +45,7 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
     """
     if bool(weights) == random_weights:
         raise click.UsageError('give --weights, or --random-weights for a net without any')
-    from port import export_onnx
+    from port.export import onnx_file as export_onnx
     read = [*(paths_of(weights) if weights else []), *([model] if model else [])]
     spare([out], read, 'name another --out')
     check_ending(out, ['.onnx'])
@@ -66,7 +66,7 @@ def command(variant: Variant, weights: str | None, random_weights: bool, seed: i
 def _compare(net: Net, out: Path, variant: Variant, sizes: list[tuple[int, int]],
              seed: int) -> None:
     """Print how the file agrees; fail where it does not, or at a size that the net refuses."""
-    from port import export_onnx
+    from port.export import onnx_file as export_onnx
     try:
         with framed(variant, sizes, '--sizes'):
             rows = export_onnx.compare(net, out, sizes, seed)

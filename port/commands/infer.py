@@ -21,12 +21,12 @@ from port.commands._shared import (
     stop_at,
 )
 from port.data.datasets import palette
+from port.data.label_pictures import vis_seg, write_beside, write_label
 from port.data.readers import missing
-from port.infer import Predictor, Unusable, Writing, decoded
-from port.net import Net
-from port.predict import PRECISIONS
-from port.startup import load
-from port.vis import vis_seg, write_beside, write_label
+from port.engine.net import Net
+from port.engine.starting_weights import load
+from port.predict.labelled import Predictor, Unusable, Writing, decoded
+from port.predict.predictor import PRECISIONS
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
 

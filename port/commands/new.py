@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from netspec.own import check_ignored, check_name, check_names
+from netspec.own_dataset import check_ignored, check_name, check_names
 from port.commands._shared import WIDTH, Finite, stop_at
-from port.data import own
+from port.data import survey as own
 from port.data.folder import read_class_names
 
 FOLDER = click.Path(path_type=Path, file_okay=False)

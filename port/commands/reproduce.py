@@ -7,15 +7,16 @@ import click
 
 from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.variants import VARIANTS, find_variant
-from port import published
 from port.commands import bound
 from port.commands._shared import WIDTH, device, gpu_option, options_given, tf32_option
 from port.commands.generate import setting
 from port.commands.train import INTERRUPTED
-from port.reproduce import compare, pages
-from port.reproduce.evaluate import Interrupted
-from port.reproduce.plan import Settings
-from port.reproduce.run import reproduce
+from port.reproduce import beside_published as compare
+from port.reproduce import published_figures as published
+from port.reproduce import report_pages as pages
+from port.reproduce.recipe import Settings
+from port.reproduce.reproduction import reproduce
+from port.scoring.evaluate import Interrupted
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

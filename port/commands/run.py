@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from port.py2 import Py2Finder, Script
 from port.pycaffe import alias, mode
+from port.pycaffe.py2 import Py2Finder, Script
 
 
 @click.command(context_settings={'allow_interspersed_args': False},

@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 from netspec.schema import spare
 from netspec.schema.messages import TEST
-from port import score
 from port.commands._shared import device, gpu_option
 from port.data import datasets
+from port.data.label_pictures import write_beside, write_label
+from port.engine.net import Net
+from port.engine.net_weights import paths_of
+from port.engine.starting_weights import load
 from port.fast.step import fast_forward
-from port.net import Net
-from port.startup import load
-from port.vis import write_beside, write_label
-from port.weights import paths_of
+from port.scoring import metrics as score
 
 
 def data_instance(net: Net):

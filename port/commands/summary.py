@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
 from port.commands._shared import Sizes, VariantName, fitting, refuse_fitting
-from port.data.own import is_own
+from port.data.survey import is_own
 
 
 def source(net: str, width: float | None, classes):
@@ -44,7 +44,7 @@ def command(net: str, sizes, phase: str, width: float | None, classes, as_json: 
     For each top: shape, parameters, multiply-adds, memory, receptive field on the data, stride
     and offset (x_data = stride x_top + offset). Data layers need no data here.
     """
-    from port import summary
+    from port.describe import summary
     given = source(net, width, classes)
     with framed(VARIANTS.get(net), sizes or (), '--size'):
         rows = summary.summarize(summary.load(given, TRAIN if phase == 'train' else TEST,

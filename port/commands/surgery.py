@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import read_net, spare
 from netspec.variants import Variant
-from port import torch_weights
 from port.commands._shared import VariantName, fitting, pixel_options, refuse_fitting
+from port.engine import torch_weights
 from surgery import recipes, shapes
 from surgery.pixels import Pixels
 

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from netspec.schema.messages import TEST
 from port.commands._shared import device, gpu_option
-from port.net import Net
-from port.startup import prepare
+from port.engine.net import Net
+from port.engine.starting_weights import prepare
 
 
 @click.command(epilog='Example:  fcn test --model runs/camvid32/val.prototxt '

@@ -17,10 +17,10 @@ from port.commands._shared import (
     gpu_option,
     refuse_fitting,
 )
-from port.net import Net
-from port.random_weights import random_weights
-from port.startup import load
-from port.timing import LayerTime, averages, table, time_layers, timed_net
+from port.describe.timing import LayerTime, averages, table, time_layers, timed_net
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.engine.starting_weights import load
 
 SIZE = (375, 500)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from port import glog
 from port.commands._shared import device, gpu_option, tf32_option
+from port.engine.starting_weights import begin, prepare
 from port.fast.step import use_fast
-from port.signals import Requests
-from port.solver import Solver
-from port.startup import begin, prepare
+from port.training import glog
+from port.training.signals import Requests
+from port.training.solver import Solver
 
 INTERRUPTED = 130
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.variants import CAMVID_MEAN
+from netspec.variants.data_splits import CAMVID_MEAN
 from port.data.readers import read_index
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from netspec.spec import unknown
-from netspec.variants import Head
+from netspec.variants.row import Head
 from port.data import camvid, nyud, pascalcontext, siftflow, voc
+from port.data.label_pictures import make_palette
 from port.data.seg_layer import SegDataLayer
-from port.vis import make_palette
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     'voc': voc.CLASSES, 'pascalcontext': pascalcontext.CLASSES, 'nyud': nyud.CLASSES,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.variants import DEPTH_MEAN, HHA_MEAN, NYUD_MEAN
+from netspec.variants.data_splits import DEPTH_MEAN, HHA_MEAN, NYUD_MEAN
 from port.data.readers import LabelValues, planes, read_grey, read_mat, read_rgb
 from port.data.seg_layer import SegDataLayer
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.variants import CONTEXT_MEAN
+from netspec.variants.data_splits import CONTEXT_MEAN
 from port.data.readers import INVALID, LabelValues, read_lines, read_mat
 from port.data.seg_layer import SegDataLayer
 

@@ -17,8 +17,8 @@ import numpy as np
 import scipy.io
 from PIL import Image, ImageDraw
 
+from port.data.label_pictures import make_palette
 from port.data.voc import CLASSES, VOID
-from port.vis import make_palette
 
 SMOOTH = 3  # masks are drawn this many times larger and averaged
 GROUNDS = ((118, 104, 86), (96, 98, 104), (132, 124, 112), (88, 80, 78), (110, 108, 90))

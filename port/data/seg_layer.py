@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from port.data.masking import check_mask, hide
-from port.data.order import Arrays, ReadAhead, draw_seed, grouped, picks
 from port.data.readers import LabelValues, planes, read_names, read_rgb
-from port.python_layer import PythonLayer
+from port.engine.python_layer import PythonLayer
+from port.images.read_ahead import Arrays, ReadAhead, draw_seed, grouped, picks
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.variants import SIFTFLOW_MEAN
+from netspec.variants.data_splits import SIFTFLOW_MEAN
 from port.data.readers import LabelValues, read_mat
 from port.data.seg_layer import SegDataLayer
 

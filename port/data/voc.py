@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.variants import VOC_MEAN
+from netspec.variants.data_splits import VOC_MEAN
 from port.data.readers import read_index, read_mat
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 

@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import PoolingParameter
-from port.blob import Blob
-from port.columns import ENOUGH
-from port.conv_base import Window
+from port.engine.blob import Blob
+from port.engine.caffe_order import ENOUGH
+from port.engine.layer import Layer
+from port.engine.pool_axis import Axis, maximum, total
+from port.engine.window import Window
 from port.fast.geometry import Span
 from port.fast.graphs import keep
 from port.fast.plan import Step
 from port.fast.program import Op
-from port.layer import Layer
 from port.layers.deconvolution import is_diagonal, own_kernels
-from port.pool_axis import Axis, maximum, total
 
 Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
 NONE: Pads = (0, 0, 0, 0)

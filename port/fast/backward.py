@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import PoolingParameter
-from port.blob import Blob
+from port.engine.blob import Blob
+from port.engine.pool_axis import Axis, route
 from port.fast import arithmetic, native
 from port.fast.plan import Step
 from port.fast.program import Op
-from port.pool_axis import Axis, route
 
 ATEN = torch.ops.aten
 LAST = torch.channels_last

@@ -1,10 +1,10 @@
 """The two ends of a net that learns or scores: the layers that bring data, and the losses."""
 
-from port.blob import Blob
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.net import Net
+from port.engine.wiring import Node
 from port.fast.program import Unsuited
-from port.layer import LossLayer
-from port.net import Net
-from port.wiring import Node
 
 
 class Ends:

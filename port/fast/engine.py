@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import TEST
-from port.blob import upload
+from port.engine.blob import upload
+from port.engine.net import Net
 from port.fast import arithmetic, fourier, native, routes
 from port.fast.blank import Blanks, alike, blanks, needed, spread, strips
 from port.fast.geometry import Place, Span
 from port.fast.graphs import Capture, Replay, capture_for
 from port.fast.plan import Plan, Step, plan
 from port.fast.program import Op, Unsuited, program
-from port.net import Net
 
 KEPT_BLANKS = 256   # sizes, up to multiples of the strides, whose blank values are kept
 KEPT_SIZES = 2      # input sizes whose buffers are kept

@@ -10,9 +10,9 @@ from math import prod
 import torch
 import torch.nn.functional as F
 
-from port.conv_base import Window
-from port.fast.build import compiled
+from port.engine.window import Window
 from port.fast.native import lanes, plane, share
+from port.native.compiler import compiled
 
 TILE = 16
 HALF = TILE // 2 + 1        # columns of a real tile's spectrum

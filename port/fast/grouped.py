@@ -10,11 +10,11 @@ from math import prod
 import torch
 
 from netspec.schema.messages import PoolingParameter
+from port.engine.net import Net
+from port.engine.wiring import Node, located
 from port.fast import fourier, native, stage
 from port.fast.program import Unsuited
 from port.fast.routes import ByTorch, route
-from port.net import Net
-from port.wiring import Node, located
 
 LAST = torch.channels_last
 MOST_PLACES = 1 << 24       # that a float32 mask can number

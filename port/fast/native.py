@@ -8,7 +8,7 @@ from functools import cache
 import torch
 from torch.autograd.graph import increment_version
 
-from port.fast.build import compiled
+from port.native.compiler import compiled
 
 WINOGRAD = 49               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache

@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import EltwiseParameter, PoolingParameter
-from port.blob import Blob
+from port.engine.blob import Blob
+from port.engine.net import Net
+from port.engine.params import Learnable
+from port.engine.wiring import Node, located
 from port.fast import arithmetic
 from port.fast.backward import Convolving, Learn, Pointwise, Pooled
 from port.fast.blank import Blanks, blanks, needed, spread, strips
@@ -15,9 +18,6 @@ from port.fast.engine import cut, room
 from port.fast.geometry import Place, Span
 from port.fast.plan import Plan, Step
 from port.fast.program import Op, Program, Unsuited
-from port.net import Net
-from port.params import Learnable
-from port.wiring import Node, located
 
 LAST = torch.channels_last
 Early = Callable[[Learnable], None]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from port.engine.pool_axis import output_sizes
 from port.fast.geometry import (
     Place,
     Pointwise,
@@ -16,7 +17,6 @@ from port.fast.geometry import (
     place,
 )
 from port.fast.program import Op, Program, Unsuited
-from port.pool_axis import output_sizes
 
 Sizes = tuple[int, int]
 Rule = Sliding | Spreading | Shifting | Pointwise

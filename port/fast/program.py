@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
-from port.layer import Layer
-from port.net import Net
-from port.wiring import Node
+from port.engine.layer import Layer
+from port.engine.net import Net
+from port.engine.wiring import Node
 
 SAME = {'Split', 'Dropout'}
 POINTWISE = {'AbsVal', 'BNLL', 'Clip', 'ELU', 'Exp', 'Log', 'Power', 'PReLU', 'ReLU', 'Sigmoid',

@@ -4,8 +4,8 @@ a product of matrices where the kernel is 1 x 1, or by torch. Everything is chan
 
 import torch
 
-from port.conv_base import ConvBase
 from port.fast import arithmetic, fourier
+from port.layers.bases.base_convolution import ConvBase
 
 LAST = torch.channels_last
 # Tiles of a layer's top in the whole batch from which transforms pay: those of the weights are

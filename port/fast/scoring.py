@@ -4,11 +4,11 @@ import logging
 
 import torch
 
+from port.engine.net import Net
+from port.engine.wiring import Node
 from port.fast.ends import Ends, refuse_loss
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
-from port.net import Net
-from port.wiring import Node
 
 log = logging.getLogger('port.fast')
 

@@ -11,8 +11,8 @@ from math import gcd, prod
 
 import torch
 
-from port.fast.build import compiled
 from port.fast.native import lanes, plane, share
+from port.native.compiler import compiled
 
 LAST = torch.channels_last
 GRAIN = 4096                # pixels that a thread takes at least

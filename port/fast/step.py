@@ -7,15 +7,15 @@ from weakref import proxy
 import torch
 
 from netspec.schema.messages import SolverParameter
-from port import updates
-from port.blob import Blob
+from port.engine.blob import Blob
+from port.engine.net import Net
 from port.fast import native
 from port.fast.grouped import Grouped
 from port.fast.program import Unsuited
 from port.fast.scoring import FastScoring
 from port.fast.training import FastTraining
-from port.net import Net
-from port.solver import Solver
+from port.training import updates
+from port.training.solver import Solver
 
 log = logging.getLogger('port.fast')
 Pass = Callable[[], torch.Tensor | float]

@@ -13,13 +13,13 @@ from collections.abc import Callable
 import torch
 
 from netspec.schema.messages import TRAIN, PoolingParameter
-from port.blob import Blob
+from port.engine.blob import Blob
+from port.engine.net import Net
 from port.fast import graphs
 from port.fast.ends import Ends, refuse_loss
 from port.fast.passes import Early, Parts, Pass
 from port.fast.plan import Plan, plan
 from port.fast.program import Unsuited, training_program
-from port.net import Net
 
 log = logging.getLogger('port.fast')
 KEPT_RECORDINGS = 8     # sizes of input: those that first came often enough

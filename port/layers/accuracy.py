@@ -2,10 +2,10 @@
 
 import torch
 
-from port.blob import Blob
-from port.layer import Layer
-from port.loss_norm import check_label_count, class_indices, ignored
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import check_label_count, class_indices, ignored
 
 
 @layer('Accuracy')

@@ -7,10 +7,10 @@ and adds its own, and the third blob counts what they have to be divided by.
 import torch
 
 from netspec.schema.messages import TEST
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 ATEN = torch.ops.aten
 

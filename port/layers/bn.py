@@ -5,10 +5,10 @@ bn_layer.cpp); BVLC Caffe writes BatchNorm and Scale.
 import torch
 
 from netspec.schema.messages import BNParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 EPS = 1e-9
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from port.blob import Blob
-from port.layer import LossLayer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
 
 
 @layer('ContrastiveLoss')

@@ -6,16 +6,17 @@ y[o, i] = b[o] + sum over c, k of w[o, c, k] x[c, i stride - pad + k dilation]
 import torch
 import torch.nn.functional as F
 
-from port.columns import by_columns
-from port.conv_base import ConvBase, Sizes
-from port.registry import layer
+from port.engine.caffe_order import by_columns
+from port.engine.registry import layer
+from port.engine.window import Sizes
+from port.layers.bases.base_convolution import ConvBase
 
 
 @layer('Convolution')
 class Convolution(ConvBase):
     """Caffe's convolution; the output size is rounded down.
 
-    columns: sum in Caffe's own order, which is slower (port/columns.py).
+    columns: sum in Caffe's own order, which is slower (port/engine/caffe_order.py).
     """
 
     columns = False

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from netspec.schema.messages import DataParameter, Datum
-from port.batches import BatchLayer
-from port.images import decode
-from port.registry import layer
+from port.engine.registry import layer
+from port.images.caffe_images import decode
+from port.layers.bases.batch_layer import BatchLayer
 
 _OPEN: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 

@@ -8,8 +8,9 @@ import weakref
 import torch
 
 from netspec.schema.messages import TRAIN
-from port.conv_base import ConvBase, Sizes
-from port.registry import layer
+from port.engine.registry import layer
+from port.engine.window import Sizes
+from port.layers.bases.base_convolution import ConvBase
 
 
 @layer('Deconvolution')

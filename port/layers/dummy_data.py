@@ -3,10 +3,10 @@ DummyDataLayer).
 """
 
 from netspec.schema.messages import FillerParameter
-from port.blob import Blob
-from port.fillers import fill
-from port.layer import Layer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.fillers import fill
+from port.engine.layer import Layer
+from port.engine.registry import layer
 
 LEGACY = ('num', 'channels', 'height', 'width')
 

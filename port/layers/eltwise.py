@@ -3,10 +3,10 @@
 import torch
 
 from netspec.schema.messages import EltwiseParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 FLT_MAX = torch.finfo(torch.float32).max
 

@@ -4,10 +4,10 @@ from math import inf, log
 
 import torch
 
-from port.blob import Blob
-from port.neuron import Neuron
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.registry import layer
+from port.layers.bases.neuron import Neuron
+from port.onnx.graph_builder import Graph
 
 
 def log_of_base(base: float) -> float:

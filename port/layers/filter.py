@@ -2,9 +2,9 @@
 
 import torch
 
-from port.blob import Blob
-from port.layer import Layer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
 
 
 @layer('Filter')

@@ -4,11 +4,11 @@ FlattenLayer).
 
 from math import prod
 
-from port.blob import Blob
-from port.layer import Layer
-from port.neuron import refuse_in_place
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.layers.bases.neuron import refuse_in_place
+from port.onnx.graph_builder import Graph
 
 
 @layer('Flatten')

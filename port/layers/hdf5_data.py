@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from port.blob import Blob
-from port.layer import Layer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
 
 
 @layer('HDF5Data')

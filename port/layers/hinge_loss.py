@@ -1,10 +1,10 @@
 """HingeLoss: one-against-all margins (src/caffe/layers/hinge_loss_layer.cpp)."""
 
 from netspec.schema.messages import HingeLossParameter
-from port.blob import Blob
-from port.layer import LossLayer
-from port.loss_norm import class_indices
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import class_indices
 
 
 @layer('HingeLoss')

@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from port.batches import BatchLayer
-from port.images import read_image, resize
-from port.registry import layer
+from port.engine.registry import layer
+from port.images.caffe_images import read_image, resize
+from port.layers.bases.batch_layer import BatchLayer
 
 LABEL = re.compile(r'\s*[+-]?\d+')
 

@@ -7,9 +7,10 @@ from math import prod
 import torch
 
 from netspec.schema import blob_array, read_blob
-from port.blob import Blob
-from port.layer import LossLayer
-from port.loss_norm import (
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import (
     LOG_THRESHOLD,
     check_label_count,
     class_indices,
@@ -17,7 +18,6 @@ from port.loss_norm import (
     mode_of,
     normalizer,
 )
-from port.registry import layer
 
 
 @layer('InfogainLoss')

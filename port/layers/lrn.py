@@ -3,11 +3,11 @@
 import torch
 
 from netspec.schema.messages import LRNParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.pool_axis import Axis, add_up, spread, spread_out, total
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.pool_axis import Axis, add_up, spread, spread_out, total
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 
 @layer('LRN')

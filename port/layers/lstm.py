@@ -2,9 +2,9 @@
 
 import torch
 
+from port.engine.registry import layer
+from port.layers.bases.recurrent import Recurrent, Tensors
 from port.layers.lstm_unit import step, step_back
-from port.recurrent import Recurrent, Tensors
-from port.registry import layer
 
 
 @layer('LSTM')

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from netspec.schema.messages import Datum
-from port.blob import Blob
-from port.layer import Layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.images.transformer import Transformer
 from port.layers.data import datum_pixels
-from port.registry import layer
-from port.transformer import Transformer
 
 log = logging.getLogger('port.net')
 

@@ -4,10 +4,10 @@
 
 import torch
 
-from port.blob import Blob
-from port.layer import LossLayer
-from port.loss_norm import LOG_THRESHOLD, class_indices
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import LOG_THRESHOLD, class_indices
 
 
 @layer('MultinomialLogisticLoss')

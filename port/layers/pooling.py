@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import TRAIN, LayerParameter, PoolingParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.onnx_pool import add_pool
-from port.pool_axis import Axis, first_index, maximum, output_sizes, route, spread, total
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.pool_axis import Axis, first_index, maximum, output_sizes, route, spread, total
+from port.engine.registry import layer
+from port.layers.bases.onnx_pooling import add_pool
+from port.onnx.graph_builder import Graph
 
 Pair = tuple[int, int]
 

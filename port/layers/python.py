@@ -7,10 +7,10 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from port.blob import Blob
-from port.layer import Layer
-from port.python_layer import BlobVec, PythonLayer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.python_layer import BlobVec, PythonLayer
+from port.engine.registry import layer
 
 
 class NoLayerModule(ModuleNotFoundError, ValueError):

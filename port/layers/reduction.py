@@ -5,10 +5,10 @@ coeff (Caffe's ReductionLayer).
 from math import prod
 
 from netspec.schema.messages import ReductionParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 ONNX = {ReductionParameter.SUM: 'ReduceSum', ReductionParameter.ASUM: 'ReduceL1',
         ReductionParameter.SUMSQ: 'ReduceSumSquare', ReductionParameter.MEAN: 'ReduceMean'}

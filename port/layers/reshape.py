@@ -5,11 +5,11 @@ In `shape`, 0 copies the bottom's size and one -1 takes what is left over.
 
 from math import prod
 
-from port.blob import Blob
-from port.layer import Layer
-from port.neuron import refuse_in_place
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.layers.bases.neuron import refuse_in_place
+from port.onnx.graph_builder import Graph
 
 
 @layer('Reshape')

@@ -2,8 +2,8 @@
 
 import torch
 
-from port.recurrent import Recurrent, Tensors
-from port.registry import layer
+from port.engine.registry import layer
+from port.layers.bases.recurrent import Recurrent, Tensors
 
 
 @layer('RNN')

@@ -2,10 +2,10 @@
 
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from port.blob import Blob
-from port.layer import LossLayer
-from port.loss_norm import BATCH_SIZE, ignored, mode_of, normalizer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import BATCH_SIZE, ignored, mode_of, normalizer
 
 
 @layer('SigmoidCrossEntropyLoss')

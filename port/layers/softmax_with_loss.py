@@ -5,10 +5,16 @@ from math import prod
 import torch
 
 from netspec.schema.messages import TRAIN
-from port.blob import Blob
-from port.layer import LossLayer
-from port.loss_norm import check_label_count, class_indices, ignored, mode_of, normalizer
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import LossLayer
+from port.engine.registry import layer
+from port.layers.bases.loss_normalization import (
+    check_label_count,
+    class_indices,
+    ignored,
+    mode_of,
+    normalizer,
+)
 
 FLT_MIN = torch.finfo(torch.float32).tiny  # in double precision too, as in Caffe
 

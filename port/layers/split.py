@@ -5,11 +5,11 @@ The tops are the bottom's memory; their diffs are their own and add up to the bo
 
 import torch
 
-from port.blob import Blob
-from port.layer import Layer
-from port.neuron import refuse_in_place
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.layers.bases.neuron import refuse_in_place
+from port.onnx.graph_builder import Graph
 
 
 @layer('Split')

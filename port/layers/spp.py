@@ -5,11 +5,11 @@ from math import prod
 import torch
 
 from netspec.schema.messages import LayerParameter
-from port.blob import Blob
-from port.layer import Layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
 from port.layers.pooling import Pooling
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.onnx.graph_builder import Graph
 
 
 def bins(size: int, number: int) -> tuple[int, int]:

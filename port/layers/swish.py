@@ -2,10 +2,10 @@
 
 import torch
 
-from port.blob import Blob
-from port.neuron import Neuron
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.registry import layer
+from port.layers.bases.neuron import Neuron
+from port.onnx.graph_builder import Graph
 
 
 @layer('Swish')

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from port.neuron import Neuron
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.registry import layer
+from port.layers.bases.neuron import Neuron
+from port.onnx.graph_builder import Graph
 
 
 @layer('Threshold')

@@ -4,10 +4,10 @@ upsample_layer.cpp; arXiv 1511.00561 section 3).
 
 import numpy as np
 
-from port.blob import Blob
-from port.layer import Layer
-from port.onnx_graph import Graph
-from port.registry import layer
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import layer
+from port.onnx.graph_builder import Graph
 
 Pair = tuple[int, int]
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from port.batches import BatchLayer
-from port.images import read_image
-from port.registry import layer
-from port.windows import plan, read_windows, warp
+from port.engine.registry import layer
+from port.images.caffe_images import read_image
+from port.images.region_windows import plan, read_windows, warp
+from port.layers.bases.batch_layer import BatchLayer
 
 
 @layer('WindowData')

@@ -3,10 +3,12 @@
 Names, arguments and shapes are those of BVLC Caffe 1.0's python/caffe.
 """
 
-from port.pycaffe import own  # noqa: F401  (first: it settles what `surgery` means)
+from port.pycaffe import surgery_name as own  # noqa: F401  (first: it settles what `surgery` means)
 
 # isort: split
 from netspec.spec import NetSpec, layers, params, to_proto
+from port.engine.python_layer import PythonLayer as Layer
+from port.engine.registry import known_types as layer_type_list
 from port.pycaffe import _caffe, io, net_spec, proto, pycaffe
 from port.pycaffe.classifier import Classifier
 from port.pycaffe.detector import Detector
@@ -37,8 +39,6 @@ from port.pycaffe.solver import (
     SGDSolver,
     get_solver,
 )
-from port.python_layer import PythonLayer as Layer
-from port.registry import known_types as layer_type_list
 
 __version__ = '1.0.0'
 __all__ = ['AdaDeltaSolver', 'AdaGradSolver', 'AdamSolver', 'Blob', 'Classifier', 'Detector',

@@ -1,6 +1,9 @@
 """caffe._caffe: pycaffe's compiled part, whose names some scripts import from there."""
 
-from port.blob import ArrayBlob as Blob
+from port.engine.blob import ArrayBlob as Blob
+from port.engine.python_layer import BlobVec
+from port.engine.python_layer import PythonLayer as Layer
+from port.engine.registry import known_types as layer_type_list
 from port.pycaffe.mode import (
     NCCL,
     Timer,
@@ -28,9 +31,6 @@ from port.pycaffe.solver import (
     Solver,
     get_solver,
 )
-from port.python_layer import BlobVec
-from port.python_layer import PythonLayer as Layer
-from port.registry import known_types as layer_type_list
 
 __version__ = '1.0.0'
 __all__ = ['AdaDeltaSolver', 'AdaGradSolver', 'AdamSolver', 'Blob', 'BlobVec', 'Layer', 'NCCL',

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from port.pycaffe import own
+from port.pycaffe import surgery_name as own
 
 OURS = 'port.pycaffe'
 

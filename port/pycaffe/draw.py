@@ -163,8 +163,8 @@ def get_pydot_graph(caffe_net: caffe_pb2.NetParameter, rankdir: str, label_edges
 
 def _painted(layers: list[caffe_pb2.LayerParameter], format: str) -> bytes:
     """Return a drawing that needs no Graphviz: a box a layer."""
-    from port.draw import Block, Edge
-    from port.draw_layout import paint
+    from port.describe.draw import Block, Edge
+    from port.describe.draw_layout import paint
     makers: dict[str, int] = {}
     blocks, edges = [], []
     for i, layer in enumerate(layers):

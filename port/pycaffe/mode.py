@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from port import glog
+from port.training import glog
 
 _state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0, 'cpu_only': False,
           'log': None}

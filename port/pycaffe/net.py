@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from netspec.schema.messages import TEST
-from port.blob import ArrayBlob
-from port.net import Net as Executor
+from port.engine.blob import ArrayBlob
+from port.engine.net import Net as Executor
+from port.engine.python_layer import PythonLayer
 from port.pycaffe import mode
 from port.pycaffe.batches import Batches
-from port.pycaffe.faces import FixedVec, Names, layer_of
-from port.pycaffe.span import Span
-from port.python_layer import PythonLayer
+from port.pycaffe.layer_range import Span
+from port.pycaffe.views import FixedVec, Names, layer_of
 
 Blob = ArrayBlob
 log = logging.getLogger('port.pycaffe')

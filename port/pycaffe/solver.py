@@ -4,10 +4,10 @@ from collections.abc import Callable
 from operator import index
 from os import PathLike, fspath
 
-from port.lr_policy import learning_rate
 from port.pycaffe import mode
 from port.pycaffe.net import Net, readable
-from port.solver import Solver as Trainer
+from port.training.lr_policy import learning_rate
+from port.training.solver import Solver as Trainer
 
 
 class Solver:

@@ -12,10 +12,10 @@ import torch
 from netspec.experiments import EXPERIMENTS
 from netspec.spec import unknown
 from netspec.variants import VARIANTS
-from port import published
-from port.reproduce.pages import md_table, number
-from port.reproduce.plan import Settings
-from port.reproduce.run import reproduce
+from port.reproduce import published_figures as published
+from port.reproduce.recipe import Settings
+from port.reproduce.report_pages import md_table, number
+from port.reproduce.reproduction import reproduce
 
 OTHERS = ('online', 'accum', 'fixed')     # what is done with the coarse net besides training it
 

@@ -3,7 +3,7 @@
 import pytest
 
 from netspec.experiments import BUILDERS, EXPERIMENTS, find_experiment
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net, parse_solver
 from netspec.variants import VARIANTS
 

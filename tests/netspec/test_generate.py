@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.generate import check, check_all, published_dirs, write_all, write_variant
 from netspec.schema import read_net, read_solver
-from netspec.solver import solver
+from netspec.solver_param import solver
 from netspec.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from netspec.variants import CAMVID_MEAN, VARIANTS, Init, find_variant
+from netspec.variants import VARIANTS, find_variant
+from netspec.variants.data_splits import CAMVID_MEAN
+from netspec.variants.row import Init
 
 # net: classes, stride, images and labels in the order of the data layer, starts from
 FACTS = {

@@ -11,9 +11,9 @@ import torch
 from google.protobuf import text_format
 
 from netspec.schema.messages import TRAIN, LayerParameter, NetParameter
-from port.blob import Blob
-from port.layer import Layer
-from port.registry import create
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.registry import create
 
 SEED = 1701  # before every forward, so that a random layer draws the same numbers again
 

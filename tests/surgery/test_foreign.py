@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from surgery.foreign import foreign, magic
-from surgery.weights import read_weights
+from surgery.weight_files import read_weights
 
 
 def make_npz(path):

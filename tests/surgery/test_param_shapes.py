@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net, read_net
 from netspec.variants import VARIANTS
 from surgery.shapes import blank, param_shapes

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netspec.variants import CAMVID_MEAN, NYUD_MEAN, VOC_MEAN
+from netspec.variants.data_splits import CAMVID_MEAN, NYUD_MEAN, VOC_MEAN
 from surgery.pixels import HALVES, IMAGENET, Pixels, to_bgr, to_rgb
 
 MEANS = {'voc': VOC_MEAN, 'camvid': CAMVID_MEAN, 'nyud': NYUD_MEAN, 'none': (0, 0, 0)}

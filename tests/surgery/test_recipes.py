@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.variants import VARIANTS
 from surgery.recipes import apply
 from surgery.shapes import blank, param_shapes

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netspec.variants import VOC_MEAN
+from netspec.variants.data_splits import VOC_MEAN
 from surgery.pixels import HALVES, IMAGENET, to_bgr
 from surgery.torch_names import TABLES, Table
 from surgery.torchvision import check_trunk, find_table, from_caffe, to_caffe

@@ -16,9 +16,9 @@ from netspec.schema.messages import TEST
 from port.cli import main
 from port.data.readers import read_rgb
 from port.data.scenes import draw_dataset
-from port.infer import Predictor
-from port.net import Net
-from port.random_weights import random_weights
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.predict.labelled import Predictor
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 0.03125              # two channels in conv1
@@ -72,8 +72,8 @@ def make_run() -> Callable[..., Path]:
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory, scenes: Data, make_run) -> Path:
     """A narrow voc-fcn32s after two iterations: its folder; weights `trained.caffemodel`."""
-    from port.solver import Solver
-    from port.startup import prepare
+    from port.engine.starting_weights import prepare
+    from port.training.solver import Solver
     folder = make_run(tmp_path_factory.mktemp('trained') / 'r32', scenes, max_iter=2)
     solver = Solver(folder / 'solver.prototxt')
     prepare(solver.net)

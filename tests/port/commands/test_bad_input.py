@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import surgery
-from port.solver import Solver
+from port.training.solver import Solver
 
 NETS = {
     'a syntax error': ('conv1_1', 'num_output: 2', 'num_output 2',

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from port.solver import Solver
+from port.training.solver import Solver
 
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='limits of Linux')
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import port
-from netspec.fcn import fcn as make_net
+from netspec.families.fcn import fcn as make_net
 from netspec.schema import print_net
 from netspec.schema.messages import TEST
-from port.net import Net
-from port.random_weights import random_weights
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 from surgery import read_caffemodel, write_caffemodel
 
 WIDTH = 1 / 32

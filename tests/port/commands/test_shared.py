@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.fcn import fcn as make_net
+from netspec.families.fcn import fcn as make_net
 from netspec.schema import print_net
 
 NET = 'voc-fcn32s'

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
-from port import random_weights as drawing
+from port.engine import random_weights as drawing
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 from port.fast import fourier, graphs, routes
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
-from port.net import Net
-from port.random_weights import random_weights
 
 NARROW, SOME, KERNELS = 0.04, 0.25, 0.5  # the C kernels take no, some, all layers of these widths
 TOLERANCE = 1e-5                         # of the largest score

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from port.engine.net import Net
 from port.fast import native
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
-from port.net import Net
-from port.predict import Scores
+from port.predict.predictor import Scores
 
 from .small import conv, layer, make, source
 

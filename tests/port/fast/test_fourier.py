@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from port.conv_base import Window
+from port.engine.window import Window
 from port.fast import fourier
 
 pytestmark = pytest.mark.skipif(fourier.library() is None, reason='no C compiler here')

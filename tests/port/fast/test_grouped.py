@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
+from port.engine.net import Net
+from port.engine.starting_weights import prepare
 from port.fast import fourier, grouped, routes, stage
 from port.fast.grouped import Convolved, Grouped, Maxima, Normalised, Plain, PutBack
 from port.fast.program import Unsuited
-from port.net import Net
-from port.startup import prepare
 
 pytestmark = pytest.mark.skipif(stage.library() is None, reason='no C compiler here')
 FRAME, BATCH = (28, 36), 4      # 28 x 36 pixels of 4 images fill vectors at every stage

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from netspec.schema.messages import TEST, TRAIN
+from port.engine.net import Net
 from port.fast import routes
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
 from port.fast.training import FastTraining
-from port.net import Net
 
 from .small import conv, labels, layer, loss, make, source
 

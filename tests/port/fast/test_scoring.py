@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 from port.fast.engine import FastNet
 from port.fast.program import Unsuited
 from port.fast.scoring import FastScoring
 from port.fast.step import fast_forward
-from port.net import Net
-from port.random_weights import random_weights
 
 WIDTH, TOLERANCE = 0.04, 1e-5
 NETS = ('voc-fcn32s', 'voc-fcn8s', 'siftflow-fcn16s', 'nyud-fcn32s-color-hha', 'camvid-fcn8s')

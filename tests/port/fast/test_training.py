@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from netspec.fcn import fcn
+from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter, SolverParameter
 from netspec.variants import VARIANTS
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 from port.fast import arithmetic, blank, graphs, native, step
 from port.fast.program import Unsuited
 from port.fast.training import FastTraining
-from port.net import Net
-from port.random_weights import random_weights
-from port.solver import NonFiniteLoss, Solver
+from port.training.solver import NonFiniteLoss, Solver
 
 EXACT = 1e-11                # of a gradient's largest value, in double precision
 ROUNDING = 1e-3              # in float32, where a ReLU that rounding decides moves a whole term

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from netspec.schema.messages import TRAIN
+from port.engine.net import Net
 from port.fast import native
 from port.fast.grouped import Grouped
 from port.fast.program import Unsuited
 from port.fast.scoring import FastScoring
 from port.fast.training import FastTraining
-from port.net import Net
 
 from .small import conv, labels, layer, loss, make, source
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from netspec.schema.messages import TRAIN
-from port.net import Net
+from port.engine.net import Net
 
 TOL = {torch.float32: 2e-5, torch.float64: 1e-12}   # of the largest magnitude: rounding
 Function = Callable[[np.ndarray], np.ndarray]

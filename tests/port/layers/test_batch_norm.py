@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from netspec.schema.messages import TEST, TRAIN
-from port.net import Net
+from port.engine.net import Net
 
 TEXT = 'type: "BatchNorm" batch_norm_param { %s }'
 SHAPES = [(4, 3, 5, 6), (6, 2), (3, 4, 5), (1, 2, 3, 3), (2, 2, 2, 3, 2)]

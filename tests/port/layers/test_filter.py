@@ -5,7 +5,7 @@ import pytest
 
 from netspec.schema import parse_net
 from netspec.schema.messages import TRAIN
-from port.net import Net
+from port.engine.net import Net
 
 
 def text(tops):

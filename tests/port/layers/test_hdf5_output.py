@@ -6,7 +6,7 @@ import pytest
 
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST
-from port.net import Net
+from port.engine.net import Net
 
 
 def net(path, *shapes):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from port.images import resize
+from port.images.caffe_images import resize
 
 
 @pytest.fixture

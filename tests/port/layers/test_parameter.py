@@ -5,7 +5,7 @@ import torch
 
 from netspec.schema import parse_net
 from netspec.schema.messages import TRAIN
-from port.net import Net
+from port.engine.net import Net
 
 TEXT = 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } } top: "w"'
 

@@ -8,7 +8,7 @@ import torch
 
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
-from port.net import Net
+from port.engine.net import Net
 
 USER = '''
 import numpy as np

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from netspec.schema.messages import TRAIN, LayerParameter
-from port.blob import Blob
+from port.engine.blob import Blob
 from port.layers.silence import Silence
 
 

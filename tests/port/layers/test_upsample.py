@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from netspec.schema import parse_net
-from port.net import Net
+from port.engine.net import Net
 
 SCALE = 'type: "Upsample" upsample_param { scale: 2 }'
 

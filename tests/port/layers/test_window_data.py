@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from port.images import resize
+from port.images.caffe_images import resize
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""How a row of the table becomes a net: one file for each family of nets."""

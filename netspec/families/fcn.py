@@ -1,0 +1,230 @@
+"""Fully convolutional nets, row by row: fcn(variant, split) is what each published net.py wrote.
+
+Long, Shelhamer and Darrell, section 4: a trunk, class scores, skips that are fused from coarse
+to fine, bilinear upsampling to the input, and a loss summed over the pixels.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from google.protobuf.message import Message
+
+from netspec.blocks import FIXED, Style, fuse, score, upscore
+from netspec.coord_map import crop
+from netspec.families.segnet import fcn_basic, segnet_basic
+from netspec.spec import NetSpec, Top, unknown
+from netspec.spec import layers as L
+from netspec.spec import params as P
+from netspec.trunks.alexnet import alexnet
+from netspec.trunks.vgg16 import vgg16
+from netspec.variants import Variant, find_variant
+from netspec.variants.row import SEED, Head, Split
+
+TRUNKS: dict[str, Callable[..., Top]] = {'vgg16': vgg16, 'alexnet': alexnet}
+# Nets that are no trunk with FCN's heads: they make their scores themselves.
+WHOLE: dict[str, Callable[..., Top]] = {'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic}
+FILLERS = ('msra', 'xavier')
+DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
+SKIPS = {32: (), 16: (4,), 8: (4, 3)}  # stride: the pools whose scores are fused, coarse to fine
+
+DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
+
+
+def fcn(variant: str | Variant, split: str, width: float | None = None,
+        classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
+        filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
+        data_params: Mapping[str, Any] | None = None) -> Message:
+    """Return the NetParameter of a row for one of its splits, or for 'deploy'.
+
+    width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
+    no published weights, so its trunk gets weight fillers (msra unless told); scores start at zero
+    as in the paper.
+    classes, ignore_label, data_root and data_params (entries of param_str) fit it to other data:
+    a data_root is one folder for the whole dataset, or a folder for each key of param_str.
+    """
+    published = find_variant(variant)
+    row = fitted(published, classes, ignore_label)
+    width = _checked_width(row.width if width is None else width)
+    n = NetSpec()
+    if split == 'deploy':
+        _inputs(n, row)
+    else:
+        chosen = find_split(row, split, data_root)
+        changed = _changed(published, row, chosen) | dict(data_params or {})
+        _data(n, row, chosen, param_str(row, chosen, data_root, changed))
+    style = Style(width, _filler(filler, width), dropout=split != 'deploy')
+    whole = WHOLE.get(row.trunk)
+    ends = {} if whole else _trunks(n, row, style)
+    for head in row.heads:
+        if whole:
+            whole(n, row, style)
+        else:
+            _head(n, row, head, ends)
+        if loss and split != 'deploy':
+            n[head.loss] = L.SoftmaxWithLoss(n['score' + head.suffix], n[head.label],
+                                             loss_param=_loss_param(row, head))
+    return n.to_proto()
+
+
+def _loss_param(row: Variant, head: Head) -> dict[str, Any]:
+    """Return the options of a head's loss."""
+    options: dict[str, Any] = dict(normalize=row.normalize, ignore_label=row.ignore_label)
+    if row.class_weighting:
+        if len(row.class_weighting) != head.classes:
+            raise ValueError(f'{row.name} weighs {len(row.class_weighting)} classes; it cannot be '
+                             f'fitted to {head.classes}')
+        options |= dict(weight_by_label_freqs=True, class_weighting=list(row.class_weighting))
+    return options
+
+
+def fitted(row: Variant, classes: int | tuple[int, ...] | None = None,
+           ignore_label: int | None = None) -> Variant:
+    """Return the row with other class counts: one number is the first head's, the rest stay.
+
+    An ignored label that followed the last class (CamVid's 11) follows the new last class.
+    """
+    if classes is None:
+        return row if ignore_label is None else replace(row, ignore_label=ignore_label)
+    counts = (classes,) if isinstance(classes, int) else tuple(classes)
+    if len(counts) > len(row.heads) or min(counts, default=0) < 1:
+        raise ValueError(f'classes {classes}: expected positive counts for {row.name}, at most '
+                         f'one for each of {", ".join(h.labels for h in row.heads)}')
+    counts += tuple(head.classes for head in row.heads[len(counts):])
+    if ignore_label is None:
+        ignore_label = counts[0] if row.ignore_label == row.classes else row.ignore_label
+    heads = tuple(replace(head, classes=count)
+                  for head, count in zip(row.heads, counts, strict=True))
+    return replace(row, heads=heads, ignore_label=ignore_label)
+
+
+def find_split(row: Variant, split: str, data_root: DataRoot | None = None) -> Split:
+    """Return the split of that file name (train) or list name (seg11valid)."""
+    for candidate in splits(row, data_root):
+        if split in (candidate.file, candidate.name):
+            return candidate
+    raise unknown(f'{row.name} has no split', split,
+                  [s.file for s in splits(row, data_root)] + ['deploy'])
+
+
+def splits(row: Variant, data_root: DataRoot | None = None) -> tuple[Split, Split]:
+    """Return the training and the testing split.
+
+    One folder for all data cannot be SBDD and VOC at once: there both splits are in VOC's layout.
+    """
+    if row.own_splits and data_root is not None and not isinstance(data_root, Mapping):
+        return row.own_splits
+    return row.splits
+
+
+def _checked_width(width: float) -> float:
+    if not (math.isfinite(width) and width > 0):
+        raise ValueError(f'width {width}: expected a factor above 0, such as 0.25')
+    return width
+
+
+def _filler(filler: str | None, width: float) -> str | None:
+    if filler is None:
+        return None if width == 1 else FILLERS[0]
+    if filler not in FILLERS:
+        raise ValueError(f'filler {filler!r}: expected {" or ".join(FILLERS)}')
+    return filler
+
+
+def _inputs(n: NetSpec, row: Variant) -> None:
+    """Add an Input layer for each image top, as in the published deploy net of voc-fcn8s."""
+    for image in row.inputs:
+        name = 'input' if len(row.inputs) == 1 else f'input_{image.top}'
+        size = row.frame or DEPLOY_SIZE
+        n[image.top] = L.Input(name=name, shape=dict(dim=[1, image.channels, *size]))
+
+
+def _data(n: NetSpec, row: Variant, split: Split, params: str) -> None:
+    """Add the Python data layer: images first, then a label top for each head."""
+    names = [image.top for image in row.inputs] + [head.label for head in row.heads]
+    tops = L.Python(module=split.layer.module, layer=split.layer.type, ntop=len(names),
+                    param_str=params)
+    for name, top in zip(names, tops, strict=True):
+        n[name] = top
+
+
+def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
+              data_params: Mapping[str, Any] | None = None) -> str:
+    """Return the data layer's parameters as a dict literal, keys in the published order."""
+    values = {'seed': SEED, 'split': split.name, 'mean': row.mean,
+              'tops': [image.kind for image in row.inputs] + [h.label for h in row.heads],
+              **_dirs(row, split, data_root)}
+    batch = {'batch': row.batch} if row.batch > 1 and split.file == row.splits[0].file else {}
+    return repr({key: values[key] for key in split.layer.keys} | batch | dict(data_params or {}))
+
+
+def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
+    """Return what a fitted row's data layer must be told: entries of param_str."""
+    return {key: getattr(row, key) for key in split.layer.options
+            if getattr(row, key) != getattr(published, key)}
+
+
+def _dirs(row: Variant, split: Split, data_root: DataRoot | None) -> dict[str, str]:
+    published = {key: f'{row.data}/{folder}' for key, folder in split.layer.dirs}
+    if data_root is None:
+        return published
+    if not isinstance(data_root, Mapping):
+        return dict.fromkeys(published, os.fspath(data_root))
+    known = {key for other in row.splits for key, _ in other.layer.dirs}
+    for key in data_root:
+        if key not in known:
+            raise unknown(f'{row.name} has no data folder', key, known)
+    return {key: os.fspath(data_root.get(key, folder)) for key, folder in published.items()}
+
+
+def _trunks(n: NetSpec, row: Variant, style: Style) -> dict[str, Top]:
+    """Add each stream's trunk and return where it ends; several streams have their scores too."""
+    ends = {}
+    for stream in row.streams:
+        if stream.data not in n.tops:
+            n[stream.data] = L.Concat(*(n[image.top] for image in row.inputs))
+        ends[stream.suffix] = TRUNKS[row.trunk](n, n[stream.data], stream.suffix, stream.first,
+                                                style)
+        if len(row.streams) > 1:
+            for head in row.heads:
+                n[f'score_fr{stream.suffix}{head.suffix}'] = score(ends[stream.suffix],
+                                                                   head.classes)
+    return ends
+
+
+def _coarse(n: NetSpec, head: Head, ends: dict[str, Top]) -> Top:
+    """Add and return the scores at stride 32: the trunk's, or the mean of several trunks'."""
+    if len(ends) == 1:
+        n['score_fr' + head.suffix] = score(*ends.values(), head.classes)
+        return n['score_fr' + head.suffix]
+    fused = 'score_fused' + head.suffix
+    n[fused] = L.Eltwise(*(n[f'score_fr{stream}{head.suffix}'] for stream in ends),
+                         operation=P.Eltwise.SUM, coeff=[1 / len(ends)] * len(ends))
+    return n[fused]
+
+
+def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top]) -> None:
+    """Add the scores of one labelling: coarse, fused with each skip, then as fine as the data."""
+    classes, s = head.classes, head.suffix
+    top, finer = _coarse(n, head, ends), 'upscore2'
+    for pool in SKIPS[row.stride]:
+        n[finer + s] = upscore(top, classes, 2)
+        skip = n[f'score_pool{pool}{s}'] = score(_skip(n, row, pool), classes)
+        n[f'score_pool{pool}{s}c'], top = fuse(n[finer + s], skip)
+        n[f'fuse_pool{pool}{s}'] = top
+        finer = f'upscore_pool{pool}'
+    finer = 'upscore' if row.stride == 32 else f'upscore{row.stride}'
+    n[finer + s] = upscore(top, classes, row.stride, row.upscore_kernel)
+    n['score' + s] = crop(n[finer + s], n[row.streams[0].data])
+
+
+def _skip(n: NetSpec, row: Variant, pool: int) -> Top:
+    """Return the pool that a skip starts from, scaled where the row says so."""
+    factor = dict(row.skip_scales).get(pool)
+    if factor is None:
+        return n[f'pool{pool}']
+    n[f'scale_pool{pool}'] = L.Scale(n[f'pool{pool}'], filler=dict(type='constant', value=factor),
+                                     param=FIXED)
+    return n[f'scale_pool{pool}']

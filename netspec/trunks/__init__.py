@@ -1,0 +1,1 @@
+"""The base nets, each once: classifiers made convolutional up to their last features."""

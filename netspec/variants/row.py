@@ -1,0 +1,138 @@
+"""What a row of the table of nets consists of: data, inputs, trunk, heads, schedule, weights.
+
+What a published net does unlike its neighbours is a field whose comment gives the reason.
+"""
+
+from dataclasses import dataclass
+
+BGR = tuple[float, ...]
+
+SEED = 1337
+
+
+@dataclass(frozen=True)
+class DataLayer:
+    """A Python data layer: where its class stands, and the keys of its param_str in order."""
+
+    module: str
+    type: str
+    keys: tuple[str, ...]
+    dirs: tuple[tuple[str, str], ...]  # key of param_str, folder below Variant.data
+    options: tuple[str, ...] = ()  # what else of a fitted row it must be told
+
+
+@dataclass(frozen=True)
+class Split:
+    """One data net: its file (train.prototxt), the list it reads (seg11valid) and its layer."""
+
+    file: str
+    name: str
+    layer: DataLayer
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image top: its blob, channels, mean, and what the data layer calls it."""
+
+    top: str
+    channels: int
+    mean: BGR
+    kind: str = 'color'
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One trunk: what closes its names, the top it reads, and its first layer if renamed."""
+
+    suffix: str
+    data: str
+    first: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """One labelling: classes, what closes its names, its label top, its loss, its class list.
+
+    names: the classes of a user's own dataset, whose list is no published one.
+    """
+
+    classes: int
+    labels: str
+    suffix: str = ''
+    label: str = 'label'
+    loss: str = 'loss'
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Init:
+    """Where weights come from: the donor is VGG16, CaffeNet or another row."""
+
+    donor: str
+    suffix: str = ''  # transplant into the layers closed by it
+    # (donor's layer, ours): ours has one input channel more, which starts at the others' mean
+    mean_channel: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The solver's numbers; `heavy` learning (momentum 0.99, a step an image) is the default."""
+
+    base_lr: float
+    max_iter: int
+    test_iter: int
+    snapshot: int | None
+    block: int  # the original runs `repeats` blocks of so many iterations and scores after each
+    repeats: int
+    momentum: float = 0.99
+    iter_size: int = 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One net: data, trunk, heads, loss, schedule and the weights it starts from."""
+
+    name: str
+    dataset: str
+    stride: int
+    heads: tuple[Head, ...]
+    splits: tuple[Split, Split]  # training, testing
+    inputs: tuple[Input, ...]
+    schedule: Schedule
+    init: tuple[Init, ...]
+    streams: tuple[Stream, ...] = (Stream('', 'data'),)
+    trunk: str = 'vgg16'
+    ignore_label: int = 255
+    # The splits for a user's own folder, where the published ones need several layouts.
+    own_splits: tuple[Split, Split] | None = None
+    # voc-fcn16s and PASCAL-Context were written to run one folder deeper.
+    data: str = '../data'
+    # AlexNet's training divides the loss by the pixels, with standard momentum; the others sum.
+    normalize: bool = False
+    # AlexNet's upscore has an odd kernel: all windows below it are odd, so that an even one would
+    # lie half a pixel off and have no offset. None: twice the stride.
+    upscore_kernel: int | None = None
+    # Training all strides at once needs the skips scaled to the range of fc7 (paper section 4.3).
+    skip_scales: tuple[tuple[int, float], ...] = ()  # pool, factor
+    # SegNet's nets train on batches, weigh the classes against each other, and (where they undo
+    # pooling) are made for one image size: height, width.
+    batch: int = 1
+    class_weighting: tuple[float, ...] = ()
+    frame: tuple[int, int] | None = None
+    # A user's own net may be narrow; its folder says so. The published ones are not.
+    width: float = 1.0
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the (first) head."""
+        return self.heads[0].classes
+
+    @property
+    def mean(self) -> BGR:
+        """Mean of the first input, blue green red."""
+        return self.inputs[0].mean
+
+    @property
+    def labels(self) -> str:
+        """Key of the class list of the (first) head."""
+        return self.heads[0].labels

@@ -1,0 +1,1 @@
+"""What the `caffe` command line tool does, and its flags."""

@@ -1,0 +1,1 @@
+"""What a net is: its table, its picture, the time of its layers."""

@@ -1,0 +1,158 @@
+"""Layer: Caffe's contract between a net and one of its layers (include/caffe/layer.hpp).
+
+setup once, reshape when a bottom changed its shape, forward reads bottoms and assigns tops,
+backward reads the tops' diffs, assigns the bottoms' and adds to the parameters'.
+"""
+
+import torch
+
+from netspec.schema.messages import FillerParameter, LayerParameter
+from port.engine.blob import Blob, Param
+from port.engine.fillers import fill
+from port.onnx.graph_builder import Graph
+
+Arity = tuple[int, int | None]
+
+
+class Layer:
+    """Base of every layer type. Subclasses set the arity and write the four steps.
+
+    bottoms, tops: (fewest, most) blobs; most None is any number.
+    blobs: the parameters, Blob each. param_propagate_down: whether each wants its gradient.
+    loss_weights: one float a top.
+    """
+
+    type = ''
+    bottoms: Arity = (1, 1)
+    tops: Arity = (1, 1)
+    same_count = False           # as many tops as bottoms
+    auto_top = False             # missing tops are made without a name (Caffe's AutoTopBlobs)
+    always_reshape = False       # reshape before every forward, whatever the shapes
+    shares_memory = False        # the tops are the bottom's memory: in place on them is on it too
+    shares_params = True         # False: a parameter shared by name is refused
+
+    def __init__(self, param: LayerParameter, phase: int) -> None:
+        self.param, self.phase, self.name = param, phase, param.name
+        self.blobs: list[Blob] = []
+        self.param_propagate_down: list[bool] = []
+        self.loss_weights: list[float] = []
+        self.dtype, self.device = torch.float32, torch.device('cpu')
+
+    # -- what a layer type writes ------------------------------------------------------------
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Read self.param and make the parameters, once."""
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Give each top its shape."""
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Assign each top's data from the bottoms' data."""
+        raise TypeError(f'layer type {type(self).__name__} does not define forward')
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        """Assign the bottoms' diffs, and add to the parameters', from the tops' diffs."""
+        if any(propagate_down) or any(self.param_propagate_down):
+            raise ValueError(f'layer {self.name!r}: {self.type} has no backward pass')
+
+    def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
+        """Add what the layer does in the TEST phase to an ONNX graph; return its tops' values.
+
+        bottoms: names of the bottoms' values. tops: names for the values that it makes; a layer
+        that changes nothing returns its bottoms instead. Called after reshape.
+        """
+        raise ValueError(f'{self.type} has no ONNX form')
+
+    def default_loss_weight(self, index: int) -> float:
+        """Return the loss weight of a top where the prototxt gives none."""
+        return 0.0
+
+    def allow_force_backward(self, index: int) -> bool:
+        """Whether force_backward may ask for the diff of this bottom."""
+        return True
+
+    # -- what the net calls --------------------------------------------------------------------
+
+    def check_arity(self, n_bottom: int, n_top: int) -> None:
+        """Raise ValueError when the numbers of bottoms or tops do not fit the type."""
+        for what, count, (low, high) in (('bottom', n_bottom, self.bottoms),
+                                         ('top', n_top, self.tops)):
+            if count < low or (high is not None and count > high):
+                want = (f'exactly {low}' if low == high else
+                        f'at least {low}' if high is None else f'{low} to {high}')
+                raise ValueError(f'{self.type} takes {want} {what} blob(s), got {count}')
+        if self.same_count and n_bottom != n_top:
+            raise ValueError(f'{self.type} takes as many tops as bottoms, got {n_bottom} '
+                             f'bottom(s) and {n_top} top(s)')
+
+    def set_loss_weights(self, top: list[Blob]) -> None:
+        """Put each loss weight into its top's diff, where backward finds it."""
+        given = list(self.param.loss_weight)
+        if given and len(given) != len(top):
+            raise ValueError(f'loss_weight is given {len(given)} time(s) for {len(top)} top(s); '
+                             'expected one for each top, or none')
+        self.loss_weights = given or [self.default_loss_weight(i) for i in range(len(top))]
+        for blob, weight in zip(top, self.loss_weights, strict=True):
+            if weight:
+                blob.diff = torch.full(blob.shape, weight, dtype=blob.dtype, device=blob.device)
+
+    # -- what layer types use --------------------------------------------------------------------
+
+    def add_blob(self, shape: tuple[int, ...], filler: FillerParameter | None = None) -> Blob:
+        """Append a parameter, filled from the layer's own `blobs` where it carries them.
+
+        Without a filler it is zero. Raises ValueError when the carried shape differs.
+        """
+        index = len(self.blobs)
+        blob = Param(f'{self.name}[{index}]', tuple(shape), self.dtype, self.device)
+        if index < len(self.param.blobs):
+            blob.data = carried(self.param.blobs[index], tuple(shape), blob)
+        elif filler is not None:
+            blob.data = fill(filler, tuple(shape)).to(self.device, self.dtype)
+        self.blobs.append(blob)
+        return blob
+
+    def axis(self, axis: int, axes: int, what: str = 'axis') -> int:
+        """Return a possibly negative axis as 0..axes-1 (Caffe's CanonicalAxisIndex)."""
+        if not -axes <= axis < axes:
+            raise ValueError(f'{what} {axis} is out of range; expected {-axes} to {axes - 1} '
+                             f'for a blob of {axes} axes')
+        return axis % axes
+
+
+class LossLayer(Layer):
+    """Base of the losses: two bottoms, one scalar top of weight 1 (Caffe's LossLayer).
+
+    The second bottom, the label, takes no gradient.
+    """
+
+    bottoms: Arity = (2, 2)
+    tops: Arity = (1, 1)
+    auto_top = True
+
+    def default_loss_weight(self, index: int) -> float:
+        return 1.0 if index == 0 else 0.0
+
+    def allow_force_backward(self, index: int) -> bool:
+        return index != 1
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        if len(bottom) > 1 and bottom[0].shape[:1] != bottom[1].shape[:1]:
+            raise ValueError(f'{bottom[0].name!r} {list(bottom[0].shape)} and {bottom[1].name!r} '
+                             f'{list(bottom[1].shape)} must have the same first dimension')
+        top[0].reshape()
+
+    def refuse_label_gradient(self, propagate_down: list[bool]) -> None:
+        """Raise ValueError, as Caffe aborts, when the label is asked for a gradient."""
+        if len(propagate_down) > 1 and propagate_down[1]:
+            raise ValueError(f'{self.type} layer cannot backpropagate to label inputs')
+
+
+def carried(proto, shape: tuple[int, ...], like: Blob) -> torch.Tensor:
+    """Return the array of a BlobProto as a tensor of `shape`; ValueError if it cannot be."""
+    from netspec.schema import blob_array
+    array = blob_array(proto)
+    if array.size != like.count:
+        raise ValueError(f'param {like.name} carries an array of shape {list(array.shape)}; '
+                         f'the layer expects {list(shape)}')
+    return torch.tensor(array.reshape(shape), dtype=like.dtype, device=like.device)

@@ -1,0 +1,125 @@
+"""What a net needs before it is used: its weights, all of them, and bilinear upsampling.
+
+The published solve.py fills the upsampling before it steps; missing weights are what its users
+most often forgot.
+"""
+
+import logging
+
+import numpy as np
+import torch
+
+from port.engine.net import Net
+from port.engine.net_weights import Misfit, copy_from, lacking, paths_of
+from surgery import interp, upsample_filt
+
+log = logging.getLogger('port.startup')
+UPSAMPLING = 'up'      # every published upsampling layer has it in its name
+SCORE = 'score'        # score layers start at zero, as in the paper
+SHOWN = 5              # layers that are named before the rest is only counted
+
+
+def load(net: Net, weights) -> None:
+    """Copy weights into a net that is used as it is, and prepare it.
+
+    weights: as Net.copy_from takes them, which is as lenient as Caffe. Here every layer with
+    parameters must get some, but for bilinear upsampling. Raises ValueError naming the layers that
+    got none, blobs of another shape, or the blob with a value that is no finite number.
+    """
+    try:
+        held = copy_from(net, weights)
+    except Misfit as error:
+        raise ValueError(f'{error.what}; does the net have the width (--width) and the classes '
+                         '(--classes) of the weights? `fcn surgery` makes weights for a net out '
+                         "of another's") from None
+    where = ', '.join(map(str, paths_of(weights))) or 'the weights'
+    missing = [layer for layer in lacking(net, held) if layer not in _filled_here(net)]
+    if missing:
+        raise ValueError(f"{where}: nothing for {len(missing)} of the net's {len(net.params)} "
+                         f'layers with parameters: {_some(missing)}; are they weights of this net? '
+                         "`fcn surgery` makes weights for a net out of another's")
+    _check_finite(net, where)
+    prepare(net)
+
+
+def begin(net: Net, weights) -> None:
+    """Copy weights that training starts from, as leniently as Caffe; log what got none."""
+    held = copy_from(net, weights)
+    missing = lacking(net, held)
+    if missing:
+        log.log(logging.INFO if held else logging.WARNING,
+                "%s: nothing for %d of the net's %d layers with parameters: %s",
+                ', '.join(map(str, paths_of(weights))), len(missing), len(net.params),
+                ', '.join(missing))
+
+
+def _some(names: list[str]) -> str:
+    return ', '.join(names[:SHOWN]) + (', …' if len(names) > SHOWN else '')
+
+
+def _filled_here(net: Net) -> set[str]:
+    """Return the Deconvolution layers that are bilinear without weights: by us, or by a filler."""
+    layers = {node.name: node.layer.param.convolution_param.weight_filler for node in net.nodes
+              if node.layer.type == 'Deconvolution'}
+    return {name for name, filler in layers.items() if filler.type == 'bilinear'
+            or UPSAMPLING in name and filler.type == 'constant' and not filler.value}
+
+
+def _check_finite(net: Net, where: str) -> None:
+    """Raise ValueError naming the first parameter that holds NaN or an infinite value."""
+    for row in net.learnable:
+        values = row.blob.data
+        if values.numel() and not torch.stack(values.aminmax()).isfinite().all():
+            count = int((~values.isfinite()).sum())
+            raise ValueError(f'{where}: layer {row.layer!r}, blob {row.index}: {count} of '
+                             f'{values.numel()} values are NaN or infinite; the training that '
+                             'made them diverged, or the file is damaged: take an earlier snapshot')
+
+
+def fill_upsampling(net: Net) -> list[str]:
+    """Give bilinear kernels to the Deconvolution layers named `…up…` that are all zero."""
+    layers = [node.name for node in net.nodes
+              if node.layer.type == 'Deconvolution' and UPSAMPLING in node.name
+              and not node.layer.blobs[0].data.any()]
+    if layers:
+        arrays = {name: [b.arrays('data') for b in net.params[name]] for name in layers}
+        interp(arrays, layers)
+        for node in net.nodes:
+            if node.name in layers and node.layer.param.convolution_param.stride:
+                centre(arrays[node.name][0], node.layer.param.convolution_param.stride[0])
+        for name in layers:
+            for blob, array in zip(net.params[name], arrays[name], strict=True):
+                blob.arrays('data')[...] = array
+        log.info('bilinear kernels in %s', ', '.join(layers))
+    return layers
+
+
+def centre(weights: np.ndarray, stride: int) -> None:
+    """Put the stride's own bilinear kernel in the middle of a kernel wider than that.
+
+    interp goes by the kernel alone, for twice the stride; filling 8 x 8 at stride 2 (FCN-Basic)
+    that way would multiply the scores by 4.
+    """
+    narrow, wide = 2 * stride - stride % 2, weights.shape[-1]
+    if stride > 1 and wide > narrow and (wide - narrow) % 2 == 0:
+        margin, m = (wide - narrow) // 2, np.arange(len(weights))
+        inside = slice(margin, margin + narrow)
+        weights[...] = 0
+        weights[m, m if weights.shape[1] == len(m) else 0, inside, inside] = upsample_filt(narrow)
+
+
+def dead_layers(net: Net) -> list[str]:
+    """Return the trained layers whose weights are all zero though they are not score layers."""
+    return [node.name for node in net.nodes
+            if node.layer.type in ('Convolution', 'InnerProduct', 'Deconvolution')
+            and not node.name.startswith(SCORE) and not node.layer.blobs[0].data.any()]
+
+
+def prepare(net: Net) -> None:
+    """Fill the upsampling layers and warn of layers without weights."""
+    fill_upsampling(net)
+    dead = dead_layers(net)
+    if dead:
+        log.warning('NO WEIGHTS in %s: all outputs will be zero and nothing will be learnt. Give '
+                    '--weights (see `fcn surgery`), or generate the net with --filler msra',
+                    ', '.join(dead))

@@ -1,0 +1,181 @@
+"""Connect the layers of a net and find out which of them need a backward pass (Net::Init)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from port.engine.blob import Blob
+from port.engine.layer import Layer
+from port.engine.net_rules import Entry
+from port.engine.params import ParamTable
+from port.engine.registry import create
+
+
+@dataclass
+class Node:
+    """A layer in its place: its blobs, and what backward is asked of it."""
+
+    entry: Entry
+    layer: Layer
+    bottom: list[Blob] = field(default_factory=list)
+    top: list[Blob] = field(default_factory=list)
+    propagate_down: list[bool] = field(default_factory=list)
+    shared: list[Blob] = field(default_factory=list)   # tops in place on another blob's memory
+    need_backward: bool = False
+    shapes: tuple | None = None        # the bottoms' shapes at the last reshape
+
+    @property
+    def name(self) -> str:
+        return self.entry.param.name
+
+    def fit(self) -> None:
+        """Give the tops their shapes anew if the bottoms changed theirs."""
+        shapes = tuple([b.shape for b in self.bottom])
+        if self.layer.always_reshape or shapes != self.shapes:
+            self.shapes = None                   # reshape again after one that was refused
+            self.layer.reshape(self.bottom, self.top)
+            self.shapes = shapes
+
+
+class located:
+    """Put a layer's place before the text of any error inside, keeping the error's type."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        label = self.entry.label
+        if isinstance(error, (ValueError, KeyError, FileNotFoundError, TypeError)):
+            text = str(error.args[0]) if len(error.args) == 1 else str(error)
+            if not text.startswith(label) and type(error) in (ValueError, KeyError, TypeError):
+                error.args = (f'{label}: {text}',)
+            elif label not in text:
+                error.add_note(label)
+
+
+class Wiring:
+    """The nodes, blobs and parameters of a net, made layer by layer."""
+
+    def __init__(self, phase: int, dtype: torch.dtype, device: torch.device,
+                 log: Callable[..., None]) -> None:
+        self.phase, self.dtype, self.device, self.log = phase, dtype, device, log
+        self.nodes: list[Node] = []
+        self.blobs: dict[str, Blob] = {}
+        self.hidden: dict[str, str] = {}          # blobs of automatic splits -> what they split
+        self.inputs: list[str] = []
+        self.params = ParamTable()
+        self._values = 0                          # in all tops so far
+        self._available: dict[str, None] = {}
+        self._wants_diff: dict[int, bool] = {}   # by id of the blob
+        self._views: set[int] = set()            # ids of the blobs on another's memory
+
+    def add(self, entry: Entry) -> None:
+        """Make a layer, connect it, set it up and take in its parameters."""
+        with located(entry):
+            param = entry.param
+            if not param.HasField('phase'):
+                param.phase = self.phase
+            if param.propagate_down and len(param.propagate_down) != len(param.bottom):
+                raise ValueError(f'propagate_down is given {len(param.propagate_down)} time(s) '
+                                 f'for {len(param.bottom)} bottom(s); expected one for each, '
+                                 'or none')
+            self.log('Creating Layer %s', param.name)
+            node = Node(entry, create(param, param.phase))
+            node.layer.dtype, node.layer.device = self.dtype, self.device
+            rates = [spec.lr_mult for spec in param.param]  # before BatchNorm adds
+            self._connect(node)
+            self._set_up(node)
+            self.params.add(entry, node.layer)
+            self._mark(node, rates)
+        self.nodes.append(node)
+
+    def _blob(self, name: str) -> Blob:
+        return Blob(name, (), self.dtype, self.device)
+
+    def _connect(self, node: Node) -> None:
+        param = node.entry.param
+        for name in param.bottom:
+            self.log('%s <- %s', param.name, name)
+            node.bottom.append(self.blobs[name])
+            self._available.pop(name, None)
+        for i, name in enumerate(param.top):
+            in_place = i < len(param.bottom) and param.bottom[i] == name
+            self.log('%s -> %s%s', param.name, name, ' (in-place)' if in_place else '')
+            if not in_place:
+                self.blobs[name] = self._blob(name)
+                if node.entry.auto_split:
+                    self.hidden[name] = param.bottom[0]
+            node.top.append(self.blobs[name])
+            self._available[name] = None
+            if param.type == 'Input':
+                self.inputs.append(name)
+        layer = node.layer
+        if layer.auto_top:
+            missing = layer.tops[0] - len(node.top)
+            node.top.extend(self._blob('(automatic)') for _ in range(missing))
+        if layer.shares_memory:
+            self._views.update(id(blob) for blob in node.top)
+        node.shared = [blob for blob in node.top if id(blob) in self._views
+                       and any(blob is read for read in node.bottom)]
+
+    def _set_up(self, node: Node) -> None:
+        layer = node.layer
+        layer.check_arity(len(node.bottom), len(node.top))
+        layer.setup(node.bottom, node.top)
+        layer.reshape(node.bottom, node.top)
+        node.shapes = tuple(b.shape for b in node.bottom)
+        layer.set_loss_weights(node.top)
+        self.log('Setting up %s', node.name)
+        for blob, weight in zip(node.top, layer.loss_weights, strict=True):
+            self.log('Top shape: %s(%d)', ''.join(f'{n} ' for n in blob.shape), blob.count)
+            if weight:
+                self.log('    with loss weight %g', weight)
+            self._values += blob.count
+        self.log('Memory required for data: %d', 4 * self._values)
+
+    def _mark(self, node: Node, rates: list[float]) -> None:
+        """Decide whether the layer is worth a backward pass by what lies below it."""
+        param, layer = node.entry.param, node.layer
+        wanted = [self._wants_diff.get(id(b), False) for b in node.bottom]
+        node.propagate_down = list(param.propagate_down) or wanted
+        layer.param_propagate_down = [
+            i >= len(rates) or rates[i] != 0 for i in range(len(layer.blobs))]
+        node.need_backward = any(wanted) or any(layer.param_propagate_down)
+        if node.need_backward:
+            self._wants_diff.update((id(b), True) for b in node.top)
+
+    def finish(self, force_backward: bool) -> list[str]:
+        """Drop the backward passes that no loss asks for; return the output names, sorted."""
+        under_loss: set[int] = set()
+        skipped: set[int] = set()
+        for node in reversed(self.nodes):
+            self._prune(node, under_loss, skipped)
+        if force_backward:
+            for node in self.nodes:
+                node.need_backward = True
+                node.propagate_down = [
+                    asked or node.layer.allow_force_backward(i)
+                    for i, asked in enumerate(node.propagate_down)]
+                node.layer.param_propagate_down = [True] * len(node.layer.blobs)
+        return [self.hidden.get(name, name) for name in sorted(self._available)]
+
+    def _prune(self, node: Node, under_loss: set[int], skipped: set[int]) -> None:
+        weights = node.layer.loss_weights
+        contributes = any(weight or id(blob) in under_loss
+                          for blob, weight in zip(node.top, weights, strict=True))
+        if node.need_backward and all(id(blob) in skipped for blob in node.top):
+            node.need_backward = False
+            node.propagate_down = [False] * len(node.bottom)
+        if not contributes:
+            node.need_backward = False
+            node.propagate_down = [False] * len(node.bottom)
+        else:
+            under_loss.update(id(blob) for blob in node.bottom)
+        skipped.update(id(blob) for blob, asked in zip(node.bottom, node.propagate_down,
+                                                       strict=True) if not asked)
+        self.log('%s %s backward computation.', node.name,
+                 'needs' if node.need_backward else 'does not need')

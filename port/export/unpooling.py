@@ -1,0 +1,68 @@
+"""Compare nets that undo pooling (SegNet's): unpooling is no continuous function of its mask.
+
+Two values of a window that are equal but for rounding may change places in another order of
+summing. Unpooling then puts a value one pixel beside, and scores there differ by far more than
+rounding, though both results are right. So the masks themselves are compared, and the scores
+with the same masks in both: ONNX Runtime's.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from port.engine.net import Net
+
+
+def masks(net: Net) -> dict[int, str]:
+    """Return the blob of the mask of each pooling, by the index of its layer."""
+    return {i: node.entry.param.top[1] for i, node in enumerate(net.nodes)
+            if node.layer.type == 'Pooling' and len(node.top) > 1}
+
+
+def with_masks(net: Net, path: str | Path) -> str | bytes:
+    """Return an exported model with the net's masks as further outputs; its path if it has none."""
+    if not masks(net):
+        return str(path)
+    import onnx
+    model = onnx.load(path)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in masks(net).values())
+    return model.SerializeToString()
+
+
+class Unpooling:
+    """Give a net the masks of another run of it, and count where they differ.
+
+    tie: by what part of the largest value two maxima may differ. moved: maxima that lie elsewhere
+    there and are ties; those are taken over. astray: others, which are not.
+    """
+
+    def __init__(self, net: Net, tie: float) -> None:
+        self.net, self.masks, self.tie = net, masks(net), tie
+        self.moved = self.astray = 0
+
+    def forward(self, inputs: Mapping[str, np.ndarray],
+                given: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+        """Run the net with these masks, in the order of `masks`; return its outputs."""
+        taken = dict(zip(self.masks, given, strict=True))
+
+        def hook(i: int) -> None:
+            if i in taken:
+                self._take(self.net.nodes[i], taken[i])
+        self.net.after_forward.append(hook)
+        try:
+            return self.net.forward(**inputs)
+        finally:
+            self.net.after_forward.remove(hook)
+
+    def _take(self, node, given: np.ndarray) -> None:
+        """Put the places of ties into a pooling's mask."""
+        values, (top, mask) = node.bottom[0].data.flatten(2), (blob.data for blob in node.top)
+        other = torch.as_tensor(given).to(mask)
+        places = other.long().clamp(0, values.shape[2] - 1)
+        there = values.gather(2, places.flatten(2)).view_as(top)
+        tied = (places == other) & (top - there <= self.tie * values.abs().max())
+        self.moved += int((tied & (other != mask)).sum())
+        self.astray += int((~tied).sum())
+        node.top[1].data = torch.where(tied, other, mask)

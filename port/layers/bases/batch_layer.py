@@ -1,0 +1,101 @@
+"""What Data and ImageData share: batches read ahead, in an order that a snapshot continues
+(src/caffe/layers/base_data_layer.cpp).
+"""
+
+from itertools import count
+
+import numpy as np
+import torch
+
+from port.engine.blob import Blob, upload
+from port.engine.layer import Layer
+from port.images.read_ahead import ReadAhead
+from port.images.transformer import Transformer
+
+
+class BatchLayer(Layer):
+    """Base of the layers that read batches of images; a subclass opens its source.
+
+    Tops: data B x C x H x W, and if asked the labels, B. The first image of a batch gives the
+    size of all. Item k, counted over all passes, is source item `pick(k)` and draws its mirror
+    and crop from (seed, k), so that `state` is two numbers; threads read ahead, changing nothing.
+    """
+
+    bottoms = (0, 0)
+    tops = (2, 2)
+
+    # -- what a subclass writes ------------------------------------------------------------------
+
+    def open_source(self) -> int:
+        """Open the source; return the number of items. Sets self.batch."""
+        raise NotImplementedError
+
+    def first(self) -> int:
+        """Return the item to begin with."""
+        return 0
+
+    def pick(self, item: int) -> int:
+        """Return the source's index of the item."""
+        return item % self.count
+
+    def read(self, index: int) -> tuple[np.ndarray, int, str]:
+        """Read an image C x H x W and its label; and how an error names it."""
+        raise NotImplementedError
+
+    # -- Caffe's steps -----------------------------------------------------------------------------
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        kind = np.float64 if self.dtype == torch.float64 else np.float32
+        self.transformer = Transformer(self.param.transform_param, self.phase, kind)
+        self.seed = int(torch.randint(2 ** 31, ()))
+        self.count = self.open_source()
+        if self.batch < 1:
+            raise ValueError(f'batch_size is {self.batch}; expected 1 or more')
+        self._start(self.first())
+        for blob, array in zip(top, self.queue.current(), strict=False):
+            blob.reshape(*array.shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for blob, array in zip(top, self.queue.current(), strict=False):
+            blob.data = upload(array, self.device, self.dtype)
+        self.at += self.batch
+        self.queue.advance()
+
+    def state(self) -> dict[str, int]:
+        """Return where the layer stands: the next item and the seed of its order."""
+        return {'item': self.at, 'seed': self.seed, 'count': self.count}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Go on from a `state`; ValueError where the source has another number of items."""
+        if state['count'] != self.count:
+            raise ValueError(f'the snapshot was taken over {state["count"]} items but the source '
+                             f'has {self.count}; restore the source or start anew')
+        self.seed = state['seed']
+        self._start(state['item'])
+
+    def _start(self, item: int) -> None:
+        if hasattr(self, 'queue'):
+            self.queue.close()
+        self.at = item
+        # Caffe counts batches ahead in data_param, for ImageData as well.
+        self.queue = ReadAhead(self._load, count(item, self.batch), self.param.data_param.prefetch)
+
+    def _load(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+        items = [self._item(start + i) for i in range(self.batch)]
+        shapes = {image.shape: name for image, _, name in items}
+        if len(shapes) > 1:
+            (a, one), (b, other) = list(shapes.items())[:2]
+            raise ValueError(f'{one} gives {list(a)} and {other} {list(b)}; the images of a batch '
+                             'must have one size: set crop_size, resize them, or batch_size: 1')
+        data = np.stack([image for image, _, _ in items])
+        return data, np.array([label for _, label, _ in items], np.float32)
+
+    def _item(self, item: int) -> tuple[np.ndarray, int, str]:
+        pixels, label, name = self.read(self.pick(item))
+        random = None
+        if self.transformer.needs_random:
+            random = np.random.RandomState([self.seed, item & 0xffffffff, item >> 32])
+        try:
+            return self.transformer(pixels, random), label, name
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from None

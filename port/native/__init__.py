@@ -1,0 +1,1 @@
+"""C kernels: compiled by the machine's own compiler, kept safely, loaded."""

@@ -1,0 +1,1 @@
+"""From pictures to scores and labels by the fastest exact route."""

@@ -1,0 +1,215 @@
+"""predictor(net, weights): a callable from images to scores by the fastest route that is exact."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from netspec.families.fcn import fcn
+from netspec.schema.messages import TEST, NetParameter
+from netspec.variants import VARIANTS, Variant
+from port.data.readers import planes, read_rgb
+from port.data.survey import find_row, is_own
+from port.engine.devices import find_device, parse_device
+from port.engine.net import Net, load_net
+from port.engine.precision import tf32
+from port.engine.starting_weights import load
+from port.fast.engine import FastNet
+from port.fast.program import Unsuited
+from port.fast.step import fast_forward
+
+log = logging.getLogger('port.predict')
+Images = np.ndarray | torch.Tensor | str | PathLike | Sequence[str | PathLike]
+PRECISIONS = {'float32': torch.float32, 'tf32': torch.float32, 'bfloat16': torch.bfloat16,
+              'float16': torch.float16}
+GPU_ONLY = ('tf32', 'float16')
+NO_INPUT = 'has no inputs, as a net that reads its own data; give a deploy net'
+NUMBERS = 'biuf'                   # kinds of numpy's types
+
+
+def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
+              precision: str = 'float32', device: torch.device | str | None = None,
+              layer: str | None = None, mean: Sequence[float] | None = None,
+              skip: bool = True) -> 'Scores':
+    """Return a callable from images to scores.
+
+    net: a Net in the TEST phase, or what one is made of: the name of a variant, a folder that
+    `fcn new` wrote, a deploy prototxt. weights: a file or {layer: [arrays]},
+    for every layer with parameters. precision: float32, tf32 (GPU), bfloat16 or
+    float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
+    score…). device: of a net that is made here (default: the CPU). mean: BGR, for image files
+    (a variant knows its own). skip: do not compute the padding that no image reaches. Raises
+    ValueError, KeyError or TypeError for what does not fit together.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
+    row = _row(net)
+    if row is not None:
+        net, mean = fcn(row, 'deploy'), row.mean if mean is None else mean
+    if not isinstance(net, Net):
+        net = _made(net, find_device('cpu' if device is None else device))
+    elif device is not None and parse_device(device).type != net.device.type:
+        raise ValueError(f'device {device}: the net is on {net.device} already; make it there')
+    if not net.inputs:
+        raise ValueError(f'{net.param_name or "the net"}: {NO_INPUT}')
+    if weights is not None:
+        load(net, weights)
+    if net.device.type == 'cpu' and precision in GPU_ONLY:
+        raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
+    return Scores(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
+
+
+def _row(net: object) -> Variant | None:
+    """Return the row that a net is named by; KeyError for a name that is none, and no file."""
+    if isinstance(net, Variant):
+        return net
+    if not isinstance(net, (str, PathLike)) or Path(net).is_file():
+        return None
+    if is_own(net) or net in VARIANTS or Path(net).name == net and not Path(net).suffix:
+        return find_row(net)
+    return None
+
+
+def _made(source: NetParameter | str | PathLike, device: torch.device) -> Net:
+    """Make a net of what is no Net yet; ValueError for one that feeds itself."""
+    if not isinstance(source, (NetParameter, tuple, str, PathLike)):
+        raise TypeError('net: expected a Net, the name of one, a prototxt or a NetParameter, got '
+                        f'{type(source).__name__}')
+    loaded = load_net(source)
+    if not any(entry.param.type == 'Input' for entry in loaded[1]):
+        raise ValueError(f'{source if isinstance(source, (str, PathLike)) else "the net"}: '
+                         f'{NO_INPUT}')
+    return Net(loaded, TEST, device=device)
+
+
+class Scores:
+    """What predictor returns. fast: the engine, None where the net needs another.
+
+    reason: why the net needs another: layers by groups where that pays (docs/groups.md), else
+    one by one. rounded: use TF32, whatever the rest of the process does.
+    """
+
+    def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
+                 mean: Sequence[float] | None = None, skip: bool = True,
+                 rounded: bool = False) -> None:
+        self.net, self.reason, self.rounded = net, '', rounded
+        self.layer = layer or score_layers(net)[0]
+        if self.layer not in net.blobs:
+            raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
+                           f'{", ".join(net.outputs)}')
+        self.mean = None if mean is None else _checked_mean(mean)
+        self.forward = net.run_forward
+        self.fast = self._engine(dtype, skip)
+
+    def _engine(self, dtype: torch.dtype, skip: bool) -> FastNet | None:
+        try:
+            return FastNet(self.net, [self.layer], dtype, skip)
+        except Unsuited as error:
+            self.reason = str(error)
+            log.info('the plain engine is used: %s', self.reason)
+            if dtype != torch.float32:
+                log.warning('computed in float32: %s', self.reason)
+            self.forward = fast_forward(self.net)
+            return None
+
+    def __call__(self, images: Images, *more: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Return scores, N x classes x H x W.
+
+        images: one array N x C x H x W for each input of the net, as the net expects it (BGR,
+        less the mean); or one image file, or several of one size.
+        """
+        arrays = (images, *more)
+        if not isinstance(images, (np.ndarray, torch.Tensor)):
+            arrays = (self._read(images), *more)
+        if len(arrays) != len(self.net.inputs):
+            raise ValueError(f'got {len(arrays)} array(s); the net takes {len(self.net.inputs)}: '
+                             f'{", ".join(self.net.inputs)}')
+        for name, array in zip(self.net.inputs, arrays, strict=True):
+            _check_array(name, array)
+        return self.run(dict(zip(self.net.inputs, arrays, strict=True)))
+
+    def run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
+        """Return the scores for arrays by input name."""
+        with tf32(self.rounded) if self.net.device.type == 'cuda' else nullcontext():
+            return self._run(arrays)
+
+    def _run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
+        if self.fast is not None:
+            try:
+                return self.fast(**arrays)[self.layer]
+            except Unsuited as error:           # this size only
+                log.info('the plain engine is used: %s', error)
+        with torch.no_grad():
+            self.net.feed(**arrays)
+            self.forward()
+        return self.net.blobs[self.layer].data
+
+    def _read(self, images: str | PathLike | Sequence[str | PathLike]) -> np.ndarray:
+        """Read image files of one size as N x 3 x H x W, BGR less the mean."""
+        paths = _paths(images)
+        folders = [path for path in paths if Path(path).is_dir()]
+        if folders or not paths:
+            raise ValueError(f'{folders[0]} is a folder; give its image files (fcn infer takes '
+                             'folders)' if folders else 'no image file was given')
+        pictures = [self.planes(read_rgb(Path(path))) for path in paths]
+        sizes = {picture.shape for picture in pictures}
+        if len(sizes) != 1:
+            raise ValueError(f'image files of {len(sizes)} sizes; give those of one size at a time')
+        return np.stack(pictures)
+
+    def planes(self, rgb: np.ndarray) -> np.ndarray:
+        """Return the planes of a picture, H x W x 3 uint8: 3 x H x W float32, BGR less the mean."""
+        if self.mean is None:
+            raise ValueError('image files need the mean to subtract: predictor(..., mean=(B, G, '
+                             'R)), or name a variant, which knows its own')
+        flipped = np.ascontiguousarray(rgb[:, :, ::-1])
+        return np.asarray(planes(flipped, self.mean), np.float32)
+
+
+def _checked_mean(mean: Sequence[float]) -> np.ndarray:
+    try:
+        values = np.asarray(mean, np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.shape != (3,) or not np.isfinite(values).all():
+        raise ValueError(f'mean {mean!r}: expected three numbers, blue green red')
+    return values
+
+
+def _check_array(name: str, array: np.ndarray | torch.Tensor) -> None:
+    """Raise TypeError or ValueError for what is no array of images."""
+    numpy = isinstance(array, np.ndarray)
+    if not numpy and not isinstance(array, torch.Tensor):
+        raise TypeError(f'input {name!r}: expected an array N x C x H x W, got '
+                        f'{type(array).__name__}')
+    if array.dtype.kind not in NUMBERS if numpy else array.is_complex():
+        raise TypeError(f'input {name!r}: expected real numbers, got an array of {array.dtype}')
+    if array.ndim != 4:
+        raise ValueError(f'input {name!r}: expected N x C x H x W, got the shape '
+                         f'{list(array.shape)}')
+
+
+def _paths(images: object) -> list[str | PathLike]:
+    """Return the image files given; TypeError, with what to do, for what is none."""
+    one = isinstance(images, (str, bytes, PathLike, Mapping)) or not isinstance(images, Iterable)
+    found = [images] if one else list(images)
+    wrong = [image for image in found if not isinstance(image, (str, PathLike))]
+    if not wrong:
+        return found
+    hint = ''
+    if isinstance(wrong[0], Image.Image):
+        hint = "; of a picture: predict.planes(np.asarray(image.convert('RGB')))[None]"
+    elif isinstance(wrong[0], (np.ndarray, torch.Tensor)):
+        hint = '; several images in one array (np.stack), several inputs as arguments of their own'
+    what = ('' if one else f'{type(images).__name__} of ') + type(wrong[0]).__name__
+    raise TypeError(f'images: expected an array N x C x H x W or image files, got {what}{hint}')
+
+
+def score_layers(net: Net) -> list[str]:
+    """Return the outputs of a net that are called score…, or else all outputs."""
+    return [name for name in net.outputs if name.startswith('score')] or net.outputs

@@ -1,0 +1,168 @@
+"""Lay what was measured beside what is published: report.json, from which the pages are written."""
+
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netspec.experiments import find_experiment
+from netspec.schema import write_atomic
+from port.reproduce import published_figures as published
+from port.reproduce.recipe import Settings, Stage
+from port.scoring.evaluate import Evaluation
+from port.scoring.metrics import METRICS, Scores, mean, plain
+
+GEOMETRIC, FOREGROUND = published.GEOMETRIC, published.FOREGROUND
+
+
+def measured(stage: Stage, result: Evaluation) -> dict[str, float | None]:
+    """Return the figures of an evaluation in percent, by the names the tables use.
+
+    Beside the four metrics: mean IU without the background where the experiment is scored so,
+    and the accuracy of a second (geometric) head.
+    """
+    main = result.main
+    values = dict(main.metrics)
+    if stage.experiment.foreground:
+        values[FOREGROUND] = mean(main.class_iu[1:])
+    heads = list(result.scores.values())
+    if len(heads) > 1:
+        values[GEOMETRIC] = heads[1].pixel_acc
+    return {name: None if plain(value) is None else 100 * value for name, value in values.items()}
+
+
+def absent(scores: Scores) -> dict[str, Any]:
+    """Tell which classes the truth lacks, and what counting them as 0 would make of mean IU."""
+    lacking = [name for name, n in zip(scores.names, scores.support, strict=True) if not n]
+    present = len(scores.names) - len(lacking)
+    zero = scores.mean_iu * present / len(scores.names) if present else float('nan')
+    return {'classes': lacking, 'mean_iu_present': percent(scores.mean_iu),
+            'mean_iu_absent_as_0': percent(zero)}
+
+
+def percent(value: float) -> float | None:
+    """Return a fraction in percent, None for NaN."""
+    return None if plain(value) is None else 100 * value
+
+
+def comparison(stage: Stage, result: Evaluation, settings: Settings) -> list[dict[str, Any]]:
+    """Return a line for each published figure of a net: source, value, ours, difference.
+
+    An experiment done with another net than the paper's has no target.
+    """
+    ours, scored, lines = measured(stage, result), stage.row.splits[1].name, []
+    for figure in published.figures(stage.name, settings.released):
+        target = figure.target and not settings.net
+        for metric, value in figure.values.items():
+            mine = ours.get(metric)
+            lines.append({
+                'metric': metric, 'published': value, 'measured': mine,
+                'difference': None if mine is None else mine - value, 'source': figure.cite(),
+                'target': target, 'split': published_on(figure),
+                'note': _remark(figure, target, scored, settings.net)})
+    return lines
+
+
+def published_on(figure: published.Figure) -> str:
+    """Return the name of the list that a figure was scored on."""
+    return figure.split or find_experiment(figure.net).row.splits[1].name
+
+
+def _remark(figure: published.Figure, target: bool, scored: str, net: str) -> str:
+    """Say in what a figure is of another recipe, another net or another list than ours."""
+    what = f'published for PASCAL VOC; here with {net}' if net else figure.note
+    split = published_on(figure)
+    where = '' if split == scored else split if split == published.UNSTATED else \
+        f'published on {split}'
+    return '; '.join(filter(None, (what or ('' if target else 'another recipe'), where)))
+
+
+def stage_report(stage: Stage, results: list[Evaluation], settings: Settings) -> dict[str, Any]:
+    """Return everything the pages say of one net."""
+    last = results[-1]
+    best = max(results, key=lambda e: e.main.mean_iu)
+    primary = _primary(stage)
+    trained = [] if settings.net else published.retrained(stage.name)
+    others = [{'source': f.cite(), 'mean IU': f.values['mean IU'], 'note': f.note}
+              for f in trained]
+    return {
+        'name': stage.name, 'title': stage.experiment.title, 'note': stage.experiment.note,
+        'split': stage.row.splits[1].name, 'metric': primary, 'iterations': last.iteration,
+        'block': stage.block,
+        'measured': measured(stage, last),
+        'best': {'iteration': best.iteration, **measured(stage, best)},
+        'comparison': comparison(stage, last, settings),
+        'retrained_by_others': others,
+        'spread_of_others': published.spread(stage.name) if trained else None,
+        'spread_of_one_code': published.SAME_CODE_SPREAD if others else None,
+        'absent': absent(last.main),
+        'blocks': [{'iteration': e.iteration, 'loss': plain(e.loss), 'seconds': e.seconds,
+                    'trained': e.trained, **measured(stage, e)} for e in results],
+        'classes': {head: s.as_dict()['classes'] for head, s in last.scores.items()},
+        'hist': {head: s.hist.astype(int).tolist() for head, s in last.scores.items()},
+        'images': {name: plain(value) for name, value in last.images.items()}}
+
+
+def _primary(stage: Stage) -> str:
+    """Return the metric that stands for a net."""
+    return FOREGROUND if stage.experiment.foreground else 'mean IU'
+
+
+def caveats(stages: list[Stage], settings: Settings) -> list[str]:
+    """Say in what this run is not the published one."""
+    lines = []
+    if settings.width != 1:
+        lines.append(f"the trunk's channels are scaled by {settings.width:g}"
+                     + ('' if settings.weights else ' and start from random fillers'))
+    for stage in stages:
+        schedule = stage.row.schedule
+        if stage.blocks and (stage.block, stage.blocks) != (schedule.block, schedule.repeats):
+            lines.append(f'{stage.name}: {stage.iterations} iterations in place of '
+                         f'{schedule.block * schedule.repeats}')
+    scored, expected = stages[-1].row.splits[1].name, _expected_splits(settings)
+    if scored not in expected:
+        lines.append(f'scored on {scored!r} in place of {" or ".join(map(repr, expected))}')
+    if settings.tf32:
+        lines.append('products rounded to 10 bits (TF32)')
+    if settings.images:
+        lines.append(f'scored on the first {settings.images} images of the split only')
+    lines += [f'{key} = {value}' for key, value in settings.options.items()]
+    lines += [f'{net} was not trained: weights {path}' for net, path in settings.donors.items()]
+    return lines
+
+
+def _expected_splits(settings: Settings) -> list[str]:
+    """Return the lists that a run's published figures are of: the targets' before all others'.
+
+    Where there are none, or only another net's, it is the list of the row.
+    """
+    figures = [] if settings.net else published.figures(settings.name, settings.released)
+    targets = [figure for figure in figures if figure.target]
+    splits = dict.fromkeys(published_on(figure) for figure in targets or figures)
+    splits.pop(published.UNSTATED, None)
+    return list(splits) or [
+        find_experiment(settings.name, settings.net or None).row.splits[1].name]
+
+
+def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,
+           device: torch.device) -> dict[str, Any]:
+    """Return the whole report as plain values."""
+    where = (torch.cuda.get_device_name(device) if device.type == 'cuda'
+             else f'CPU, {torch.get_num_threads()} thread(s)')
+    return {
+        'name': settings.name, 'released': settings.released,
+        'written': time.strftime('%Y-%m-%d %H:%M'), 'device': where,
+        'python': platform.python_version(), 'torch': torch.__version__,
+        'seconds': sum(e.seconds + e.trained for rows in results.values() for e in rows),
+        'caveats': caveats(stages, settings), 'sources': published.SOURCES,
+        'metrics': list(METRICS),
+        'stages': [stage_report(stage, results[stage.name], settings) for stage in stages]}
+
+
+def write(path: Path, content: dict[str, Any]) -> Path:
+    """Write report.json."""
+    write_atomic(path, [(json.dumps(content, indent=1) + '\n').encode()])
+    return path

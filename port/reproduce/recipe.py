@@ -1,0 +1,227 @@
+"""What a reproduction consists of: the chain of nets, each one's folder, blocks and settings."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from netspec.experiments import Experiment, find_experiment
+from netspec.schema import write_atomic
+from netspec.solver_param import solver
+from netspec.variants import VARIANTS, Variant
+from port.data.datasets import class_names
+from port.training import updates
+from port.training.lr_policy import learning_rate
+
+SETTINGS_FILE = 'run.json'
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run's numbers; a folder holds one run.
+
+    block, blocks: iterations and number of blocks in place of the published. images: score that
+    many in place of the whole split. split: score on this list in place of the row's.
+    options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
+    in place of training that net. fast: the same numbers within rounding, in less time.
+    """
+
+    name: str
+    data: str
+    weights: str = ''
+    net: str = ''
+    width: float = 1.0
+    block: int | None = None
+    blocks: int | None = None
+    images: int | None = None
+    split: str = ''
+    seed: int = 1337
+    released: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    donors: dict[str, str] = field(default_factory=dict)
+    fast: bool = False
+    tf32: bool = False
+
+    def claim(self, out: Path) -> None:
+        """Write the settings into a new folder, or check that they are those it was begun with.
+
+        As long as nothing was trained or scored there, other settings take their place.
+        """
+        path = out / SETTINGS_FILE
+        mine = json.loads(json.dumps(asdict(self)))
+        if not path.exists() or not any(out.glob('*/s*/*iter_*')):
+            for begun in out.glob('*/init.caffemodel'):
+                begun.unlink()
+            out.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
+            return
+        theirs = asdict(Settings('', '')) | json.loads(path.read_text(encoding='utf-8'))
+        changed = [f'{key} {theirs.get(key)!r}, now {value!r}' for key, value in mine.items()
+                   if theirs.get(key, getattr(Settings, key, None)) != value]
+        if changed:
+            raise ValueError(f'{out} was begun with {"; ".join(changed)}: go on with the same '
+                             'settings, or name another --out')
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One net of the chain: where it lies, what it starts from, how long it trains."""
+
+    experiment: Experiment
+    folder: Path
+    donors: tuple[Path, ...]     # weights, one for each of the row's init, or where it has none
+                                 # weights of this very net to go on from; () from fillers
+    block: int
+    blocks: int
+
+    @property
+    def name(self) -> str:
+        """The net's or experiment's name."""
+        return self.experiment.name
+
+    @property
+    def row(self) -> Variant:
+        """The row of the table of nets."""
+        return self.experiment.row
+
+    @property
+    def iterations(self) -> int:
+        """How long it trains in all."""
+        return self.block * self.blocks
+
+    def file(self, test: bool) -> Path:
+        """The prototxt of its training or its testing net."""
+        return self.folder / f'{self.row.splits[test].file}.prototxt'
+
+    def weights(self, iteration: int | None = None) -> Path:
+        """The weights after an iteration; after the last where none is named."""
+        done = self.iterations if iteration is None else iteration
+        return self.folder / 'snapshot' / f'train_iter_{done}.caffemodel'
+
+    def scores(self, iteration: int) -> Path:
+        """The scores after an iteration."""
+        return self.folder / 'scores' / f'iter_{iteration}.json'
+
+
+def roots(row: Variant, data: Path) -> dict[str, str]:
+    """Return the folder of each part of a dataset, below the data root or the root itself."""
+    found = {}
+    for split in row.splits:
+        for key, folder in split.layer.dirs:
+            below = data / folder
+            found[key] = str((below if below.is_dir() else data).resolve())
+    return found
+
+
+def chain(settings: Settings, out: Path) -> list[Stage]:
+    """Return the nets to train, donors before those that start from them.
+
+    Raises ValueError where the weights of a classifier are needed and not given, and where what
+    is reproduced is given as a donor.
+    """
+    if settings.name in settings.donors:
+        raise ValueError(f'--donor {settings.name}: that is what is trained here; to score its '
+                         'weights, give them by --released --weights')
+    experiment = find_experiment(settings.name, settings.net or None)
+    _check_background(experiment)
+    stages: dict[str, Stage] = {}
+    _add(experiment, settings, out, stages)
+    return list(stages.values())
+
+
+def _check_background(experiment: Experiment) -> None:
+    """Raise ValueError where an experiment needs a background and its net has none to hide."""
+    row = experiment.row
+    if not experiment.foreground:
+        return
+    first = (*class_names(row.heads[0]), '')[0]
+    if len(row.inputs) > 1 or len(row.heads) > 1 or first != 'background':
+        raise ValueError(
+            f'{experiment.name} tells foreground from background: it needs a net of one input and '
+            f'one head whose first class is the background; this one has {len(row.inputs)} '
+            f'input(s), {len(row.heads)} head(s) and first the class {first!r}')
+
+
+def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path:
+    """Append an experiment after all that it starts from; return its final weights' path."""
+    experiment = _scored_on(experiment, settings.split)
+    if experiment.name in settings.donors:
+        return Path(settings.donors[experiment.name])
+    if experiment.name not in stages:
+        if experiment.weights_of:
+            source = find_experiment(experiment.weights_of, settings.net or None)
+            donors = [_add(source, settings, out, stages)]
+        else:
+            donors = [_donor(init.donor, settings, out, stages) for init in experiment.row.init]
+            if not experiment.row.init and settings.weights:
+                donors = [Path(settings.weights)]
+        schedule = experiment.row.schedule
+        given = _given(experiment, settings)
+        blocks = 0 if experiment.weights_of else settings.blocks or schedule.repeats
+        stages[experiment.name] = Stage(
+            experiment, out / experiment.name, tuple(d for d in donors if d is not None),
+            given or schedule.block, blocks)
+    return stages[experiment.name].weights()
+
+
+def _scored_on(experiment: Experiment, split: str) -> Experiment:
+    """Return the experiment with another list in the place of its test split's."""
+    if not split:
+        return experiment
+    train, test = experiment.row.splits
+    row = replace(experiment.row, splits=(train, replace(test, name=split)), own_splits=None)
+    return replace(experiment, row=row)
+
+
+def _given(experiment: Experiment, settings: Settings) -> int | None:
+    """Return the iterations of a block that were asked for; a step of 20 images counts as 20."""
+    if settings.block is None:
+        return None
+    return max(1, settings.block // experiment.row.schedule.iter_size)
+
+
+def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
+    if name in VARIANTS:
+        return _add(find_experiment(name), settings, out, stages)
+    if settings.weights:
+        return Path(settings.weights)
+    if settings.width == 1:
+        raise ValueError(f'{settings.name} starts from {name}: give its weights by --weights '
+                         f'{name}.caffemodel (from fillers the full net does not learn), or a '
+                         '--width below 1 to train a narrow net from scratch')
+    return None
+
+
+def solver_options(stage: Stage, settings: Settings, images: int) -> dict[str, Any]:
+    """Return the solver's fields for a stage: the published ones but for length and snapshots.
+
+    What is set for the stage itself goes before what is set for all.
+    """
+    options: dict[str, Any] = dict(
+        max_iter=stage.iterations or 1, snapshot=None, snapshot_prefix='snapshot/train',
+        test_iter=images, random_seed=settings.seed,
+        display=min(20, max(1, stage.block // 10)))
+    own = f'{stage.name}.'
+    options |= {key: value for key, value in settings.options.items() if '.' not in key}
+    options |= {key.removeprefix(own): value for key, value in settings.options.items()
+                if key.startswith(own)}
+    return options
+
+
+def check_options(settings: Settings, stages: list[Stage]) -> None:
+    """Raise ValueError for a solver field that is none, or for a net that is not in the chain."""
+    names = [stage.name for stage in stages]
+    for key in settings.options:
+        net = key.rpartition('.')[0]
+        if net and net not in names:
+            raise ValueError(f'--set {key}: no net {net!r} is trained here; there are '
+                             f'{", ".join(names)}')
+    fixed = {'max_iter', 'snapshot', 'snapshot_prefix', 'test_iter'}
+    for key in settings.options:
+        if key.rpartition('.')[2] in fixed:
+            raise ValueError(f'--set {key}: is set by the blocks; use --block, --blocks')
+    for stage in stages:
+        param = solver(stage.row, **solver_options(stage, settings, 1))
+        updates.check(param)
+        learning_rate(param, 0)
+

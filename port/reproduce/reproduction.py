@@ -1,0 +1,184 @@
+"""The whole of a reproduction: the chain of nets one after another, then the report."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from port.data.label_pictures import write_beside
+from port.engine.torch_weights import read_donor, read_weights
+from port.reproduce import beside_published as compare
+from port.reproduce import report_pages as pages
+from port.reproduce import report_pictures as pictures
+from port.reproduce.recipe import Settings, Stage, chain, check_options
+from port.reproduce.stage_training import done, final_weights, latest, run_stage
+from port.scoring.bounds import open_layer
+from port.scoring.evaluate import Evaluation
+
+Say = Callable[[str], None]
+EVERY = 60.0           # seconds between two estimates where there is no bar to show them
+FORWARD = 1 / 3        # of the time of forward and backward pass; until a scoring was timed
+
+
+def stages_of(settings: Settings, out: Path) -> list[Stage]:
+    """Return the stages: the chain, or for released weights the named net alone."""
+    if not settings.released:
+        stages = chain(settings, out)
+        check_options(settings, stages)
+        return stages
+    if not settings.weights:
+        raise ValueError('--released scores weights that were published: give them by --weights')
+    stage = chain(replace(settings, width=1.0), out)[-1]
+    return [replace(stage, blocks=0)]
+
+
+class Clock:
+    """How long is left, from what iterations and scorings took so far.
+
+    Counts every stage that is not done; a later stage is taken to be as slow as this one.
+    images: so many are scored, in place of the whole split.
+    """
+
+    def __init__(self, stages: list[Stage], images: int | None = None) -> None:
+        self.stages, self.images, self.bar = stages, images, None
+        self.stepped, self.steps = 0.0, 0
+        self.at: dict[str, int] = {s.name: _reached(s) for s in stages}
+        self.scored: list[float] = [e.seconds for s in stages for e in done(s)]
+        self.trained = [(e.trained, s.block) for s in stages for e in done(s) if e.trained]
+        self.last = self.shown = time.monotonic()
+
+    def tick(self, stage: Stage, iteration: int, loss: float) -> None:
+        """Note one iteration, and show it."""
+        now = time.monotonic()
+        if self.bar is None or self.bar.desc != f'{stage.name}: ':
+            self._open(stage)
+        elif self.at[stage.name] == iteration - 1:
+            self.stepped, self.steps = self.stepped + now - self.last, self.steps + 1
+        self.last, self.at[stage.name] = now, iteration
+        text = f'loss {loss:.5g}, {pages.duration(self.left())} left in all'
+        self.bar.set_postfix_str(text, refresh=False)
+        self.bar.update(iteration - self.bar.n)
+        if self.bar.disable and now - self.shown >= EVERY:
+            self.shown = now
+            tqdm.write(f'{stage.name} {iteration}/{stage.iterations}: {text}', file=sys.stderr)
+
+    def _open(self, stage: Stage) -> None:
+        self.close()
+        self.bar = tqdm(total=stage.iterations, initial=self.at[stage.name], unit='it',
+                        desc=stage.name, dynamic_ncols=True, disable=not sys.stderr.isatty())
+        self.bar.set_description(stage.name, refresh=False)
+
+    def close(self) -> None:
+        """End the bar."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def note(self, result: Evaluation) -> None:
+        """Note a scoring."""
+        self.scored.append(result.seconds)
+        self.last = time.monotonic()
+
+    def left(self) -> float:
+        """Estimate the seconds that are left, training and scoring."""
+        seconds, steps = self.stepped, self.steps
+        if not steps:
+            seconds, steps = (sum(column) for column in zip(*self.trained, strict=True)) \
+                if self.trained else (0.0, 0)
+        step = seconds / steps if steps else 0.0
+        iterations = sum(s.iterations - self.at[s.name] for s in self.stages)
+        scorings = [max(1, s.blocks) for s in self.stages]
+        if self.scored:
+            each = sum(self.scored) / len(self.scored)
+            return iterations * step + (sum(scorings) - len(self.scored)) * each
+        return iterations * step + sum(n * self._scoring(s, step) for n, s in
+                                       zip(scorings, self.stages, strict=True))
+
+    def _scoring(self, stage: Stage, step: float) -> float:
+        """Guess the seconds of a scoring from those of an iteration."""
+        row = stage.row
+        images = self.images or row.schedule.test_iter
+        return images * FORWARD * step / (row.schedule.iter_size * row.batch)
+
+
+def _check_data(stages: list[Stage], settings: Settings) -> None:
+    """Read every list that will be needed; FileNotFoundError says where the data should be."""
+    for stage in stages:
+        for test in (False, True):
+            if test or stage.blocks:
+                try:
+                    open_layer(stage.row, Path(settings.data), test)
+                except FileNotFoundError as error:
+                    raise FileNotFoundError(
+                        f'{error}; --data {settings.data} must be the folder of the datasets or '
+                        f'of this one, `fcn data layout` shows the trees') from error
+
+
+def _check_weights(stages: list[Stage], settings: Settings) -> None:
+    """Read the weights that are given; ValueError or OSError says which file is none."""
+    given = {path for path in (settings.weights, *settings.donors.values()) if path}
+    if settings.released:
+        read_weights(settings.weights)
+    for stage in stages:
+        for path in stage.donors:
+            if str(path) in given and stage.row.init:
+                read_donor(path, stage.row)
+            elif str(path) in given:
+                read_weights(path)
+
+
+def _reached(stage: Stage) -> int:
+    """Return the iteration that a stage's last snapshot stands at."""
+    state = latest(stage)
+    return int(state.stem.rpartition('_')[2]) if state else 0
+
+
+def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
+              keep_all: bool = False) -> dict[str, Any]:
+    """Train and score whatever is still missing in `out`, then write the report; return it.
+
+    Raises Interrupted where a stop is asked for; the same call then goes on.
+    """
+    stages = stages_of(settings, out)
+    _check_data(stages, settings)
+    _check_weights(stages, settings)
+    settings.claim(out)
+    clock, results = Clock(stages, settings.images), {}
+
+    def told(stage: Stage, result: Evaluation) -> None:
+        clock.note(result)
+        clock.close()
+        say(progress(stage, result, clock.left()))
+
+    try:
+        for stage in stages:
+            results[stage.name] = run_stage(stage, settings, device, clock.tick, told, keep_all)
+    finally:
+        clock.close()
+    return write_report(stages, results, settings, device, out)
+
+
+def progress(stage: Stage, result: Evaluation, left: float) -> str:
+    """Say in a line what a block gave, and how long is left."""
+    values = ', '.join(f'{name} {pages.number(value)}'
+                       for name, value in compare.measured(stage, result).items())
+    where = f'{stage.name} {result.iteration}/{stage.iterations}' if stage.blocks else stage.name
+    return f'{where}: {values}' + (f'; about {pages.duration(left)} left' if left >= 1 else '')
+
+
+def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,
+                 device: torch.device, out: Path) -> dict[str, Any]:
+    """Write report.json, .md, .html and their pictures; return what report.json holds."""
+    content = compare.report(stages, results, settings, device)
+    drawn = pictures.draw(out / 'pictures', content, stages, final_weights(stages[-1], settings),
+                          device)
+    compare.write(out / 'report.json', content)
+    for name, text in (('report.md', pages.markdown(content, drawn, out)),
+                       ('report.html', pages.page(content, drawn))):
+        write_beside(out / name, lambda part, text=text: part.write_text(text, encoding='utf-8'))
+    return content

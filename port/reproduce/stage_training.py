@@ -1,0 +1,200 @@
+"""Train one net of the chain in blocks, scoring after each; go on from wherever it stands.
+
+Whatever is on disk is whole: a snapshot is its solver state, written after its weights, a scored
+block its JSON. So an interruption at any place costs at most what came after the last snapshot,
+and on the CPU the numbers are those of a run without it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import surgery
+from netspec.schema import read_net, write_atomic
+from netspec.schema.messages import TEST
+from port.engine.net import Net
+from port.engine.starting_weights import load, prepare
+from port.engine.torch_weights import read_donor
+from port.fast.step import fast_forward, use_fast
+from port.reproduce.recipe import Settings, Stage, roots, solver_options
+from port.scoring.evaluate import Evaluation, Interrupted, evaluate, read
+from port.training import glog
+from port.training.batch_norm_statistics import recount
+from port.training.signals import Requests
+from port.training.solver import STOP, Solver
+from surgery import recipes, shapes
+
+log = logging.getLogger('port.reproduce')
+SIGNALS = {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}
+Tick = Callable[[Stage, int, float], None]          # stage, iteration, loss
+Told = Callable[[Stage, Evaluation], None]
+
+
+def write_nets(stage: Stage, settings: Settings) -> None:
+    """Write the stage's nets and solver; always the same text for the same settings."""
+    images = settings.images or stage.row.schedule.test_iter
+    texts = stage.experiment.contents(
+        stage.folder, solver_options(stage, settings, images), width=settings.width,
+        data_root=roots(stage.row, Path(settings.data)))
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        write_atomic(path, [text.encode()])
+
+
+def start_weights(stage: Stage) -> Path | None:
+    """Return the weights that training begins with, after surgery; None for fillers."""
+    if not stage.row.init:
+        return stage.donors[0] if stage.donors else None
+    if not stage.donors:
+        return None
+    path = stage.folder / 'init.caffemodel'
+    if not path.exists():
+        new = shapes.blank(read_net(stage.file(test=False)))
+        report = recipes.apply(stage.row, new, *[read_donor(d, stage.row) for d in stage.donors])
+        write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
+        for line in report.loud:
+            log.warning('%s: %s', stage.name, line)
+        surgery.write_weights(path, new)
+    return path
+
+
+def latest(stage: Stage) -> Path | None:
+    """Return the last solver state whose weights are there."""
+    found = [(int(path.stem.rpartition('_')[2]), path)
+             for path in (stage.folder / 'snapshot').glob('train_iter_*.solverstate')
+             if path.with_suffix('.caffemodel').exists()]
+    return max(found)[1] if found else None
+
+
+def done(stage: Stage) -> list[Evaluation]:
+    """Return the scored blocks of a stage, in order; that of a stage without training is 0."""
+    marks = [stage.block * (i + 1) for i in range(stage.blocks)] or [0]
+    return [read(stage.scores(mark)) for mark in marks if stage.scores(mark).exists()]
+
+
+def complete(stage: Stage) -> bool:
+    """Tell whether every block is trained and scored and the final weights are there."""
+    return len(done(stage)) == max(1, stage.blocks) and (
+        not stage.blocks or stage.weights().exists())
+
+
+class Training:
+    """One stage under way: its solver, and the hooks that show it."""
+
+    def __init__(self, stage: Stage, settings: Settings, device: torch.device,
+                 tick: Tick, told: Told, keep_all: bool = False) -> None:
+        self.stage, self.settings, self.keep_all = stage, settings, keep_all
+        self.told = told
+        self.begun = time.monotonic()      # of this block, had it been trained without a stop
+        state = latest(stage)
+        weights = None if state else start_weights(stage)
+        self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
+        self.solver.on_iteration.append(
+            lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
+        self.solver.on_snapshot.append(self._note_time)
+        self.forward_train, self.forward = (
+            fast_forward(net) if settings.fast else net.run_forward
+            for net in (self.solver.net, self.solver.test_nets[0]))
+        if settings.fast:
+            use_fast(self.solver)
+        self._begin(state, weights)
+
+    def _begin(self, state: Path | None, weights: Path | None) -> None:
+        if state is not None:
+            self.solver.restore(state)
+            return
+        if weights is None:
+            prepare(self.solver.net)
+        else:
+            load(self.solver.net, weights)
+
+    def run(self) -> None:
+        """Train and score block after block; raise Interrupted where a stop is asked for."""
+        with Requests(SIGNALS) as requests:
+            self.solver.action = requests
+            for number in range(self.stage.blocks):
+                mark = self.stage.block * (number + 1)
+                if self.solver.iteration > mark and not self.stage.scores(mark).exists():
+                    raise ValueError(f'{self.stage.scores(mark)} is missing, but training is past '
+                                     f'it: put it back, or remove {self.stage.folder}')
+                if self.solver.iteration < mark or not self.stage.scores(mark).exists():
+                    self._block(mark, lambda: STOP in requests.pending)
+
+    def _note_time(self) -> None:
+        """Write beside a snapshot for how long its block was trained, for who goes on from it."""
+        write_atomic(Path(self.solver.snapshot_name('.seconds')),
+                     [f'{time.monotonic() - self.begun:.3f}\n'.encode()])
+
+    def _begin_time(self, mark: int) -> None:
+        """Count a block's time: from now, or from what was spent up to a snapshot inside it."""
+        path = Path(self.solver.snapshot_name('.seconds'))
+        inside = self.solver.iteration > mark - self.stage.block
+        spent = float(path.read_text()) if inside and path.exists() else 0.0
+        self.begun = time.monotonic() - spent
+
+    def _block(self, mark: int, asked: Callable[[], bool]) -> None:
+        solver = self.solver
+        self._begin_time(mark)
+        solver.step(mark - solver.iteration)
+        if solver.stopped:
+            solver.snapshot()
+            raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
+        recounted = recount(solver.net, self.forward_train)
+        trained = time.monotonic() - self.begun
+        if recounted or latest(self.stage) != Path(solver.state_path):
+            solver.snapshot()
+        net = solver.test_nets[0]
+        net.share_from(solver.net)
+        result = evaluate(net, mark, self.settings.images, asked, self.forward)
+        result.trained = trained
+        result.write(self.stage.scores(mark))
+        self._prune(mark)
+        self.told(self.stage, result)
+
+    def _prune(self, mark: int) -> None:
+        """Remove older snapshots, but the weights of the best block."""
+        if self.keep_all:
+            return
+        best = max(done(self.stage), key=lambda e: e.main.mean_iu).iteration
+        keep = {self.stage.weights(best), self.stage.weights(mark)}
+        keep |= {Path(self.solver.snapshot_name(ending)) for ending in ('.solverstate', '.seconds')}
+        for path in (self.stage.folder / 'snapshot').glob('train_iter_*'):
+            if path not in keep:
+                path.unlink()
+
+
+def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evaluation:
+    """Score weights that are not trained here: released ones, or another experiment's."""
+    weights = Path(settings.weights) if settings.released else stage.donors[0]
+    net = Net(stage.file(test=True), TEST, device=device)
+    load(net, weights)
+    result = evaluate(net, 0, settings.images,
+                      forward=fast_forward(net) if settings.fast else None)
+    result.write(stage.scores(0))
+    return result
+
+
+def run_stage(stage: Stage, settings: Settings, device: torch.device, tick: Tick, told: Told,
+              keep_all: bool = False) -> list[Evaluation]:
+    """Bring one stage to its end, from wherever it stands; return its scored blocks."""
+    write_nets(stage, settings)
+    handler = glog.to_file(stage.folder / 'train.log')
+    try:
+        if not complete(stage):
+            if stage.blocks:
+                Training(stage, settings, device, tick, told, keep_all).run()
+            else:
+                told(stage, score_only(stage, settings, device))
+    finally:
+        glog.stop(handler)
+    return done(stage)
+
+
+def final_weights(stage: Stage, settings: Settings) -> Path:
+    """Return the weights that the last evaluation of a stage is of."""
+    if stage.blocks:
+        return stage.weights()
+    return Path(settings.weights) if settings.released else stage.donors[0]

@@ -1,0 +1,1 @@
+"""How well a net labels: metrics, the loop that scores, bounds, two models compared."""

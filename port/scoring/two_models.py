@@ -1,0 +1,208 @@
+"""Hold two models against each other on the same pictures: scores, labels, mean IU of one against
+the other; as a table, as JSON and as a page with the pictures where they differ most.
+"""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from port.data.label_pictures import color_seg, make_palette, write_beside
+from port.data.readers import read_rgb
+from port.scoring.executors import Executor, planes_of
+from port.scoring.metrics import fast_hist, mean, ratio
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture. Differences are None where a model gives labels and no scores.
+
+    largest: the largest score of A. agreement: share of pixels of the same label. mean_iu: of B's
+    labels with A's as the truth, over the classes that either has.
+    """
+
+    picture: str
+    size: tuple[int, int]
+    max_diff: float | None
+    mean_diff: float | None
+    largest: float | None
+    agreement: float
+    mean_iu: float
+
+
+@dataclass
+class Comparison:
+    """All pictures, and A against B over all of their pixels."""
+
+    a: str
+    b: str
+    rows: list[Row] = field(default_factory=list)
+    hist: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+
+    @property
+    def worst(self) -> list[Row]:
+        """Return the rows in order of disagreement, the worst first."""
+        return sorted(self.rows, key=lambda r: (r.agreement, -(r.max_diff or 0)))
+
+    @property
+    def total(self) -> dict[str, float | None]:
+        """Return the figures over all pictures; relative: to the largest score of all."""
+        scored = [r for r in self.rows if r.max_diff is not None]
+        peak = max((r.largest for r in scored), default=0)
+        largest = max((r.max_diff for r in scored), default=None)
+        areas = [r.size[0] * r.size[1] for r in scored]
+        return {'pictures': len(self.rows), 'max_diff': largest,
+                'relative': largest / max(peak, 1e-30) if scored else None,
+                'mean_diff': float(np.average([r.mean_diff for r in scored], weights=areas))
+                if scored else None,
+                'agreement': float(ratio(np.trace(self.hist), self.hist.sum())),
+                'mean_iu': mean_iu(self.hist)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers."""
+        return {'a': self.a, 'b': self.b, 'total': self.total,
+                'pictures': [asdict(row) for row in self.rows]}
+
+
+def mean_iu(hist: np.ndarray) -> float:
+    """Return the mean IU over the classes that either side has."""
+    right = np.diag(hist)
+    return mean(ratio(right, hist.sum(0) + hist.sum(1) - right))
+
+
+def compare(a: Executor, b: Executor, paths: Sequence[Path], subtract: np.ndarray,
+            each: Callable[[Row], None] = lambda row: None) -> Comparison:
+    """Run both on every picture; call `each` with every row. `subtract`: the mean, BGR."""
+    result = Comparison(a.label, b.label)
+    for path in paths:
+        rgb = read_rgb(path)
+        data = planes_of(rgb, subtract)
+        row, hist = measure(str(path), a.run(rgb, data), b.run(rgb, data), (a.label, b.label))
+        result.rows.append(row)
+        result.hist = _added(result.hist, hist)
+        each(row)
+    return result
+
+
+def measure(picture: str, one: np.ndarray, other: np.ndarray,
+            labels: tuple[str, str] = ('A', 'B')) -> tuple[Row, np.ndarray]:
+    """Return the row of a picture's scores or labels, and the histogram of A's and B's labels."""
+    if one.shape[-2:] != other.shape[-2:] or (one.ndim == other.ndim == 3
+                                              and len(one) != len(other)):
+        raise ValueError(f'{picture}: {labels[0]} gives {list(one.shape)}, {labels[1]} '
+                         f'{list(other.shape)}; expected equal classes, height and width')
+    max_diff = mean_diff = largest = None
+    if one.ndim == other.ndim == 3:
+        diff = np.abs(one.astype(np.float64) - other)
+        max_diff, mean_diff, largest = float(diff.max()), float(diff.mean()), float(
+            np.abs(one).max())
+    mine, theirs = labels_of(one), labels_of(other)
+    count = 1 + max(int(mine.max()), int(theirs.max()), *(len(v) - 1 for v in (one, other)
+                                                         if v.ndim == 3))
+    hist = fast_hist(mine, theirs, count)
+    return Row(picture, mine.shape, max_diff, mean_diff, largest, float((mine == theirs).mean()),
+               mean_iu(hist)), hist
+
+
+def labels_of(found: np.ndarray) -> np.ndarray:
+    """Return the labels, H x W, of scores or labels."""
+    return found.argmax(0) if found.ndim == 3 else found
+
+
+def _added(total: np.ndarray, hist: np.ndarray) -> np.ndarray:
+    """Add histograms of which one may know fewer classes."""
+    size = max(len(total), len(hist))
+    out = np.zeros((size, size), np.int64)
+    for part in (total, hist):
+        out[:len(part), :len(part)] += part
+    return out
+
+
+# -- as text, JSON and a page ----------------------------------------------------------------------
+
+def table(result: Comparison, worst: int = 10) -> str:
+    """Return the worst pictures and the totals as text."""
+    heads = ('picture', 'size', 'largest diff', 'mean diff', 'agreement', 'mean IU')
+    total = result.total
+    rows = [(Path(r.picture).name, f'{r.size[0]}x{r.size[1]}', *_figures(asdict(r)))
+            for r in result.worst[:worst]]
+    rows.append((f'all {total["pictures"]}', '', *_figures(total)))
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    lines = ['  '.join(c.ljust(w) if i == 0 else c.rjust(w)
+                       for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+             for row in [heads, *rows]]
+    rule = '-' * max(map(len, lines))
+    relative = total['relative']
+    tail = '' if relative is None else f'largest difference: {relative:.2e} of the largest score'
+    return '\n'.join([lines[0], rule, *lines[1:-1], rule, lines[-1], *([tail] if tail else [])])
+
+
+def _figures(of: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return differences, agreement and mean IU as they are printed."""
+    diffs = ['-' if of[key] is None else f'{of[key]:.2e}' for key in ('max_diff', 'mean_diff')]
+    return diffs[0], diffs[1], f'{100 * of["agreement"]:.3f} %', f'{100 * of["mean_iu"]:.2f}'
+
+
+def write_json(result: Comparison, path: str | Path) -> None:
+    """Write everything as JSON, whole or not at all."""
+    text = json.dumps(result.as_dict(), indent=2)
+    write_beside(path, lambda p: p.write_text(text))
+
+
+PAGE = '''<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>body {{ font: 14px sans-serif; margin: 2em }} td, th {{ padding: .2em .8em; text-align:
+right }} td:first-child, th:first-child {{ text-align: left }} figure {{ display: inline-block;
+margin: .3em }} img {{ max-width: 320px }} figcaption {{ color: #555 }}</style>
+<h1>{title}</h1>
+<p>A: <code>{a}</code><br>B: <code>{b}</code></p>
+{table}
+<h2>Where they differ most</h2>
+{pictures}
+</html>
+'''
+
+
+def write_page(result: Comparison, a: Executor, b: Executor, subtract: np.ndarray,
+               path: str | Path, worst: int = 6) -> None:
+    """Write a page of one file: the table, and the worst pictures with both labellings."""
+    shown = ''.join(_picture(row, a, b, subtract) for row in result.worst[:worst])
+    page = PAGE.format(title='Two models on the same pictures', a=html.escape(result.a),
+                       b=html.escape(result.b), table=_html_table(result), pictures=shown)
+    write_beside(path, lambda p: p.write_text(page, encoding='utf-8'))
+
+
+def _html_table(result: Comparison) -> str:
+    rows = [(r.picture, f'{r.size[0]} × {r.size[1]}', *_figures(asdict(r))) for r in result.worst]
+    rows.insert(0, (f'all {len(result.rows)}', '', *_figures(result.total)))
+    heads = ('picture', 'size', 'largest difference', 'mean difference', 'agreement', 'mean IU')
+    cells = ''.join('<tr>' + ''.join(f'<td>{html.escape(c)}</td>' for c in row) + '</tr>\n'
+                    for row in rows)
+    return f'<table><tr>{"".join(f"<th>{h}</th>" for h in heads)}</tr>\n{cells}</table>'
+
+
+def _picture(row: Row, a: Executor, b: Executor, subtract: np.ndarray) -> str:
+    """Return picture, labels of A and of B, and the pixels that differ, in red."""
+    rgb = read_rgb(Path(row.picture))
+    data, palette = planes_of(rgb, subtract), make_palette(256)
+    mine, theirs = labels_of(a.run(rgb, data)), labels_of(b.run(rgb, data))
+    grey = np.repeat(rgb.mean(2, keepdims=True) / 2 + 96, 3, 2).astype(np.uint8)
+    grey[mine != theirs] = (220, 0, 0)
+    figures = (('picture', rgb), ('A', color_seg(mine, palette)), ('B', color_seg(theirs, palette)),
+               (f'{100 * (1 - row.agreement):.3f} % differ', grey))
+    shown = ''.join(f'<figure><img src="{_uri(image)}" alt="{name}"><figcaption>{name}'
+                    '</figcaption></figure>' for name, image in figures)
+    return f'<h3>{html.escape(row.picture)}</h3>\n{shown}\n'
+
+
+def _uri(image: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, 'PNG')
+    return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode()

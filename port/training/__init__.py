@@ -1,0 +1,1 @@
+"""Caffe's solvers: updates, rates, snapshots, signals and the log."""

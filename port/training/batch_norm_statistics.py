@@ -1,0 +1,42 @@
+"""The statistics that BatchNorm tests with: counted anew where the weights stand, over images of
+the training set, as SegNet's authors do before they test (arXiv 1511.00561).
+
+The sums that training itself keeps lag behind: at their rate of 0.1 the weights of twenty
+iterations ago are those of another net.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from port.engine.net import Net
+from port.training.snapshot import extras, restore_extras
+
+PASSES = 10     # batches of the training net
+
+
+def recount(net: Net, forward: Callable[[], Any], passes: int = PASSES) -> int:
+    """Count the statistics of a training net's BatchNorm layers over its next batches.
+
+    forward: what runs the net. Data layers and random numbers stand afterwards where they stood.
+    Returns how many layers there are; with none nothing is run.
+    """
+    layers = [node.layer for node in net.nodes
+              if node.layer.type == 'BatchNorm' and not node.layer.stored]
+    if not layers:
+        return 0
+    before, fractions = extras(net), [layer.fraction for layer in layers]
+    try:
+        with torch.no_grad():
+            for layer in layers:
+                layer.fraction = 1.0            # every batch counts alike
+                for blob in layer.blobs:
+                    blob.data.zero_()
+            for _ in range(passes):
+                forward()
+    finally:
+        for layer, fraction in zip(layers, fractions, strict=True):
+            layer.fraction = fraction
+        restore_extras(net, before)
+    return len(layers)

@@ -1,0 +1,100 @@
+"""fcn generate: files of a net, fitted to a machine and a dataset; --check finds drift."""
+
+from pathlib import Path
+
+import pytest
+
+from netspec.families.fcn import fcn as make_net
+from netspec.schema import print_net, read_net, read_solver
+from netspec.variants import VARIANTS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_one_folder(tmp_path: Path, fcn) -> None:
+    out = tmp_path / 'a' / 'b'
+    result = fcn('generate', 'voc-fcn16s', '--out', out, '--width', 0.25, '--classes', 5,
+                 '--data-root', '/data', '--ignore-label', 7, '--set', 'base_lr=1e-8',
+                 '--set', 'test_initialization=true', '--set', 'snapshot_prefix=s/t')
+    assert result.exit_code == 0 and result.stderr == ''
+    names = ['train', 'val', 'deploy', 'solver']
+    assert result.stdout.split() == [str(out / f'{name}.prototxt') for name in names]
+    net = read_net(out / 'train.prototxt')
+    layers = {layer.name: layer for layer in net.layer}
+    assert layers['conv1_1'].convolution_param.num_output == 16
+    assert layers['score_fr'].convolution_param.num_output == 5
+    assert layers['loss'].loss_param.ignore_label == 7
+    assert '/data' in layers['data'].python_param.param_str
+    solver = read_solver(out / 'solver.prototxt')
+    assert solver.base_lr == pytest.approx(1e-8) and solver.test_initialization
+    assert (solver.snapshot_prefix, solver.train_net) == ('s/t', 'train.prototxt')
+
+
+def test_published_places(tmp_path: Path, fcn) -> None:
+    assert fcn('generate', 'siftflow-fcn8s', '--root', tmp_path).exit_code == 0
+    for place in ('prototxt/siftflow-fcn8s/trainval.prototxt',
+                  'solvers/siftflow-fcn8s/solver.prototxt'):
+        assert (tmp_path / place).read_bytes() == (ROOT / place).read_bytes()
+
+
+def test_check_of_everything(fcn) -> None:
+    result = fcn('generate', '--all', '--check', '--root', ROOT)
+    assert (result.exit_code, result.output) == (0, 'all files are as generated\n')
+
+
+def test_check_names_what_drifted(tmp_path: Path, fcn, refused) -> None:
+    assert fcn('generate', 'voc-fcn8s', '--root', tmp_path).exit_code == 0
+    assert fcn('generate', 'voc-fcn8s', '--root', tmp_path, '--check').exit_code == 0
+    net = tmp_path / 'prototxt' / 'voc-fcn8s' / 'deploy.prototxt'
+    net.write_text(net.read_text().replace('num_output: 21', 'num_output: 20', 1))
+    line = refused('generate', 'voc-fcn8s', '--root', tmp_path, '--check')
+    assert str(net) in line and 'run the same without --check' in line
+
+
+@pytest.mark.parametrize('filler', ['msra', 'xavier'])
+def test_filler(filler: str, tmp_path: Path, fcn) -> None:
+    assert fcn('generate', 'voc-fcn32s', '--out', tmp_path, '--filler', filler).exit_code == 0
+    conv = next(x for x in read_net(tmp_path / 'train.prototxt').layer if x.name == 'conv3_1')
+    assert conv.convolution_param.weight_filler.type == filler
+
+
+def test_heads_take_their_own_counts(tmp_path: Path, fcn) -> None:
+    assert fcn('generate', 'siftflow-fcn32s', '--out', tmp_path, '--classes', '5,2').exit_code == 0
+    text = (tmp_path / 'deploy.prototxt').read_text()
+    assert text == print_net(make_net(VARIANTS['siftflow-fcn32s'], 'deploy', classes=(5, 2)))
+
+
+@pytest.mark.parametrize('status, args, words', [
+    (2, [], 'name one net, or give --all'),
+    (2, ['voc-fcn8s', '--all'], 'name one net, or give --all'),
+    (2, ['--all', '--width', '0.5'], '--all takes --check and --root only'),
+    (2, ['voc-fcn8s', '--set', 'base_lr'], 'expected KEY=VALUE, such as base_lr=1e-8'),
+    (2, ['voc-fcn8s', '--classes', 'x'], "'x' is not a number of classes"),
+    (2, ['voc-fcn8s', '--filler', 'zero'], "'zero' is not one of 'msra', 'xavier'"),
+    (1, ['voc-fcn8s', '--set', 'base_rl=1'], "SolverParameter has no field 'base_rl'"),
+    (1, ['voc-fcn8s', '--set', 'base_lr=big'], "SolverParameter.base_lr is given 'big'"),
+    (2, ['voc-fcn8s', '--width', '0'], '0.0 is not in the range x>0'),
+    (2, ['voc-fcn8s', '--classes', '0'], "'0': expected 1 class or more"),
+    (1, ['voc-fcn8s', '--classes', '2,2'], 'classes (2, 2): expected positive counts'),
+])
+def test_refusals_write_nothing(status: int, args: list[str], words: str, tmp_path: Path,
+                                refused) -> None:
+    out = [] if '--all' in args or not args else ['--out', tmp_path / 'new']
+    assert words in refused('generate', *args, *out, status=status)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trained_folder_is_not_written_over(tmp_path: Path, fcn, refused) -> None:
+    def generate(*options: str) -> tuple:
+        return ('generate', 'voc-fcn32s', '--out', tmp_path / 'r', *options)
+    for rate in ('base_lr=1e-8', 'base_lr=1e-9'):
+        assert fcn(*generate('--set', rate)).exit_code == 0
+        (tmp_path / 'r' / 'snapshot').mkdir(exist_ok=True)
+    (tmp_path / 'r' / 'snapshot' / 'train_iter_1.caffemodel').write_bytes(b'')
+    (tmp_path / 'r' / 'val.prototxt').unlink()
+    assert fcn(*generate('--set', 'base_lr=1e-9')).exit_code == 0       # the same, and what lacks
+    assert (tmp_path / 'r' / 'val.prototxt').is_file()
+    line = refused(*generate('--set', 'base_lr=1e-7', '--classes', '5'))
+    assert f'{tmp_path / "r"}: a net was trained there' in line and 'another --out' in line
+    assert 'train.prototxt, val.prototxt, deploy.prototxt, solver.prototxt' in line
+    assert fcn(*generate('--check')).exit_code == 1

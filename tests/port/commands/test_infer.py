@@ -1,0 +1,188 @@
+"""fcn infer: labels of the picture's own size in the palette's colours, and overlays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from netspec.families.fcn import fcn as make_net
+from netspec.schema import print_net
+from netspec.schema.messages import TEST
+from netspec.variants import VARIANTS
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+
+WIDTH = '0.03125'
+MEAN = np.array((104.00699, 116.66877, 122.67892))       # BGR, as published
+
+
+def opened(path: Path) -> Image.Image:
+    """Read a picture whole and close its file."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures of odd sizes and several kinds."""
+    rng, folder = np.random.RandomState(7), tmp_path / 'photos'
+    folder.mkdir()
+    for name, mode, size in (('a.png', 'RGB', (61, 37)), ('b.jpg', 'RGB', (33, 50)),
+                             ('c.png', 'L', (47, 31)), ('d.png', 'RGBA', (40, 41))):
+        bands = len(Image.new(mode, (1, 1)).getbands())
+        pixels = rng.randint(0, 256, (size[1], size[0], bands)).astype(np.uint8)
+        Image.fromarray(pixels.squeeze(), mode if bands != 1 else None).save(folder / name)
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
+
+
+def plain_labels(model: Path, weights: Path, picture: Path) -> np.ndarray:
+    """The published infer.py, step by step."""
+    net = Net(model, TEST, weights=weights)
+    pixels = np.array(opened(picture).convert('RGB'), dtype=np.float32)
+    pixels = pixels[:, :, ::-1] - MEAN
+    net.forward(data=pixels.transpose(2, 0, 1)[None].astype(np.float32))
+    return net.blobs['score'].data[0].numpy().argmax(0)
+
+
+def test_folder_of_any_sizes(photos: Path, trained: Path, lively: Path, tmp_path: Path,
+                             fcn) -> None:
+    out = tmp_path / 'new' / 'labels'
+    result = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out', out, photos)
+    assert result.exit_code == 0 and result.stderr == ''
+    assert result.stdout == f'labelled 4 picture(s) into {out}\n'
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        f'{stem}{end}.png' for stem in 'abcd' for end in ('', '_overlay'))
+    seen = set()
+    for picture in photos.glob('?.*'):
+        labels = opened(out / f'{picture.stem}.png')
+        assert labels.mode == 'P' and labels.size == opened(picture).size
+        expected = plain_labels(trained / 'deploy.prototxt', lively, picture)
+        assert np.array_equal(np.asarray(labels), expected)
+        seen |= set(np.unique(expected))
+        assert opened(out / f'{picture.stem}_overlay.png').size == labels.size
+    assert len(seen) > 1
+
+
+def voc_colour(label: int) -> list[int]:
+    """The colour of a VOC class: the label's bits, spread over the channels from the top."""
+    colour = [0, 0, 0]
+    for bit in range(8):
+        colour[bit % 3] |= (label >> bit & 1) << 7 - bit // 3
+    return colour
+
+
+def test_palette(photos: Path, lively: Path, tmp_path: Path, fcn) -> None:
+    assert fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out', tmp_path,
+               photos / 'b.jpg').exit_code == 0
+    palette = opened(tmp_path / 'b.png').getpalette()
+    assert [palette[3 * i:3 * i + 3] for i in range(21)] == [voc_colour(i) for i in range(21)]
+
+
+def test_other_model_and_classes(photos: Path, scenes, tmp_path: Path, fcn) -> None:
+    """A deploy file of another head takes the place of the generated one; its score_fr says 2."""
+    text = print_net(make_net(VARIANTS['voc-fcn32s'], 'deploy', width=float(WIDTH), classes=4))
+    (tmp_path / 'deploy.prototxt').write_text(text)
+    net = Net(tmp_path / 'deploy.prototxt', TEST)
+    net.params['score_fr'][1].data[2] = 1.0
+    net.save(tmp_path / 'w.caffemodel')
+    result = fcn('infer', 'voc-fcn32s', '--weights', tmp_path / 'w.caffemodel', '--model',
+                 tmp_path / 'deploy.prototxt', '--out', tmp_path / 'out', photos / 'a.png')
+    assert result.exit_code == 0
+    labels = np.asarray(opened(tmp_path / 'out' / 'a.png'))
+    assert labels.shape == (37, 61) and (labels == 2).all()
+
+
+def test_warns_of_missing_weights(photos: Path, tmp_path: Path, trained: Path, fcn,
+                                  caplog) -> None:
+    net = Net(trained / 'deploy.prototxt', TEST)
+    for blob in net.params['conv3_1']:
+        blob.data.zero_()
+    net.save(tmp_path / 'w.caffemodel')
+    result = fcn('infer', 'voc-fcn32s', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
+                 '--out', tmp_path / 'out', photos / 'a.png')
+    assert result.exit_code == 0
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == 'WARNING']
+    assert 'NO WEIGHTS in conv3_1' in warning
+
+
+def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused) -> None:
+    net = Net(make_net(VARIANTS['siftflow-fcn16s'], 'deploy', width=float(WIDTH)), TEST)
+    random_weights(net, 5)
+    net.save(tmp_path / 'w.caffemodel')
+    shared = ('infer', 'siftflow-fcn16s', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
+              photos / 'a.png')
+    found = {}
+    for layer, more in (('score_sem', ()), ('score_geo', ('--layer', 'score_geo')),
+                        ('score_geo', ('--layer', 'score_geo', '--no-skip'))):
+        assert fcn(*shared, *more, '--out', tmp_path / 'out').exit_code == 0
+        labels = np.asarray(opened(tmp_path / 'out/a.png'))
+        rgb = np.asarray(opened(photos / 'a.png'), np.float32)[:, :, ::-1]
+        net.forward(data=(rgb - VARIANTS['siftflow-fcn16s'].mean).transpose(2, 0, 1)[None])
+        assert np.array_equal(labels, net.blobs[layer].data[0].argmax(0).numpy())
+        found[more] = labels
+    assert found[()].max() > 2 >= found['--layer', 'score_geo'].max()
+    assert 'score_geo, score_sem' in refused(*shared, '--layer', 'score', '--out', tmp_path / 'x')
+
+
+@pytest.mark.parametrize('layer, shape', [('pool3', [8, 30, 33]), ('fc7', [128, 2, 3]),
+                                          ('upscore', [21, 96, 128])])
+def test_a_blob_of_another_size(layer: str, shape: list[int], photos: Path, lively: Path,
+                                tmp_path: Path, refused) -> None:
+    for more in ((), ('--no-skip',)):
+        line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+                       tmp_path / 'out', photos / 'a.png', '--layer', layer, *more)
+        assert f"blob '{layer}' has the shape {shape}" in line
+        assert 'the picture is 37 high and 61 wide' in line
+        assert line.endswith('the outputs to label by are score')
+
+
+def test_a_net_of_one_size_says_so(photos: Path, tmp_path: Path, refused) -> None:
+    net = Net(make_net(VARIANTS['camvid-segnet-basic'], 'deploy', width=float(WIDTH)), TEST)
+    net.save(tmp_path / 'w.caffemodel')
+    line = refused('infer', 'camvid-segnet-basic', '--weights', tmp_path / 'w.caffemodel',
+                   '--width', WIDTH, photos / 'a.png', '--out', tmp_path / 'x')
+    assert (f'{photos / "a.png"}: 37x61: camvid-segnet-basic is made for images of 360x480 '
+            '(height x width); resize it') in line
+
+
+def test_one_bad_picture_does_not_stop_the_others(photos: Path, lively: Path, tmp_path: Path,
+                                                  fcn) -> None:
+    names = ['a', 'b', 'c', 'd']
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(photos / 'a16.png')
+    (photos / 'a_cut.png').write_bytes((photos / 'a.png').read_bytes()[:200])
+    done = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+               tmp_path / 'out', photos)
+    assert done.exit_code == 1 and sorted(
+        p.stem for p in (tmp_path / 'out').iterdir() if 'overlay' not in p.stem) == names
+    lines = done.output.splitlines()
+    assert 'a16.png: the image has mode I;16; expected 8 bits a channel; save it with 8' in lines[0]
+    assert 'a_cut.png: the image cannot be read' in lines[1]
+    assert lines[2].endswith(f'2 problem(s), listed above; labelled {len(names)} picture(s) into '
+                             f'{tmp_path / "out"}')
+
+
+def test_refusals(photos: Path, lively: Path, tmp_path: Path, refused) -> None:
+    def line(*args: object) -> str:
+        return refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, *args)
+    out = ('--out', tmp_path / 'out')
+    assert f'{photos / "e.png"}: no such image' in line(*out, photos, photos / 'e.png')
+    (tmp_path / 'empty').mkdir()
+    assert f'{tmp_path / "empty"}: no pictures in this folder' in line(*out, tmp_path / 'empty')
+    assert 'over a picture' in line('--out', photos, photos / 'a.png')
+    (tmp_path / 'a.jpg').write_bytes((photos / 'b.jpg').read_bytes())
+    both = line(*out, photos / 'a.png', tmp_path / 'a.jpg')
+    assert 'over one another' in both and str(tmp_path / 'a.jpg') in both
+    broken = photos / 'broken.jpg'
+    broken.write_bytes(b'\xff\xd8\xff nothing')
+    assert f'{broken}: the image cannot be read' in line(*out, broken)
+
+
+def test_net_of_two_inputs(photos: Path, tmp_path: Path, refused) -> None:
+    net = Net(make_net(VARIANTS['nyud-fcn32s-color-hha'], 'deploy', width=float(WIDTH)), TEST)
+    net.save(tmp_path / 'w.caffemodel')
+    line = refused('infer', 'nyud-fcn32s-color-hha', '--weights', tmp_path / 'w.caffemodel',
+                   '--width', WIDTH, '--out', tmp_path / 'out', photos)
+    assert 'the net takes 2 inputs (color, hha)' in line

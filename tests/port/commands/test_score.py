@@ -1,0 +1,149 @@
+"""fcn score and fcn test: figures of a net on its split, counted again by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from netspec.schema.messages import TEST
+from port.engine.net import Net
+from port.fast.scoring import FastScoring
+
+
+def opened(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def count(scenes, folder: Path, names: list[str]) -> np.ndarray:
+    """The histogram of the pictures that were saved, pixel by pixel."""
+    hist = np.zeros((21, 21), int)
+    for name in names:
+        truth, predicted = opened(scenes.label(name)), opened(folder / f'{name}.png')
+        assert truth.shape == predicted.shape
+        for t, p in zip(truth.flat, predicted.flat, strict=True):
+            if t != 255:
+                hist[t, p] += 1
+    return hist
+
+
+def test_figures(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
+    result = fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+                 tmp_path / 's.json', '--save', tmp_path / 'out')
+    assert result.exit_code == 0 and result.stderr == ''
+    names = [f'val_{i:06d}' for i in range(3)]
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [f'{n}.png' for n in names]
+    figures = json.loads((tmp_path / 's.json').read_text())['score']
+    hist = count(scenes, tmp_path / 'out', names)
+    assert len(hist.sum(0).nonzero()[0]) > 1 and figures['hist'] == hist.tolist()
+    there, right = hist.sum(1) > 0, np.diag(hist)
+    iu = right[there] / (hist.sum(1) + hist.sum(0) - right)[there]
+    assert figures['pixel_accuracy'] == pytest.approx(right.sum() / hist.sum())
+    assert figures['mean_accuracy'] == pytest.approx((right[there] / hist.sum(1)[there]).mean())
+    assert figures['mean_IU'] == pytest.approx(iu.mean())
+    assert figures['fw_IU'] == pytest.approx((hist.sum(1)[there] * iu).sum() / hist.sum())
+    assert f'pixel accuracy  {100 * right.sum() / hist.sum():6.2f}' in result.stdout
+    rows = {row['class']: row for row in figures['classes']}
+    assert rows['background']['pixels'] == hist[0].sum()
+    assert rows['tvmonitor']['iu'] is None and len(rows) == 21
+
+
+def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path, fcn,
+                                     monkeypatch) -> None:
+    passes, run = [], FastScoring.__call__
+    monkeypatch.setattr(FastScoring, '__call__', lambda self: passes.append(1) or run(self))
+    hists = []
+    for more in ((), ('--fast',)):
+        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+                   tmp_path / 's.json', *more).exit_code == 0
+        hists.append(np.array(json.loads((tmp_path / 's.json').read_text())['score']['hist']))
+    assert len(passes) == 3
+    assert hists[0].sum() == hists[1].sum()
+    assert np.abs(hists[0] - hists[1]).sum() <= 2e-4 * hists[0].sum()      # ties by rounding
+
+
+def test_iterations_end_early_or_go_round(trained: Path, lively: Path, tmp_path: Path,
+                                          fcn) -> None:
+    def pixels(*more: object) -> int:
+        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+                   tmp_path / 's.json', *more).exit_code == 0
+        return np.sum(json.loads((tmp_path / 's.json').read_text())['score']['hist'])
+    one, three, six = pixels('--iterations', 1), pixels(), pixels('--iterations', 6)
+    assert 0 < one < three and six == 2 * three
+
+
+def test_two_heads(own_scenes, tmp_path: Path, fcn) -> None:
+    """SIFT Flow's nets: a table and a JSON object for each head."""
+    net = Net(two_heads(tmp_path), TEST)
+    net.save(tmp_path / 'w.caffemodel')
+    result = fcn('score', '--model', tmp_path / 'net.prototxt', '--weights',
+                 tmp_path / 'w.caffemodel', '--iterations', 2, '--json', tmp_path / 's.json')
+    assert result.exit_code == 0
+    assert result.stdout.startswith('score_a\n') and '\nscore_b\n' in result.stdout
+    figures = json.loads((tmp_path / 's.json').read_text())
+    assert {key: np.shape(value['hist']) for key, value in figures.items()} == {
+        'score_a': (3, 3), 'score_b': (2, 2)}
+
+
+def two_heads(folder: Path) -> Path:
+    """Write a net of two heads on constant data."""
+    head = '''layer {{ name: "score_{0}" type: "Convolution" bottom: "data" top: "score_{0}"
+      convolution_param {{ num_output: {1} kernel_size: 1 }} }}
+    layer {{ name: "loss_{0}" type: "SoftmaxWithLoss" bottom: "score_{0}" bottom: "label"
+      top: "loss_{0}" }}'''
+    path = folder / 'net.prototxt'
+    path.write_text('''layer { name: "data" type: "DummyData" top: "data" top: "label"
+      dummy_data_param { shape { dim: 1 dim: 3 dim: 4 dim: 5 } shape { dim: 1 dim: 1 dim: 4 dim: 5 }
+        data_filler { value: 1 } data_filler { value: 1 } } }''' + head.format('a', 3)
+                    + head.format('b', 2))
+    return path
+
+
+def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
+    net = ('--model', trained / 'val.prototxt', '--weights', lively)
+    line = refused('score', '--model', trained / 'deploy.prototxt', '--weights', lively)
+    assert 'score the net with data (train, val, test), not deploy' in line
+    line = refused('score', *net, '--json', tmp_path / 'no' / 's.json')
+    assert f'{tmp_path / "no" / "s.json"}: the folder' in line and 'does not exist' in line
+    assert '0 is not in the range' in refused('score', *net, '--iterations', 0, status=2)
+    two_heads(tmp_path)
+    Net(tmp_path / 'net.prototxt', TEST).save(tmp_path / 'w')
+    line = refused('score', '--model', tmp_path / 'net.prototxt', '--weights', tmp_path / 'w')
+    assert 'does not say how many images it has; give --iterations' in line
+
+
+def test_mean_outputs(trained: Path, lively: Path, fcn) -> None:
+    """`fcn test` prints the mean of each output, as `caffe test` does."""
+    net = Net(trained / 'val.prototxt', TEST, weights=lively)
+    losses = [float(net.forward()['loss']) for _ in range(4)]
+    result = fcn('test', '--model', trained / 'val.prototxt', '--weights', lively,
+                 '--iterations', 4)
+    assert result.exit_code == 0 and result.stderr == ''
+    loss, output = result.stdout.splitlines()
+    assert float(loss.removeprefix('Loss: ')) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(output.removeprefix('loss = ')) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_path: Path,
+                                     refused) -> None:
+    """Else the next score would be of the predictions against themselves."""
+    run, labels = make_run(tmp_path / 'r', own_scenes), own_scenes.label('val_000000').parent
+    (tmp_path / 'link').symlink_to(labels)
+    for folder in (labels, tmp_path / 'link'):
+        line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--save',
+                       folder)
+        assert f'{folder}/val_000000.png: is read here, and would be written over' in line
+        assert '--save' in line
+    line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--json',
+                   run / 'val.prototxt')
+    assert 'val.prototxt: is read here' in line and '--json' in line
+
+
+def test_going_round_is_said(trained: Path, lively: Path, fcn) -> None:
+    net = ('--model', trained / 'val.prototxt', '--weights', lively)
+    (line,) = fcn('score', *net, '--iterations', 5).stderr.splitlines()
+    assert line == ('fcn: --iterations 5: the split has 3 images, so some are scored and counted '
+                    'more than once')
+    assert fcn('score', *net, '--iterations', 3).stderr == ''

@@ -1,0 +1,101 @@
+"""What a net consists of: the figures of the CVPR paper's table 1, and small nets by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from netspec.families.fcn import fcn
+from netspec.schema import parse_net
+from netspec.schema.messages import TEST, TRAIN
+from port.describe.summary import Row, as_dict, load, summarize, table, totals
+from port.engine.net import Net
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def rows_of(name: str, size: tuple[int, int] | None = None) -> dict[str, Row]:
+    return {row.layer: row for row in summarize(load(fcn(name, 'deploy'), TEST, size))}
+
+
+@pytest.fixture(scope='module')
+def voc8() -> dict[str, Row]:
+    return rows_of('voc-fcn8s')
+
+
+# Long et al. 2015, table 1: parameter layers, parameters in millions, receptive field
+@pytest.mark.parametrize(('name', 'layers', 'millions', 'field'), [
+    ('voc-fcn-alexnet', 8, 57, 355), ('voc-fcn32s', 16, 134, 404)])
+def test_table_1(name: str, layers: int, millions: int, field: int) -> None:
+    found = totals(list(rows_of(name).values()))
+    assert found.parameter_layers == layers and round(found.learnt / 1e6) == millions
+    assert found.receptive_field == (field, field) and found.stride == (32, 32)
+
+
+def test_fields_strides_and_offsets(voc8: dict[str, Row]) -> None:
+    def place(name: str) -> tuple[float, float, float]:
+        p = voc8[name].place
+        assert len({*p.field}) == len({*p.stride}) == len({*p.offset}) == 1
+        return float(p.field[0]), float(p.stride[0]), float(p.offset[0])
+    assert place('conv1_1') == (3, 1, -99)        # pad 100: the window's centre is on row -99
+    assert place('pool1') == (6, 2, -98.5)
+    assert place('pool4') == (100, 16, -91.5)
+    assert place('score_fr') == (404, 32, 12.5)
+    assert place('upscore2')[1:] == place('score_pool4c')[1:] == (16, -11.5)
+    assert place('score')[1:] == (1, 0)           # every score lies on its pixel
+
+
+def test_counts(voc8: dict[str, Row]) -> None:
+    assert voc8['conv1_1'].shape == (1, 64, 698, 698)
+    assert voc8['conv1_1'].learnt == 64 * 3 * 9 + 64
+    assert voc8['conv1_1'].multiply_adds == 64 * 698 * 698 * 27
+    assert voc8['conv1_1'].bytes == 4 * 64 * 698 * 698 and voc8['relu1_1'].bytes == 0
+    assert (voc8['upscore2'].learnt, voc8['upscore2'].fixed) == (0, 21 * 21 * 16)
+    assert voc8['upscore2'].multiply_adds == 21 * 16 * 16 * 21 * 16
+    assert voc8['pool1'].learnt == voc8['pool1'].multiply_adds == 0
+
+
+def test_size() -> None:
+    found = rows_of('camvid-fcn32s', (96, 130))
+    assert found['score'].shape == (1, 11, 96, 130)
+
+
+def test_columns_of_their_own() -> None:
+    net = Net(parse_net('''
+        layer { name: "d" type: "Input" top: "d" input_param { shape {
+          dim: 1 dim: 2 dim: 20 dim: 20 } } }
+        layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param {
+          num_output: 3 kernel_h: 5 kernel_w: 1 stride_h: 2 stride_w: 1 bias_term: false } }
+        layer { name: "p" type: "InnerProduct" bottom: "c" top: "p" inner_product_param {
+          num_output: 4 } }
+        layer { name: "s" type: "Softmax" bottom: "p" top: "s" }'''), TEST)
+    _, conv, inner, soft = summarize(net)
+    assert conv.place.field == (5, 1) and conv.place.stride == (2, 1)
+    assert conv.place.offset == (2, 0)
+    assert inner.place is None and soft.place is None
+    assert inner.multiply_adds == 3 * 8 * 20 * 4 and inner.learnt == inner.multiply_adds + 4
+    assert '5 x 1' in table([conv])
+
+
+def test_shared_parameters_count_once() -> None:
+    shared = '''layer { name: "%s" type: "InnerProduct" bottom: "d" top: "%s"
+        param { name: "w" } param { name: "b" } inner_product_param { num_output: 4 } }'''
+    net = Net(parse_net('''layer { name: "d" type: "Input" top: "d" input_param { shape {
+        dim: 2 dim: 3 } } }''' + shared % ('a', 'a') + shared % ('b', 'b')), TEST)
+    assert [row.learnt for row in summarize(net)] == [0, 16, 0]
+
+
+@pytest.mark.parametrize('path', ['siftflow-fcn16s/trainval', 'nyud-fcn32s-color-d/test',
+                                  'voc-fcn8s-atonce/train'])
+def test_data_layers_need_no_data(path: str) -> None:
+    net = load(str(ROOT / 'prototxt' / f'{path}.prototxt'), TRAIN, (64, 96))
+    rows = summarize(net)
+    assert rows[0].type == 'Input' and rows[0].shape == (1, 3, 64, 96)
+    assert totals(rows).parameter_layers >= 16
+
+
+def test_json_and_table(voc8: dict[str, Row]) -> None:
+    rows = list(voc8.values())
+    found = as_dict(rows)
+    assert found['layers'][1]['place']['offset'] == [-99, -99]
+    assert found['totals']['learnt'] == totals(rows).learnt
+    assert '18 parameter layers' in table(rows) and max(map(len, table(rows).splitlines())) < 140

@@ -1,0 +1,59 @@
+"""One axis of a pooling: sizes by Caffe's rules, and the pieces of its windows."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from port.engine.pool_axis import Axis, output_sizes
+
+
+@pytest.mark.parametrize('size, kernel, stride, pad, ceil, expected', [
+    (6, 2, 2, 0, True, 3),
+    (7, 2, 2, 0, True, 4),      # rounded up: the last window has one column
+    (7, 2, 2, 0, False, 3),
+    (7, 3, 2, 1, True, 4),
+    (6, 3, 2, 1, True, 4),
+    (4, 2, 2, 1, True, 3),
+    (5, 2, 2, 1, True, 3),      # 4 by rounding up; the last would begin past image and padding
+    (5, 1, 3, 0, True, 3),      # without padding nothing is clipped: the last one is empty
+    (3, 4, 2, 0, True, 1),      # a kernel larger than the image
+])
+def test_output_size(size, kernel, stride, pad, ceil, expected):
+    assert output_sizes((size,) * 2, (kernel,) * 2, (stride,) * 2, (pad,) * 2, ceil) == (
+        expected, expected)
+
+
+def test_padding_of_one_axis_clips_both():
+    assert output_sizes((5, 5), (1, 3), (3, 3), (0, 1), True) == (2, 2)
+    assert output_sizes((5, 5), (1, 3), (3, 3), (0, 0), True) == (3, 2)
+
+
+def test_an_empty_top_is_refused():
+    with pytest.raises(ValueError, match='2 x 9 is too small for the kernel 4 x 4'):
+        output_sizes((2, 9), (4, 4), (1, 1), (0, 0), True)
+
+
+@pytest.mark.parametrize('size, kernel, stride, pad',
+                         [*product((1, 4, 7), (1, 3), (1, 2, 4), (0, 2))])
+def test_pieces_cover_each_window_in_order(size, kernel, stride, pad):
+    out = max(1, -(-(size + 2 * pad - kernel) // stride) + 1)
+    axis = Axis(-1, size, kernel, stride, pad, out)
+    windows = [[] for _ in range(out)]
+    for outputs, inputs in axis.pieces:
+        for o, i in zip(range(out)[outputs], range(size)[inputs], strict=True):
+            windows[o].append(i)
+    assert windows == [[i for i in range(o * stride - pad, o * stride - pad + kernel)
+                        if 0 <= i < size] for o in range(out)]
+
+
+@pytest.mark.parametrize('axis, expected', [
+    (Axis(-1, 6, 2, 2, 0, 3), 2),
+    (Axis(-1, 7, 2, 2, 0, 4), [2, 2, 2, 1]),
+    (Axis(-2, 5, 3, 2, 1, 3), 3),
+    (Axis(-2, 6, 3, 2, 1, 4), [3, 3, 3, 2]),    # padding counts, but only as far as it reaches
+    (Axis(-1, 6, 1, 3, 0, 3), [1, 1, 0]),
+])
+def test_divisor(axis, expected):
+    found = axis.divisor(torch.zeros(1))
+    assert (found if isinstance(found, int) else found.flatten().tolist()) == expected

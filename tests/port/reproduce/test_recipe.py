@@ -1,0 +1,36 @@
+"""port.reproduce.recipe: which nets a run consists of, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from port.reproduce.recipe import Settings, chain
+
+OUT = Path('o')
+
+
+@pytest.mark.parametrize(('net', 'reason'), [
+    ('camvid-fcn32s', "first the class 'Sky'"), ('nyud-fcn32s-color', "first the class 'wall'"),
+    ('siftflow-fcn32s', r'2 head\(s\)'), ('nyud-fcn32s-color-hha', r'2 input\(s\)')])
+@pytest.mark.parametrize('name', ['mask-reference', 'mask-fg-only', 'mask-reference-bg'])
+def test_masks_need_a_background(name, net, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        chain(Settings(name, '.', net=net, width=0.5), OUT)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('net', ['', 'voc-fcn8s-atonce', 'pascalcontext-fcn32s'])
+def test_masks_go_with_nets_that_have_one(net):
+    assert chain(Settings('mask-shape', '.', net=net, width=0.5), OUT)
+
+
+def test_weights_of_an_experiment_may_be_given():
+    settings = Settings('mask-reference-fg', '.', width=0.5, donors={'mask-reference': 'w'})
+    (stage,) = chain(settings, OUT)
+    assert stage.name == 'mask-reference-fg' and stage.donors == (Path('w'),)
+
+
+def test_what_is_trained_is_no_donor():
+    settings = Settings('mask-reference', '.', width=0.5, donors={'mask-reference': 'w'})
+    with pytest.raises(ValueError, match='--donor mask-reference: that is what is trained here'):
+        chain(settings, OUT)
