@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.schema.blobs import blob_parts
+from netspec.schema.deeplab_numbers import v1_type
 from netspec.schema.files import write_atomic
 from netspec.schema.messages import V1LayerParameter
 from netspec.schema.upgrade import V2_TYPES
@@ -110,14 +111,14 @@ def _read_layers(view: memoryview, weights: Weights) -> None:
 
 def _read_layer(view: memoryview, numbers: Numbers, weights: Weights) -> None:
     """Add one layer message to `weights`."""
-    name, kind, blobs = '', '', []
-    for field in fields(view):
+    name, kind, blobs, present = '', '', [], list(fields(view))
+    for field in present:
         if numbers is V1 and field.number == V0_LAYER:
             return _read_layer(payload(view, field), V0, weights)
         if field.number == numbers.name:
             name = text(view, field)
         elif field.number == numbers.type:
-            kind = _type_name(view, field, numbers)
+            kind = _type_name(view, field, numbers, {other.number for other in present})
         elif field.number == numbers.blobs:
             blobs.append(payload(view, field))
     if name in weights and blobs:
@@ -133,13 +134,16 @@ def _read_layer(view: memoryview, numbers: Numbers, weights: Weights) -> None:
     weights.types[name] = kind
 
 
-def _type_name(view: memoryview, field: Field, numbers: Numbers) -> str:
-    """Return a layer's type by its V2 name; '' where an old file holds an unknown one."""
+def _type_name(view: memoryview, field: Field, numbers: Numbers, present: set[int]) -> str:
+    """Return a layer's type by its V2 name; '' where an old file holds an unknown one.
+
+    `present`: the numbers of the layer's fields, by which a V1 type of DeepLab's is known.
+    """
     if numbers is V2:
         return text(view, field)
     if numbers is V0:
         return V2_TYPES.get(V1_TYPES.get(text(view, field), ''), '')
-    value, known = integer(view, field), V1LayerParameter.LayerType
+    value, known = v1_type(integer(view, field), present), V1LayerParameter.LayerType
     return V2_TYPES[known.Name(value)] if value in known.values() else ''
 
 

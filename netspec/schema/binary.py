@@ -5,11 +5,13 @@ know stay in the message and are written again.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, EncodeError, Message
 
+from netspec.schema.deeplab_numbers import present_numbers
 from netspec.schema.files import existing, foreign, is_text, write_atomic
 from netspec.schema.messages import BlobProto, Datum, NetParameter, SolverState
 from netspec.schema.prototxt import named
@@ -21,8 +23,12 @@ _HEAD = 4096
 _LARGEST = 2 ** 31 - 1  # bytes of one message, protobuf's limit and Caffe's
 
 
-def read_binary(path: str | Path, message: M, kind: str) -> M:
-    """Fill a fresh message from a file; `kind` names in errors what was expected."""
+def read_binary(path: str | Path, message: M, kind: str,
+                prepare: Callable[[bytes], bytes] | None = None) -> M:
+    """Fill a fresh message from a file; `kind` names in errors what was expected.
+
+    `prepare` may rewrite the file's bytes before they are parsed.
+    """
     with existing(path, kind).open('rb') as file:
         size = os.fstat(file.fileno()).st_size
         if size > _LARGEST:
@@ -32,8 +38,8 @@ def read_binary(path: str | Path, message: M, kind: str) -> M:
         check_head(path, head, kind)
         raw = head + file.read()
     try:
-        message.ParseFromString(raw)
-    except DecodeError:
+        message.ParseFromString(prepare(raw) if prepare else raw)
+    except (DecodeError, WireError):
         raise ValueError(f'{path}: {_damage(raw, kind)}') from None
     return message
 
@@ -60,8 +66,11 @@ def _damage(raw: bytes, kind: str) -> str:
 
 
 def read_net_binary(path: str | Path, upgrade: bool = True) -> NetParameter:
-    """Read a .caffemodel, upgraded from V0 and V1; raises FileNotFoundError, ValueError."""
-    net = read_binary(path, NetParameter(), '.caffemodel')
+    """Read a .caffemodel, upgraded from V0 and V1; raises FileNotFoundError, ValueError.
+
+    What DeepLab's forks wrote under numbers that BVLC uses otherwise is read as they meant it.
+    """
+    net = read_binary(path, NetParameter(), '.caffemodel', present_numbers)
     if not (net.layer or net.layers):
         raise ValueError(f'{path}: no layers in it; expected a .caffemodel (is it a .solverstate '
                          'or a .binaryproto?)')

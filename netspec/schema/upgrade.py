@@ -1,6 +1,7 @@
 """Old nets and solvers into the present format, as Caffe's upgrade_proto.cpp brings them there.
 
-The order is Caffe's: V0 to V1, data transforms, V1 to V2, inputs, BatchNorm. All in place.
+The order is Caffe's: V0 to V1, data transforms, V1 to V2, inputs, BatchNorm; then what DeepLab's
+first fork wrote otherwise than its second, the `hole` of a convolution. All in place.
 """
 
 from pathlib import Path
@@ -12,8 +13,14 @@ from netspec.schema.messages import (
     SolverParameter,
     V1LayerParameter,
 )
-from netspec.schema.upgrade_v0 import needs_v0, upgrade_v0
+from netspec.schema.upgrade_v0 import LayerRefused, needs_v0, upgrade_v0
 
+# The types that DeepLab's first fork added to V1.
+DEEPLAB_TYPES = {
+    'IMAGE_SEG_DATA': 'ImageSegData', 'SEG_ACCURACY': 'SegAccuracy', 'INTERP': 'Interp',
+    'PADDING': 'Padding', 'MAT_WRITE': 'MatWrite', 'MAT_READ': 'MatRead', 'DENSE_CRF': 'DenseCRF',
+    'BIAS_CHANNEL': 'BiasChannel', 'UNIQUE_LABEL': 'UniqueLabel',
+    'ADAPTIVE_BIAS_CHANNEL': 'AdaptiveBiasChannel'}
 V2_TYPES = {
     'NONE': '', 'ABSVAL': 'AbsVal', 'ACCURACY': 'Accuracy', 'ARGMAX': 'ArgMax', 'BNLL': 'BNLL',
     'CONCAT': 'Concat', 'CONTRASTIVE_LOSS': 'ContrastiveLoss', 'CONVOLUTION': 'Convolution',
@@ -26,7 +33,8 @@ V2_TYPES = {
     'MVN': 'MVN', 'POOLING': 'Pooling', 'POWER': 'Power', 'RELU': 'ReLU', 'SIGMOID': 'Sigmoid',
     'SIGMOID_CROSS_ENTROPY_LOSS': 'SigmoidCrossEntropyLoss', 'SILENCE': 'Silence',
     'SOFTMAX': 'Softmax', 'SOFTMAX_LOSS': 'SoftmaxWithLoss', 'SPLIT': 'Split', 'SLICE': 'Slice',
-    'TANH': 'TanH', 'WINDOW_DATA': 'WindowData', 'THRESHOLD': 'Threshold'}
+    'TANH': 'TanH', 'WINDOW_DATA': 'WindowData', 'THRESHOLD': 'Threshold',
+    **DEEPLAB_TYPES}
 SOLVER_TYPES = {'SGD': 'SGD', 'NESTEROV': 'Nesterov', 'ADAGRAD': 'AdaGrad', 'RMSPROP': 'RMSProp',
                 'ADADELTA': 'AdaDelta', 'ADAM': 'Adam'}
 
@@ -34,10 +42,13 @@ _TRANSFORMED = {V1LayerParameter.DATA: 'data_param',
                 V1LayerParameter.IMAGE_DATA: 'image_data_param',
                 V1LayerParameter.WINDOW_DATA: 'window_data_param'}
 _TRANSFORMS = ('scale', 'mean_file', 'crop_size', 'mirror')
+_HOLES = ('hole', 'hole_h', 'hole_w')
 # V1 field: the field of ParamSpec that its i-th entry goes into
 _PER_PARAM = {'param': 'name', 'blob_share_mode': 'share_mode', 'blobs_lr': 'lr_mult',
               'weight_decay': 'decay_mult'}
-_SET_APART = {*_PER_PARAM, 'type', 'layer'}
+# strict_dim: false let DeepLab's fork copy weights of another shape with as many numbers, as Caffe
+# now does by itself.
+_SET_APART = {*_PER_PARAM, 'type', 'layer', 'strict_dim', 'softmaxloss_param'}
 
 
 def upgrade_net(net: NetParameter, lines: list[int] | None = None) -> NetParameter:
@@ -48,7 +59,7 @@ def upgrade_net(net: NetParameter, lines: list[int] | None = None) -> NetParamet
     """
     for needed, upgrade in ((needs_v0, upgrade_v0), (needs_data, upgrade_data),
                             (needs_v1, upgrade_v1), (needs_input, upgrade_input),
-                            (needs_batch_norm, upgrade_batch_norm)):
+                            (needs_batch_norm, upgrade_batch_norm), (needs_hole, upgrade_hole)):
         if needed(net):
             upgrade(net, lines)
     return net
@@ -57,7 +68,7 @@ def upgrade_net(net: NetParameter, lines: list[int] | None = None) -> NetParamet
 def net_needs_upgrade(net: NetParameter) -> bool:
     """Tell whether upgrade_net would change the net."""
     return (needs_v0(net) or needs_data(net) or needs_v1(net) or needs_input(net)
-            or needs_batch_norm(net))
+            or needs_batch_norm(net) or needs_hole(net))
 
 
 def needs_data(net: NetParameter) -> bool:
@@ -93,8 +104,10 @@ def upgrade_v1(net: NetParameter, lines: list[int] | None = None) -> None:
         raise ValueError(f"the net has both 'layer' ({net.layer[0].name!r}, ...) and 'layers' "
                          f"({net.layers[0].name!r}, ...); write every one as layer "
                          '{ type: "Convolution" ... }')
-    for old in net.layers:
+    for index, old in enumerate(net.layers):
         _v2_layer(old, net.layer.add())
+        if old.HasField('softmaxloss_param'):
+            _loss_param(old, net.layer[index], index)
     net.ClearField('layers')
 
 
@@ -116,6 +129,19 @@ def _v2_layer(old: V1LayerParameter, new: LayerParameter) -> None:
             while len(new.param) <= i:
                 new.param.add()
             setattr(new.param[i], target, value)
+
+
+def _loss_param(old: V1LayerParameter, new: LayerParameter, index: int) -> None:
+    """Say in loss_param what DeepLab's first fork had of its own for SOFTMAX_LOSS."""
+    options = old.softmaxloss_param
+    if options.weight_source or len(options.ignore_label) > 1:
+        what = ('weight_source' if options.weight_source else
+                f'{len(options.ignore_label)} times ignore_label')
+        raise LayerRefused(index, f'layer {old.name!r}: softmaxloss_param has {what}; expected at '
+                           'most one ignore_label, which is what SoftmaxWithLoss knows: give all '
+                           'labels to ignore one value, and weigh classes by class_weighting')
+    for label in options.ignore_label:
+        new.loss_param.ignore_label = label
 
 
 def needs_input(net: NetParameter) -> bool:
@@ -165,6 +191,27 @@ def upgrade_batch_norm(net: NetParameter, lines: list[int] | None = None) -> Non
 
 def _declares_statistics(layer: LayerParameter) -> bool:
     return layer.type == 'BatchNorm' and len(layer.param) == 3
+
+
+def needs_hole(net: NetParameter) -> bool:
+    """Tell whether a convolution names its dilation as DeepLab's first fork did."""
+    return any(layer.convolution_param.HasField(name) for layer in net.layer for name in _HOLES)
+
+
+def upgrade_hole(net: NetParameter, lines: list[int] | None = None) -> None:
+    """Turn hole, or hole_h and hole_w, into dilation: the same thing under its later name."""
+    for index, layer in enumerate(net.layer):
+        options = layer.convolution_param
+        given = [name for name in _HOLES if options.HasField(name)]
+        if not given:
+            continue
+        if options.dilation or given not in (['hole'], ['hole_h', 'hole_w']):
+            names = ', '.join([*given, *['dilation'] * bool(options.dilation)])
+            raise LayerRefused(index, f'layer {layer.name!r} has {names}; expected one of hole, '
+                               'hole_h with hole_w, or dilation')
+        options.dilation.extend(getattr(options, name) for name in given)
+        for name in given:
+            options.ClearField(name)
 
 
 def solver_needs_upgrade(solver: SolverParameter) -> bool:

@@ -34,9 +34,19 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+def tag(number: int, kind: int) -> bytes:
+    """Return the bytes that begin a field of a number and a wire type."""
+    return varint(number << 3 | kind)
+
+
 def tagged(number: int, size: int) -> bytes:
     """Return the bytes before a length-delimited payload of `size` bytes."""
-    return varint(number << 3 | BYTES) + varint(size)
+    return tag(number, BYTES) + varint(size)
+
+
+def integer(payload: bytes | memoryview) -> int:
+    """Return the integer of 0 or more that a varint's payload holds; 0 for an empty one."""
+    return sum((byte & 0x7f) << 7 * i for i, byte in enumerate(payload))
 
 
 def fields(buffer: bytes | memoryview) -> Iterator[Field]:
@@ -44,8 +54,8 @@ def fields(buffer: bytes | memoryview) -> Iterator[Field]:
     at, size = 0, len(buffer)
     while at < size:
         begin = at
-        tag, at = _varint(buffer, at)
-        number, kind = tag >> 3, tag & 7
+        begun, at = _varint(buffer, at)
+        number, kind = begun >> 3, begun & 7
         if kind == VARINT:
             end = _varint(buffer, at)[1]
         elif kind == BYTES:

@@ -39,6 +39,8 @@ def test_defaults_are_caffes(message, field, value):
 @pytest.mark.parametrize(('message', 'field', 'number'), [
     ('NetParameter', 'layer', 100), ('LayerParameter', 'interp_param', 8001),
     ('LayerParameter', 'upsample_param', 8011), ('LayerParameter', 'bn_param', 8012),
+    ('LayerParameter', 'mat_read_param', 8151), ('ImageDataParameter', 'label_type', 16),
+    ('TransformationParameter', 'crop_height', 10), ('ConvolutionParameter', 'hole', 8017),
     ('LossParameter', 'weight_by_label_freqs', 8001), ('LossParameter', 'class_weighting', 8002),
     ('LayerParameter', 'clip_param', 148), ('BlobProto', 'double_diff', 9),
     ('V0LayerParameter', 'hdf5_output_param', 1001), ('V1LayerParameter', 'blob_share_mode', 1002)])

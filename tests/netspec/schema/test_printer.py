@@ -20,6 +20,7 @@ from netspec.schema.messages import (
     SolverParameter,
     V1LayerParameter,
     is_repeated,
+    is_required,
 )
 from netspec.schema.printer import float32_text, message_digest, print_message
 from netspec.schema.prototxt import read_net, read_solver
@@ -110,7 +111,7 @@ def messages(draw, kind):
     """Draw a message: a few of its fields, drawn in the same way."""
     message = kind()
     descriptor = message.DESCRIPTOR
-    required = {'min', 'max'} if descriptor.name == 'ClipParameter' else set()
+    required = {field.name for field in descriptor.fields if is_required(field)}
     names = draw(st.sets(st.sampled_from([field.name for field in descriptor.fields]), max_size=3))
     for name in sorted(names | required):
         field = descriptor.fields_by_name[name]

@@ -12,6 +12,7 @@ from netspec.schema.messages import (
     SolverParameter,
     V1LayerParameter,
 )
+from netspec.schema.prototxt import parse_net
 from netspec.schema.text import parse
 from netspec.schema.upgrade import (
     SOLVER_TYPES,
@@ -72,7 +73,8 @@ def test_v1_multipliers_names_and_share_modes_become_params():
 
 def test_every_v1_option_has_a_field_of_its_name_today():
     ours = {field.name for field in V1LayerParameter.DESCRIPTOR.fields} - {
-        'type', 'layer', 'param', 'blob_share_mode', 'blobs_lr', 'weight_decay'}
+        'type', 'layer', 'param', 'blob_share_mode', 'blobs_lr', 'weight_decay',
+        'strict_dim', 'softmaxloss_param'}
     for name in ours:
         old = V1LayerParameter.DESCRIPTOR.fields_by_name[name]
         new = LayerParameter.DESCRIPTOR.fields_by_name[name]
@@ -201,3 +203,56 @@ def test_snapshots_are_named_after_the_solver_if_after_nothing_else(tmp_path):
     assert prefix() == f'{tmp_path}/dir/my.solver'
     assert prefix(snapshot_prefix=str(tmp_path)) == f'{tmp_path}/my.solver'
     assert prefix(snapshot_prefix='snapshot/train') == 'snapshot/train'
+
+
+def test_deeplabs_first_fork_becomes_the_present_form():
+    new = upgraded('''
+        layers { name: "data" type: IMAGE_SEG_DATA top: "data" top: "label"
+                 image_data_param { source: "l" label_type: PIXEL }
+                 transform_param { crop_size: 9 } }
+        layers { name: "fc6" type: CONVOLUTION bottom: "data" top: "fc6" strict_dim: false
+                 blobs_lr: 1 convolution_param { num_output: 2 kernel_size: 3 hole: 12 } }
+        layers { name: "p" type: PADDING padding_param { pad_beg: -7 } }
+        layers { name: "shrink" type: INTERP interp_param { shrink_factor: 8 pad_beg: 0 } }
+        layers { name: "loss" type: SOFTMAX_LOSS softmaxloss_param { ignore_label: 255 } }
+        layers { name: "plain" type: SOFTMAX_LOSS softmaxloss_param { } }
+        layers { name: "acc" type: SEG_ACCURACY seg_accuracy_param { ignore_label: 255 } }
+        layers { name: "mat" type: MAT_WRITE mat_write_param { prefix: "p" strip: 0 } }
+        layers { name: "crf" type: DENSE_CRF dense_crf_param { pos_w: 3 bi_w: 5 } }
+        layers { name: "bias" type: BIAS_CHANNEL bias_channel_param { fg_bias: 6 } }
+        layers { name: "read" type: MAT_READ mat_read_param { prefix: "p" } }''')
+    assert new == net('''
+        layer { name: "data" type: "ImageSegData" top: "data" top: "label"
+                image_data_param { source: "l" label_type: PIXEL }
+                transform_param { crop_size: 9 } }
+        layer { name: "fc6" type: "Convolution" bottom: "data" top: "fc6" param { lr_mult: 1 }
+                convolution_param { num_output: 2 kernel_size: 3 dilation: 12 } }
+        layer { name: "p" type: "Padding" padding_param { pad_beg: -7 } }
+        layer { name: "shrink" type: "Interp" interp_param { shrink_factor: 8 pad_beg: 0 } }
+        layer { name: "loss" type: "SoftmaxWithLoss" loss_param { ignore_label: 255 } }
+        layer { name: "plain" type: "SoftmaxWithLoss" }
+        layer { name: "acc" type: "SegAccuracy" seg_accuracy_param { ignore_label: 255 } }
+        layer { name: "mat" type: "MatWrite" mat_write_param { prefix: "p" strip: 0 } }
+        layer { name: "crf" type: "DenseCRF" dense_crf_param { pos_w: 3 bi_w: 5 } }
+        layer { name: "bias" type: "BiasChannel" bias_channel_param { fg_bias: 6 } }
+        layer { name: "read" type: "MatRead" mat_read_param { prefix: "p" } }''')
+    assert not net_needs_upgrade(new)
+
+
+@pytest.mark.parametrize('form', ['layers { type: CONVOLUTION', 'layer { type: "Convolution"'])
+def test_a_hole_of_two_sides_is_a_dilation_of_two(form):
+    new = upgraded(f'{form} convolution_param {{ hole_w: 3 hole_h: 2 }} }}')
+    assert list(new.layer[0].convolution_param.dilation) == [2, 3]
+    assert new == net('layer { type: "Convolution" convolution_param { dilation: 2 dilation: 3 } }')
+
+
+@pytest.mark.parametrize(('options', 'match'), [
+    ('convolution_param { hole: 2 dilation: 2 }', 'has hole, dilation; expected one of'),
+    ('convolution_param { hole: 2 hole_h: 2 hole_w: 2 }', 'has hole, hole_h, hole_w'),
+    ('convolution_param { hole_h: 2 }', 'has hole_h; expected'),
+    ('softmaxloss_param { ignore_label: 255 ignore_label: 0 }', 'has 2 times ignore_label'),
+    ('softmaxloss_param { weight_source: "w" }', 'has weight_source')])
+def test_what_has_no_present_form_is_refused_with_its_line(options, match):
+    with pytest.raises(ValueError, match=rf"x.prototxt:2: layer 'c'.*{match}"):
+        parse_net(f'layers {{ type: RELU name: "r" }}\nlayers {{ name: "c" {options} }}',
+                  'x.prototxt')
