@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import cache
 from math import prod
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ LAST = torch.channels_last
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled('fourier.c')
+    found = compiled(Path(__file__).with_name('fourier.c'))
     if found is not None:
         p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
         found.fourier.argtypes = [p, i, i, i, p, p, p, p, i, i, s, s, i, p]

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch.autograd.graph import increment_version
@@ -45,7 +46,7 @@ def laid(x: torch.Tensor) -> torch.Tensor:
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled('kernels.c')
+    found = compiled(Path(__file__).with_name('kernels.c'))
     if found is None:
         return None
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t

@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from math import gcd, prod
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,7 @@ GRAIN = 4096                # pixels that a thread takes at least
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled('stage.c')
+    found = compiled(Path(__file__).with_name('stage.c'))
     if found is None:
         return None
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t

@@ -1,6 +1,6 @@
 """C kernels: compiled by the machine's own compiler at first use, and kept in the user's cache.
 
-Where there is no compiler, or FCN_NATIVE=0, nothing breaks: torch's operators are used.
+Where there is no compiler, or FCN_NATIVE=0, nothing breaks: the caller has another way.
 """
 
 import ctypes
@@ -12,9 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-log = logging.getLogger('port.fast')
-HERE = Path(__file__).parent
-HEADER = HERE / 'vector.h'
+log = logging.getLogger('port.native')
 FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
 COMPILE_LIMIT = 120.0       # seconds
 
@@ -34,7 +32,8 @@ def _machine() -> str:
 
 
 def _compile(compiler: str, source: Path) -> Path:
-    text = source.read_text() + HEADER.read_text() + compiler + _machine()
+    headers = ''.join(p.read_text() for p in sorted(source.parent.glob('*.h')))
+    text = source.read_text() + headers + compiler + _machine()
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     target = _cache_folder() / f'{source.stem}-{key}.so'
     if not target.exists():
@@ -47,15 +46,17 @@ def _compile(compiler: str, source: Path) -> Path:
     return target
 
 
-def compiled(name: str) -> ctypes.CDLL | None:
-    """Return the kernels of a source file beside this one, None where they cannot be had. To be
-    called once: the caller keeps them.
+def compiled(source: Path) -> ctypes.CDLL | None:
+    """Return the kernels of a C file, which may include headers beside it; None where they cannot
+    be had. To be called once: the caller keeps them. FileNotFoundError where the C file is not.
     """
+    if not source.is_file():
+        raise FileNotFoundError(f'{source}: no such source of kernels')
     compiler = os.environ.get('CC') or shutil.which('gcc') or shutil.which('clang')
     if os.environ.get('FCN_NATIVE') == '0' or compiler is None:
         return None
     try:
-        return ctypes.CDLL(str(_compile(compiler, HERE / name)))
+        return ctypes.CDLL(str(_compile(compiler, source)))
     except (OSError, subprocess.SubprocessError) as error:
-        log.info('no %s of our own (%s); torch does its work', name, error)
+        log.info('no %s of our own (%s); what is slower does its work', source.name, error)
         return None
