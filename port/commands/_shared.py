@@ -14,6 +14,7 @@ from netspec.families.fcn import fcn
 from netspec.variants import Variant
 from port.data.survey import find_row
 from port.engine.devices import gpu_count, gpus_here
+from port.engine.net_policy import looking_only
 from port.engine.precision import use_tf32
 from surgery.pixels import Pixels
 
@@ -90,6 +91,18 @@ def fitting(function: Callable) -> Callable:
                          'small machine.  [default: 1, or that of a folder of `fcn new`]')):
         function = option(function)
     return function
+
+
+def looking(function: Callable) -> Callable:
+    """Add --allow-python: of a net that is only looked at, no code of others is run unasked."""
+    @click.option('--allow-python', 'allowed', multiple=True, metavar='MODULE',
+                  help='Let Python layers of the net import this module of yours, which runs its '
+                  'code; may be repeated. The data layers that come along need no leave.')
+    @wraps(function)
+    def wrapped(*args, allowed: tuple[str, ...], **kwargs):
+        with looking_only(allowed):
+            return function(*args, **kwargs)
+    return wrapped
 
 
 def refuse_fitting(file: object) -> None:

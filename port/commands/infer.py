@@ -18,6 +18,7 @@ from port.commands._shared import (
     device,
     fitting,
     gpu_option,
+    looking,
     stop_at,
 )
 from port.data.datasets import palette
@@ -88,6 +89,7 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
               'score_geo.  [default: the first of the net\'s heads]')
 @click.option('--no-skip', is_flag=True, help='Compute the padding that no image reaches as well.')
 @gpu_option
+@looking
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
             out: Path, width: float | None, classes, precision: str, layer: str | None,
             no_skip: bool, gpu: int | None) -> None:

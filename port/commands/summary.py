@@ -9,7 +9,7 @@ from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, VariantName, fitting, refuse_fitting
+from port.commands._shared import Sizes, VariantName, fitting, looking, refuse_fitting
 from port.data.survey import is_own
 
 
@@ -38,6 +38,7 @@ def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
               help='Which layers of a FILE to take.')
 @fitting
 @click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
+@looking
 def command(net: str, sizes, phase: str, width: float | None, classes, as_json: bool) -> None:
     """List the layers of a net: NAME's deploy net, or those of a prototxt FILE.
 

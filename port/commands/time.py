@@ -15,6 +15,7 @@ from port.commands._shared import (
     device,
     fitting,
     gpu_option,
+    looking,
     refuse_fitting,
 )
 from port.describe.timing import LayerTime, averages, table, time_layers, timed_net
@@ -36,6 +37,7 @@ SIZE = (375, 500)
               help='Passes; the medians are shown.')
 @fitting
 @gpu_option
+@looking
 def command(net: str, size: list[tuple[int, int]] | None, phase: str, weights: str | None,
             runs: int, width: float | None, classes, gpu: int | None) -> None:
     """Time each layer of NET, a variant's name or a prototxt that feeds itself.

@@ -7,6 +7,7 @@ import numpy as np
 from netspec.schema import replacing
 from port.engine.blob import Blob
 from port.engine.layer import Layer
+from port.engine.net_policy import POLICY
 from port.engine.registry import layer
 
 
@@ -26,6 +27,7 @@ class HDF5Output(Layer):
         self.path, self.begun = self.param.hdf5_output_param.file_name, False
         if not self.path:
             raise ValueError('hdf5_output_param lacks `file_name`, the file to write')
+        POLICY.check_file(self.path)
         if not Path(self.path).absolute().parent.is_dir():
             raise FileNotFoundError(f'{self.path}: the folder {Path(self.path).parent} does not '
                                     'exist; make it first')

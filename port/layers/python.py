@@ -4,13 +4,17 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import logging
 from types import ModuleType
 from typing import Any
 
 from port.engine.blob import Blob
 from port.engine.layer import Layer
+from port.engine.net_policy import POLICY
 from port.engine.python_layer import BlobVec, PythonLayer
 from port.engine.registry import layer
+
+log = logging.getLogger('port.python_layer')
 
 
 class NoLayerModule(ModuleNotFoundError, ValueError):
@@ -91,6 +95,8 @@ def find_class(module_name: str, class_name: str) -> type[PythonLayer]:
             raise ValueError(f'python_param lacks `{key}`; expected the '
                              f'{"file without .py" if key == "module" else "class in the module"}')
     module = find_module(module_name)
+    log.info('Python layer %s.%s of %s', module_name, class_name,
+             getattr(module, '__file__', None) or 'a built-in module')
     found = getattr(module, class_name, None)
     if inspect.isclass(found) and issubclass(found, PythonLayer):
         return found
@@ -108,8 +114,14 @@ def find_class(module_name: str, class_name: str) -> type[PythonLayer]:
 
 
 def find_module(name: str) -> ModuleType:
-    """Import a module by its name, else one of ours published under it; ValueError if neither."""
+    """Import a module by its name, else one of ours published under it; ValueError if neither.
+
+    Where a net is only looked at, ours come first, and others must have been allowed.
+    """
     from port.data import BUILTIN
+    if POLICY.looking and name in BUILTIN and name not in (POLICY.modules or ()):
+        return importlib.import_module(BUILTIN[name])
+    POLICY.check_module(name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
