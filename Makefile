@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench clean
+.PHONY: demo test slow lint prototxt bench coverage test-lowest clean
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -23,11 +23,31 @@ prototxt: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/figures/table.py --run
 
-$(VENV)/installed: setup.py constraints.txt
+# The default tests once more, counting which lines they reach; subprocesses are not counted.
+coverage: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
+
+# The default tests in .venv-lowest, with the lowest versions that pyproject.toml allows.
+test-lowest: $(VENV)-lowest/installed
+	OMP_NUM_THREADS=1 $(VENV)-lowest/bin/python -m pytest -q -n 2
+
+$(VENV)-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(PYTHON) -c "import re, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	    extras = project['optional-dependencies']; \
+	    wanted = project['dependencies'] + extras['lmdb'] + extras['scripts'] + extras['test'][1:]; \
+	    print(*(re.sub('>=([^,]*).*', r'==\1', one) for one in wanted), sep='\n')" \
+	    > $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/pip install -q -r $(VENV)-lowest/lowest.txt
+	$(VENV)-lowest/bin/pip install -q --no-deps -e .
+	touch $@
+
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
 	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest demo build *.egg-info
