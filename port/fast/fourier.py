@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from port.engine.window import Window
-from port.fast.native import lanes, plane, share
-from port.native.compiler import compiled
+from port.fast.native import lanes, plane
+from port.native.library import load
+from port.native.threads import share
 
+HERE = Path(__file__).parent
 TILE = 16
 HALF = TILE // 2 + 1        # columns of a real tile's spectrum
 SMALLEST, LARGEST = 5, 8    # kernels for which it pays
@@ -24,7 +26,7 @@ LAST = torch.channels_last
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled(Path(__file__).with_name('fourier.c'))
+    found = load(HERE / 'fourier.c')
     if found is not None:
         p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
         found.fourier.argtypes = [p, i, i, i, p, p, p, p, i, i, s, s, i, p]

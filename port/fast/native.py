@@ -1,16 +1,16 @@
 """3 x 3 convolutions, an image's first convolution, and updates by our C kernels (kernels.c)."""
 
 import ctypes
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch.autograd.graph import increment_version
 
-from port.native.compiler import compiled
+from port.native.library import load
+from port.native.threads import share
 
+HERE = Path(__file__).parent
 WINOGRAD = 49               # products a tile
 BUDGET = 3 << 18            # bytes of a thread's working set: most of a core's own cache
 GRAIN = 1 << 16             # values that a thread updates at a time
@@ -46,7 +46,7 @@ def laid(x: torch.Tensor) -> torch.Tensor:
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled(Path(__file__).with_name('kernels.c'))
+    found = load(HERE / 'kernels.c')
     if found is None:
         return None
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t
@@ -63,25 +63,6 @@ def library() -> ctypes.CDLL | None:
 def lanes() -> tuple[int, int]:
     """Return how many outputs and how many rows a block of the kernels has."""
     return library().kernel_lanes(), library().kernel_rows()
-
-
-# -- threads: the kernels let go of Python's lock ------------------------------------------------
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, 'fcn-kernels')
-
-
-def share(work: Callable[[int, int], None], count: int, grain: int) -> None:
-    """Call work(first, last) over 0..count in pieces of a multiple of `grain`, on all threads."""
-    threads = torch.get_num_threads()
-    grains = -(-count // grain)
-    if threads == 1 or grains == 1:
-        work(0, count)
-        return
-    pieces = min(grains, 4 * threads)
-    ends = [min(count, -(-grains * k // pieces) * grain) for k in range(pieces + 1)]
-    list(_pool(threads).map(work, ends[:-1], ends[1:]))
 
 
 # -- 3 x 3 ----------------------------------------------------------------------------------------

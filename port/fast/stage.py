@@ -12,9 +12,11 @@ from pathlib import Path
 
 import torch
 
-from port.fast.native import lanes, plane, share
-from port.native.compiler import compiled
+from port.fast.native import lanes, plane
+from port.native.library import load
+from port.native.threads import share
 
+HERE = Path(__file__).parent
 LAST = torch.channels_last
 GRAIN = 4096                # pixels that a thread takes at least
 
@@ -22,7 +24,7 @@ GRAIN = 4096                # pixels that a thread takes at least
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled kernels, None where they cannot be had."""
-    found = compiled(Path(__file__).with_name('stage.c'))
+    found = load(HERE / 'stage.c')
     if found is None:
         return None
     p, i, s = ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t

@@ -1,1 +1,1 @@
-"""C kernels: compiled by the machine's own compiler, kept safely, loaded."""
+"""C kernels: compiled by the machine's own compiler, kept safely, loaded, shared among threads."""

@@ -1,62 +1,56 @@
-"""C kernels: compiled by the machine's own compiler at first use, and kept in the user's cache.
+"""The machine's C compiler: which one, how it is told to use all of the processor, what it is.
 
-Where there is no compiler, or FCN_NATIVE=0, nothing breaks: the caller has another way.
+A library is compiled for the very processor that will run it, with its widest vectors, as
+`-march=native` asks for.
 """
 
-import ctypes
-import hashlib
-import logging
 import os
+import shlex
 import shutil
 import subprocess
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-log = logging.getLogger('port.native')
-FLAGS = ('-O3', '-march=native', '-shared', '-fPIC')
-COMPILE_LIMIT = 120.0       # seconds
+HEADERS = Path(__file__).parent          # those of this folder are for every source
+FLAGS = ('-O3', '-shared', '-fPIC')
+FOR_THIS_PROCESSOR = (('-march=native',), ('-mcpu=native',), ())     # clang on ARM takes the second
+ASK_LIMIT, COMPILE_LIMIT = 20.0, 300.0       # seconds
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'fcn-caffe'
-
-
-def _machine() -> str:
-    """Return what the compiled code depends on: the processor's abilities."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        return ''
-    return next((line for line in lines if line.startswith(('flags', 'Features'))), '')
-
-
-def _compile(compiler: str, source: Path) -> Path:
-    headers = ''.join(p.read_text() for p in sorted(source.parent.glob('*.h')))
-    text = source.read_text() + headers + compiler + _machine()
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    target = _cache_folder() / f'{source.stem}-{key}.so'
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            built = Path(folder) / target.name
-            subprocess.run([compiler, *FLAGS, str(source), '-o', str(built)], check=True,
-                           capture_output=True, timeout=COMPILE_LIMIT)
-            os.replace(built, target)
-    return target
-
-
-def compiled(source: Path) -> ctypes.CDLL | None:
-    """Return the kernels of a C file, which may include headers beside it; None where they cannot
-    be had. To be called once: the caller keeps them. FileNotFoundError where the C file is not.
+@dataclass(frozen=True)
+class Compiler:
+    """command: the program and the words before its options, as in CC="ccache gcc".
+    flags: the options of every compilation. macros: all that the compiler defines by itself with
+    these flags: its version, the system and each of the processor's abilities.
     """
-    if not source.is_file():
-        raise FileNotFoundError(f'{source}: no such source of kernels')
-    compiler = os.environ.get('CC') or shutil.which('gcc') or shutil.which('clang')
-    if os.environ.get('FCN_NATIVE') == '0' or compiler is None:
-        return None
-    try:
-        return ctypes.CDLL(str(_compile(compiler, source)))
-    except (OSError, subprocess.SubprocessError) as error:
-        log.info('no %s of our own (%s); what is slower does its work', source.name, error)
-        return None
+
+    command: tuple[str, ...]
+    flags: tuple[str, ...]
+    macros: str
+
+    def build(self, source: Path, library: Path) -> None:
+        """Compile a source file to a library; OSError or SubprocessError where that fails."""
+        subprocess.run([*self.command, *self.flags, f'-I{HEADERS}', str(source), '-o',
+                        str(library)], check=True, capture_output=True, text=True,
+                       timeout=COMPILE_LIMIT)
+
+
+def find_compiler() -> Compiler | None:
+    """Return $CC, else gcc, else clang; None where there is none that works.
+
+    Which processor this is, and which version of the compiler, the compiler itself says best,
+    on every system: `-dM -E` has it print its predefined macros (__AVX512F__, __VERSION__ ...).
+    """
+    words = shlex.split(os.environ.get('CC', ''))
+    if not words:
+        found = shutil.which('gcc') or shutil.which('clang')
+        words = [found] if found else []
+    for native in FOR_THIS_PROCESSOR if words else ():
+        try:
+            answer = subprocess.run([*words, *native, '-dM', '-E', '-x', 'c', '-'], input='',
+                                    check=True, capture_output=True, text=True,
+                                    timeout=ASK_LIMIT)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return Compiler(tuple(words), (*FLAGS, *native), answer.stdout)
+    return None

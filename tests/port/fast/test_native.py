@@ -84,19 +84,6 @@ def test_refuses_other_layouts() -> None:
         native.plane(torch.zeros(1, 3, 4, 5))
 
 
-@pytest.mark.parametrize('threads,count,grain', [(1, 10, 3), (3, 100, 7), (4, 5, 5), (2, 9, 1)])
-def test_share_covers_everything_once(threads: int, count: int, grain: int) -> None:
-    seen, before = [], torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        native.share(lambda first, last: seen.append((first, last)), count, grain)
-    finally:
-        torch.set_num_threads(before)
-    seen.sort()
-    assert [i for first, last in seen for i in range(first, last)] == [*range(count)]
-    assert all(first % grain == 0 for first, _ in seen)
-
-
 def test_without_a_compiler(monkeypatch) -> None:
     native.library.cache_clear()
     monkeypatch.setenv('FCN_NATIVE', '0')

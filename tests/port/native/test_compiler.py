@@ -1,42 +1,67 @@
-"""Kernels from a C file: found, refused where the file is not, every source of ours among them."""
+"""Which compiler is taken, and what it is asked."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-import port
-from port.native.compiler import compiled
+from port.native.compiler import FOR_THIS_PROCESSOR, find_compiler
 
-SOURCES = sorted(Path(port.__file__).parent.rglob('*.c'))
-
-
-@pytest.mark.parametrize('source', SOURCES, ids=lambda path: path.name)
-def test_our_kernels_compile(source: Path) -> None:
-    if not (shutil.which('gcc') or shutil.which('clang')):
-        pytest.skip('no C compiler here')
-    assert compiled(source) is not None
+REAL = find_compiler()
+pytestmark = pytest.mark.skipif(REAL is None, reason='no C compiler here')
 
 
-def test_sources_are_found() -> None:
-    """A kernel that silently went missing would leave only slower ways: the rooms hold them."""
-    assert {'kernels.c', 'fourier.c', 'stage.c'} <= {path.name for path in SOURCES}
+def script(path: Path, text: str) -> str:
+    path.write_text('#!/bin/sh\n' + text)
+    path.chmod(0o755)
+    return str(path)
 
 
-def test_a_source_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match='no such source of kernels'):
-        compiled(tmp_path / 'gone.c')
+def test_the_processor_and_the_version_are_among_the_macros() -> None:
+    assert '__VERSION__' in REAL.macros
+    assert any(name in REAL.macros for name in ('__x86_64__', '__aarch64__', '__arm64__'))
 
 
-def test_a_header_beside_counts(tmp_path: Path, monkeypatch) -> None:
-    """A changed header is a changed kernel, not the one kept from before."""
-    if not (shutil.which('gcc') or shutil.which('clang')):
-        pytest.skip('no C compiler here')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    source, header = tmp_path / 'k.c', tmp_path / 'k.h'
-    source.write_text('#include "k.h"\nint answer(void) { return ANSWER; }\n')
-    found = []
-    for answer in (1, 2):
-        header.write_text(f'#define ANSWER {answer}\n')
-        found.append(compiled(source).answer())
-    assert found == [1, 2]
+def test_a_compiler_of_several_words(tmp_path, monkeypatch) -> None:
+    """As CC="ccache gcc", and with a path that holds a blank."""
+    folder = tmp_path / 'my tools'
+    folder.mkdir()
+    wrapper = script(folder / 'wrapper', f'echo "$1" >> "{tmp_path}/seen"\nexec "$@"\n')
+    monkeypatch.setenv('CC', f"'{wrapper}' {REAL.command[0]}")
+    found = find_compiler()
+    assert found.command == (wrapper, *REAL.command)
+    source = tmp_path / 'one.c'
+    source.write_text('int one(void) { return 1; }\n')
+    found.build(source, tmp_path / 'one.so')
+    assert (tmp_path / 'one.so').stat().st_size > 0
+    assert set((tmp_path / 'seen').read_text().split()) == {REAL.command[0]}
+
+
+def test_a_compiler_that_does_not_know_march_native(tmp_path, monkeypatch) -> None:
+    """clang for ARM takes -mcpu=native, others neither."""
+    real = REAL.command[0]
+    refuse = 'for word; do case "$word" in {}) exit 1;; esac; done\n'
+    kept = 'for word; do shift; [ "$word" = -mcpu=native ] || set -- "$@" "$word"; done\n'
+    monkeypatch.setenv('CC', script(tmp_path / 'arm', refuse.format('-march=native') + kept
+                                    + f'exec {real} "$@"\n'))
+    assert find_compiler().flags[-1:] == FOR_THIS_PROCESSOR[1]
+    monkeypatch.setenv('CC', script(tmp_path / 'old', refuse.format('-m*=native')
+                                    + f'exec {real} "$@"\n'))
+    assert not any('native' in flag for flag in find_compiler().flags)
+
+
+@pytest.mark.parametrize('cc', ['/no/such/compiler', 'false', os.devnull])
+def test_a_compiler_that_does_not_work(monkeypatch, cc: str) -> None:
+    monkeypatch.setenv('CC', cc)
+    assert find_compiler() is None
+
+
+def test_no_compiler_at_all(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv('CC', raising=False)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert find_compiler() is None
+    os.symlink(shutil.which(REAL.command[0]), tmp_path / 'clang')
+    monkeypatch.setattr('port.native.compiler.shutil.which',
+                        lambda name: str(tmp_path / name) if name == 'clang' else None)
+    assert find_compiler().command == (str(tmp_path / 'clang'),)
