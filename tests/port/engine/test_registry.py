@@ -25,6 +25,7 @@ WITHOUT_GRADIENT = {
     'HDF5Output': 'writes a file and makes no top',
     'Parameter': 'its top is its parameter, its gradient a copy',
     'Python': "the gradient is the user's own",
+    'DenseCRF': "the authors' backward pass does nothing",
     'Silence': 'its gradient is zero',
 }
 # Caffe's types beyond those that a V1 net file could name, as its wiki's layer catalogue has them.

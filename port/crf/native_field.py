@@ -1,0 +1,185 @@
+"""The mean field by the kernels of lattice.c, on as many threads as are asked for."""
+
+import ctypes
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from port.crf.crf_kernels import LANES, LatticeSpace, SlicedTerm, Team, VertexTable, Work, kernels
+from port.crf.lattice import TINY, demand, filled, gain, scales, steps, strides
+
+NEVER = -1e30       # the score of classes that only fill a row up
+FIRST_BITS = 14     # of a table's size
+
+
+class NativeTerm:
+    """One pairwise term: the lattice of all points' features, the weights of the term in it."""
+
+    def __init__(self, features: np.ndarray, weight: float, symmetric: bool, row: int,
+                 team: Team) -> None:
+        self.axes, self.points = features.shape
+        self.corners, self.row, self.team = self.axes + 1, row, team
+        demand(self.points * self.corners * 24, f'the lattice of {self.points} points')
+        codes, stride = self._embed(filled(features), strides(features))
+        vertices, table = self._number(codes)
+        self.count = len(vertices)
+        demand(self.count * (row + self.corners) * 8, f'the lattice of {self.points} points and '
+               f'{self.count} vertices, of {row} classes,')
+        self.even = team.even(self.count)
+        self._neighbours(vertices, table, steps(stride))
+        del codes, table
+        self._members()
+        self._normalise(weight, symmetric)
+        self.values = np.zeros((2, self.count + 1, row), np.float32)    # the last: no vertex
+        self.last = self.values[self.corners % 2]
+
+    def _embed(self, features: np.ndarray, stride: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        d, count = features.shape
+        space = LatticeSpace(d)
+        space.scale[:d], space.stride[:d] = scales(d).tolist(), stride.tolist()
+        codes = np.empty((count, self.corners), np.int64)
+        self.weights = np.empty((count, self.corners), np.float32)
+        kernel = partial(kernels().embed, ctypes.byref(space), features.ctypes.data, count,
+                         codes.ctypes.data, self.weights.ctypes.data)
+        self.team((kernel, self.team.even(count, LANES)))
+        return codes, stride
+
+    def _number(self, codes: np.ndarray) -> tuple[np.ndarray, tuple[VertexTable, np.ndarray]]:
+        """Number the vertices in the order in which points meet them."""
+        self.ids = np.empty(codes.shape, np.int32)
+        vertices, known = np.empty(codes.size, np.int64), ctypes.c_ssize_t(0)
+        at, bits = 0, FIRST_BITS
+        while True:
+            slots = np.empty((1 << bits, 2), np.int64)
+            table = VertexTable(slots.ctypes.data, bits)
+            kernels().fill_table(ctypes.byref(table), vertices.ctypes.data, known.value)
+            at = kernels().number(ctypes.byref(table), codes.ctypes.data, self.corners, at,
+                                  len(codes), self.ids.ctypes.data, vertices.ctypes.data,
+                                  ctypes.byref(known))
+            if at == len(codes):
+                return vertices[:known.value], (table, slots)
+            bits += 2
+
+    def _neighbours(self, vertices: np.ndarray, table: tuple[VertexTable, np.ndarray],
+                    steps: np.ndarray) -> None:
+        self.pairs = np.empty((self.corners, self.count, 2), np.int32)
+        kernel = partial(kernels().find_neighbours, ctypes.byref(table[0]), vertices.ctypes.data,
+                         self.count, self.corners, steps.ctypes.data, self.pairs.ctypes.data)
+        self.team((kernel, self.even))
+
+    def _members(self) -> None:
+        """Find the points of each vertex, as the splat goes over vertices: no two threads meet."""
+        ids = self.ids[:self.points]
+        counts = np.bincount(ids.ravel(), minlength=self.count)
+        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+        self.members = np.empty(ids.size, np.int32)
+        self.shares = np.empty(ids.size, np.float32)
+        following = self.starts[:-1].copy()
+        kernels().turn_round(self.ids.ctypes.data, self.weights.ctypes.data, self.points,
+                             self.corners, following.ctypes.data, self.members.ctypes.data,
+                             self.shares.ctypes.data)
+        wanted = ids.size * np.arange(self.team.threads + 1) // self.team.threads
+        self.parts = np.searchsorted(self.starts, wanted)
+        self.parts[-1] = self.count
+
+    def _normalise(self, weight: float, symmetric: bool) -> None:
+        """Put the term's weight and 1 / (K 1) into the weights of the slice: there is nothing
+        left to multiply. Symmetric: its root into those of the splat and of the slice.
+        """
+        old, new = np.zeros((2, self.count + 1), np.float32)
+        total = np.empty(self.points, np.float32)
+        kernels().splat_ones(self.starts.ctypes.data, self.shares.ctypes.data, old.ctypes.data,
+                             0, self.count)
+        for pairs in self.pairs:
+            self.team((partial(kernels().blur_ones, pairs.ctypes.data, old.ctypes.data,
+                               new.ctypes.data), self.even))
+            old, new = new, old
+        self.team((partial(kernels().slice_ones, self.ids.ctypes.data, self.weights.ctypes.data,
+                           self.corners, old.ctypes.data, total.ctypes.data),
+                   self.team.even(self.points)))
+        total = total * np.float32(gain(self.axes)) + TINY
+        after = np.float32(gain(self.axes) * weight) / total
+        if symmetric:
+            self.shares /= np.sqrt(total)[self.members]
+            after *= np.sqrt(total)
+        self.weights[:self.points] *= after[:, None]
+
+    def splat(self, q: np.ndarray) -> Work:
+        """Return the work that puts all points' rows onto the vertices."""
+        return partial(kernels().splat, self.starts.ctypes.data, self.members.ctypes.data,
+                       self.shares.ctypes.data, q.ctypes.data, self.values[0].ctypes.data,
+                       self.row), self.parts
+
+    def blur(self, axis: int) -> Work:
+        """Return the work that blurs along one direction."""
+        old, new = self.values[axis % 2], self.values[(axis + 1) % 2]
+        return partial(kernels().blur, self.pairs[axis].ctypes.data, old.ctypes.data,
+                       new.ctypes.data, self.row), self.even
+
+    def sliced(self) -> SlicedTerm:
+        """Return what the slice reads."""
+        return SlicedTerm(self.ids.ctypes.data, self.weights.ctypes.data, self.last.ctypes.data,
+                          self.corners)
+
+
+class NativeField:
+    """The mean field of a picture: `q`, points x a row of classes, made better by `step`."""
+
+    def __init__(self, scores: np.ndarray, terms: Sequence[tuple[np.ndarray, float]],
+                 symmetric: bool, team: Team) -> None:
+        self.classes, self.points = scores.shape
+        self.row = -(-self.classes // LANES) * LANES
+        demand(self.points * self.row * 12, f'the mean field of {self.points} points and '
+               f'{self.classes} classes')
+        self.team = team
+        self.even = self.team.even(self.points)
+        self.scores = np.empty((self.points, self.row), np.float32)
+        self.team((partial(kernels().to_rows, scores.ctypes.data, self.points, self.classes,
+                           self.scores.ctypes.data, self.row, NEVER), self.even))
+        self.q = np.empty_like(self.scores)
+        self._softmax(())
+        self.terms = [NativeTerm(*term, symmetric, self.row, self.team) for term in terms]
+        self.stages = self._stages()
+
+    def _stages(self) -> list[list[Work]]:
+        """Return the works of an iteration before its slice: all terms' splats, then all their
+        blurs along the first direction, and so on.
+        """
+        deepest = max((term.corners for term in self.terms), default=0)
+        splats = [term.splat(self.q) for term in self.terms]
+        blurs = [[term.blur(axis) for term in self.terms if axis < term.corners]
+                 for axis in range(deepest)]
+        return [splats, *blurs]
+
+    def _softmax(self, terms: Sequence[NativeTerm]) -> None:
+        read = (SlicedTerm * len(terms))(*(term.sliced() for term in terms))
+        kernel = partial(kernels().slice_softmax, read, len(terms), self.scores.ctypes.data,
+                         self.q.ctypes.data, self.row)
+        self.team((kernel, self.even))
+
+    def step(self) -> None:
+        """Do one iteration: every point's classes from its scores and what the terms say."""
+        for works in self.stages:
+            self.team(*works)
+        self._softmax(self.terms)
+
+    def result(self) -> np.ndarray:
+        """Return the probabilities, classes x points."""
+        planes = np.empty((self.classes, self.points), np.float32)
+        self.team((partial(kernels().to_planes, self.q.ctypes.data, self.row, planes.ctypes.data,
+                           self.points, self.classes), self.even))
+        return planes
+
+
+def solve(scores: np.ndarray, terms: Sequence[tuple[np.ndarray, float]], symmetric: bool,
+          iterations: int, threads: int) -> np.ndarray:
+    """Return the probabilities, classes x points float32, after the iterations.
+
+    scores: the same shape. terms: features, axes x points, and a weight each.
+    """
+    with Team(threads) as team:
+        field = NativeField(scores, terms, symmetric, team)
+        for _ in range(iterations):
+            field.step()
+        return field.result()
