@@ -1,12 +1,14 @@
 """Solver states on disk: .solverstate and .solverstate.h5 (SGDSolver::SnapshotSolverState).
 
-Ours carry one thing more, which Caffe passes over: the random number generator and the place of
-every data layer, so that a resumed training goes on bit for bit.
+Ours carry more, which Caffe passes over: the random number generator and the place of every data
+layer, so that a resumed training goes on bit for bit, and the digest of the weights.
 """
 
 import base64
+import hashlib
 import io
 import json
+import logging
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,6 +25,9 @@ from netspec.schema import (
 )
 from netspec.schema.messages import SolverState
 
+log = logging.getLogger('port.solver')
+DIGEST = 'weights_sha256'
+
 
 @dataclass
 class State:
@@ -35,14 +40,15 @@ class State:
     extra: dict
 
 
-def extras(net) -> dict:
-    """Return the random number state and the data layers' positions, JSON-able."""
+def extras(net, weights: str | PathLike | None = None) -> dict:
+    """Return random number state, data layers' positions and the weights' digest, JSON-able."""
     layers = {node.name: node.layer.state() for node in net.nodes
               if hasattr(node.layer, 'state') and node.layer.state() is not None}
     rng = base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode()
     cuda = (base64.b64encode(torch.cuda.get_rng_state(net.device).numpy().tobytes()).decode()
             if net.device.type == 'cuda' else '')
-    return {'rng': rng, 'cuda_rng': cuda, 'layers': layers}
+    written = {} if weights is None else {DIGEST: digest(weights)}
+    return {'rng': rng, 'cuda_rng': cuda, 'layers': layers, **written}
 
 
 def restore_extras(net, extra: dict) -> None:
@@ -56,6 +62,36 @@ def restore_extras(net, extra: dict) -> None:
     for node in net.nodes:
         if node.name in extra.get('layers', {}):
             node.layer.restore(extra['layers'][node.name])
+
+
+def digest(path: str | PathLike) -> str:
+    """Return the SHA-256 of a file."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def weights_of(path: str | PathLike, state: State) -> Path | None:
+    """Return the weights that a state goes on from: beside it, else where it was written.
+
+    So a run that was copied goes on from its own. Raises FileNotFoundError where neither is
+    there, ValueError for other weights than those that the state was written with.
+    """
+    if not state.learned_net:
+        return None
+    named = Path(state.learned_net)
+    beside = Path(path).parent / named.name
+    found = next((place for place in (beside, named) if place.is_file()), None)
+    if found is None:
+        where = '' if named == beside else f', nor {named}, where they were written'
+        raise FileNotFoundError(f'{path}: its weights are not there: no {beside}{where}; put '
+                                'them beside the state')
+    wanted = state.extra.get(DIGEST)
+    if wanted and digest(found) != wanted:
+        raise ValueError(f'{path}: {found} holds other weights than those that this state was '
+                         'written with (its SHA-256 differs); put those beside the state, or '
+                         'start anew from these with --weights')
+    log.info('Restoring weights from %s', found)
+    return found
 
 
 def write_state(path: str | PathLike, state: State) -> None:

@@ -16,10 +16,9 @@ import torch
 from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
 from port.engine.net import Net
+from port.training import snapshot, updates
 from port.training import solver_nets as setup
-from port.training import updates
 from port.training.lr_policy import check_policy, learning_rate, next_step
-from port.training.snapshot import State, extras, read_state, restore_extras, write_state
 
 log = logging.getLogger('port.solver')
 SNAPSHOT, STOP = 'snapshot', 'stop'
@@ -348,12 +347,14 @@ class Solver:
             if not all(blob.data.isfinite().all() for blob in blobs):
                 self._diverged(f'the weights of layer {layer!r} are not finite')
         Path(self.weights_path).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.state_path).unlink(missing_ok=True)     # it tells the digest of other weights
         log.info('Snapshotting to %s file %s', kind, self.weights_path)
         self.net.save(self.weights_path, diff=self.param.snapshot_diff)
         log.info('Snapshotting solver state to %s file %s', kind, self.state_path)
-        write_state(self.state_path,
-                    State(self.iteration, self.weights_path, self.current_step,
-                          [h.cpu().numpy() for h in self.history], extras(self.net)))
+        snapshot.write_state(self.state_path, snapshot.State(
+            self.iteration, self.weights_path, self.current_step,
+            [h.cpu().numpy() for h in self.history],
+            snapshot.extras(self.net, self.weights_path)))
         self.saved = self.state_path
         for hook in self.on_snapshot:
             hook()
@@ -362,10 +363,10 @@ class Solver:
     def restore(self, path: str | PathLike) -> None:
         """Go on from a .solverstate of Caffe or ours: weights, history, iteration.
 
-        The weights are looked for as named in the state, then beside the state. Raises
-        FileNotFoundError, ValueError where the state does not fit the net.
+        The weights are those beside the state, else where the state says. Raises
+        FileNotFoundError, ValueError where the state does not fit the net or the weights.
         """
-        state = read_state(path)
+        state = snapshot.read_state(path)
         if len(state.history) != len(self.history):
             raise ValueError(f'{path}: holds {len(state.history)} history blobs; this solver '
                              f'({self.param.type}) and net need {len(self.history)}')
@@ -373,17 +374,16 @@ class Solver:
             if mine.numel() != theirs.size:
                 raise ValueError(f'{path}: history blob {i} has shape {list(theirs.shape)}; '
                                  f'the net needs {list(mine.shape)}')
-        if state.learned_net:
-            beside = Path(path).parent / Path(state.learned_net).name
-            named = Path(state.learned_net)
-            self.net.copy_from(beside if not named.exists() and beside.exists() else named)
+        weights = snapshot.weights_of(path, state)
+        if weights is not None:
+            self.net.copy_from(weights)
         for mine, theirs in zip(self.history, state.history, strict=True):
             mine.copy_(torch.tensor(theirs).view(mine.shape))
         count = len(self.net.learnable)
         self._still = [self._linear and not any(h.any() for h in self.history[i::count])
                        for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
-        restore_extras(self.net, state.extra)
+        snapshot.restore_extras(self.net, state.extra)
         self.saved = str(path)
 
 

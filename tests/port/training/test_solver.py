@@ -2,6 +2,8 @@
 
 import logging
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,3 +271,39 @@ def test_a_frozen_parameter_has_a_history_in_the_adaptive_solvers(make) -> None:
         solver.step(1)
         assert (not solver.history[0].any()) == empty
         assert np.array_equal(params(solver)[0], before)
+
+
+@pytest.mark.parametrize('kind', ['BINARYPROTO', 'HDF5'])
+def test_a_copied_run_goes_on_from_its_own_weights(make, tmp_path, caplog, kind: str) -> None:
+    """The state names the original's weights, which have become others meanwhile."""
+    options, ending = f'snapshot_format: {kind}', '.h5' if kind == 'HDF5' else ''
+    solver = make(options)
+    solver.step(2)
+    solver.snapshot()
+    kept = params(solver)
+    copied = tmp_path / 'copied'
+    shutil.copytree(tmp_path / 'snap', copied)
+    solver.net.params['ip'][0].data.fill_(9)
+    solver.net.save(solver.weights_path)
+    again = make(options)
+    with caplog.at_level(logging.INFO, 'port'):
+        again.restore(copied / f's_iter_2.solverstate{ending}')
+    assert all(np.array_equal(a, b) for a, b in zip(params(again), kept, strict=True))
+    beside = copied / f's_iter_2.caffemodel{ending}'
+    assert f'Restoring weights from {beside}' in caplog.text
+    with pytest.raises(ValueError, match='holds other weights than those that this state'):
+        make(options).restore(solver.state_path)
+    beside.unlink()
+    Path(solver.weights_path).unlink()
+    with pytest.raises(FileNotFoundError, match=f'its weights are not there: no {beside}, nor'):
+        make(options).restore(copied / f's_iter_2.solverstate{ending}')
+
+
+def test_a_moved_state_finds_the_weights_where_they_were_written(make, tmp_path) -> None:
+    solver = make()
+    solver.step(2)
+    solver.snapshot()
+    state = shutil.move(solver.state_path, tmp_path / 'moved.solverstate')
+    again = make()
+    again.restore(state)
+    assert all(np.array_equal(a, b) for a, b in zip(params(again), params(solver), strict=True))
