@@ -1,15 +1,16 @@
 """Read and write .caffemodel.h5: /data/<layer>/<index of the blob> (Caffe: Net::ToHDF5)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from netspec.schema import replacing
-
 from .caffemodel import Weights
 from .foreign import HDF5_MAGIC, foreign, magic
+from .hdf5_files import Hdf5, new_hdf5, open_hdf5
+from .tensors import MAX_BLOBS
 
 
 def read_hdf5(path: str | Path) -> Weights:
@@ -17,28 +18,33 @@ def read_hdf5(path: str | Path) -> Weights:
 
     A layer's name may hold '/'. Caffe leaves out a blob that is shared from another layer: it
     reads as None. Types are not in such a file. Raises FileNotFoundError, or ValueError for a
-    file that is not HDF5, is truncated, or holds no /data.
+    file that is not HDF5, is truncated, holds no /data, or keeps numbers elsewhere.
     """
-    import h5py
     head = magic(path)
     if not head.startswith(HDF5_MAGIC):
         raise ValueError(f'{path}: not a .caffemodel.h5 but {foreign(head) or "another binary"}')
-    found: dict[str, dict[int, np.ndarray]] = {}
-
-    def visit(name: str, node: object) -> None:
-        layer, _, index = name.rpartition('/')
-        if isinstance(node, h5py.Dataset) and index.isdigit():
-            found.setdefault(layer, {})[int(index)] = node[()]
-    try:
-        with h5py.File(path, 'r') as file:
-            if 'data' not in file:
-                raise ValueError(f'{path}: an HDF5 file without /data; Caffe keeps weights there')
-            file['data'].visititems(visit)
-    except OSError as error:
-        raise ValueError(f'{path}: truncated or damaged HDF5 file: {error}') from None
+    with open_hdf5(path) as file:
+        if file.find('data') is None:
+            raise ValueError(f'{path}: an HDF5 file without /data; Caffe keeps weights there')
+        found = _blobs(file)
     layers = {layer: [blobs.get(i) for i in range(max(blobs) + 1)]
               for layer, blobs in found.items()}
     return Weights(layers, dict.fromkeys(layers, ''), 'HDF5', path=str(path))
+
+
+def _blobs(file: Hdf5) -> dict[str, dict[int, np.ndarray]]:
+    """Return {layer: {index: array}} of all that lies below /data."""
+    found: dict[str, dict[int, np.ndarray]] = {}
+
+    def visit(name: str, node: Any) -> None:
+        layer, _, index = name.rpartition('/')
+        if not hasattr(node, 'dtype') or not re.fullmatch('[0-9]+', index):
+            return
+        if len(index) > len(str(MAX_BLOBS)) or int(index) >= MAX_BLOBS:
+            raise ValueError(f'{file.path}: /data/{name}: no layer has {index} blobs')
+        found.setdefault(layer, {})[int(index)] = file.read(node)
+    file.find('data').visititems(visit)
+    return found
 
 
 def write_hdf5(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]],
@@ -47,15 +53,11 @@ def write_hdf5(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]],
 
     float64 blobs stay doubles, all else becomes float32. `diffs`, of the same form, go to /diff.
     """
-    import h5py
-    try:
-        with replacing(path) as beside, h5py.File(beside, 'w') as file:
-            for root, layers in (('data', weights), ('diff', diffs)):
-                group = None if layers is None else file.create_group(root)
-                for layer, blobs in (layers or {}).items():
-                    _write_layer(group.require_group(layer), blobs)
-    except RuntimeError as error:                  # so HDF5 reports a full disk, now and then
-        raise OSError(f'{path}: not written, and nothing was left behind: {error}') from error
+    with new_hdf5(path) as file:
+        for root, layers in (('data', weights), ('diff', diffs)):
+            group = None if layers is None else file.create_group(root)
+            for layer, blobs in (layers or {}).items():
+                _write_layer(group.require_group(layer), blobs)
 
 
 def _write_layer(group: Any, blobs: Sequence[np.ndarray]) -> None:

@@ -8,6 +8,7 @@ import torch
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
+from surgery.hdf5_files import open_hdf5
 
 
 @layer('HDF5Data')
@@ -110,20 +111,12 @@ def read_rows(path: str, datasets: list[str]) -> list[np.ndarray]:
     """Read whole datasets of numbers; ValueError naming file and dataset where it cannot be."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such HDF5 file')
-    import h5py
-    try:
-        with h5py.File(path, 'r') as file:
-            return [_rows(path, file, name) for name in datasets]
-    except OSError as error:
-        raise ValueError(f'{path}: cannot be read as HDF5: {error}') from None
+    with open_hdf5(path, 'cannot be read as HDF5') as file:
+        return [_rows(path, file.array(name), name) for name in datasets]
 
 
-def _rows(path: str, file, name: str) -> np.ndarray:
-    if not hasattr(file.get(name), 'dtype'):
-        raise ValueError(f'{path}: no dataset {name!r} for the top of that name; it holds '
-                         f'{", ".join(map(repr, file)) or "none"}')
-    data = file[name]
-    if data.dtype.kind not in 'fiu' or not data.shape or not data.shape[0]:
+def _rows(path: str, data: np.ndarray, name: str) -> np.ndarray:
+    if not data.shape or not data.shape[0]:
         raise ValueError(f'{path}: dataset {name!r} holds {data.dtype} of shape '
                          f'{list(data.shape)}; expected rows of numbers')
-    return data[()]
+    return data

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.schema import replacing
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.net_policy import POLICY
 from port.engine.registry import layer
+from surgery.hdf5_files import changed_hdf5, new_hdf5
 
 
 @layer('HDF5Output')
@@ -54,16 +54,14 @@ class HDF5Output(Layer):
 
 def create(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Write datasets that can grow along their first axis; the file appears whole."""
-    import h5py
-    with replacing(path) as beside, h5py.File(beside, 'w') as file:
+    with new_hdf5(path) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array, maxshape=(None, *array.shape[1:]))
 
 
 def append(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Add rows; ValueError where they have another shape than those in the file."""
-    import h5py
-    with h5py.File(path, 'a') as file:
+    with changed_hdf5(path) as file:
         for name, array in arrays.items():
             have = file[name].shape
             if have[1:] != array.shape[1:]:

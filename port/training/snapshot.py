@@ -6,7 +6,6 @@ layer, so that a resumed training goes on bit for bit, and the digest of the wei
 
 import base64
 import hashlib
-import io
 import json
 import logging
 from dataclasses import dataclass
@@ -16,14 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from netspec.schema import (
-    array_blob,
-    blob_array,
-    read_solverstate,
-    write_atomic,
-    write_solverstate,
-)
+from netspec.schema import array_blob, blob_array, read_solverstate, write_solverstate
 from netspec.schema.messages import SolverState
+from surgery.hdf5_files import new_hdf5, open_hdf5
 
 log = logging.getLogger('port.solver')
 DIGEST = 'weights_sha256'
@@ -61,7 +55,11 @@ def restore_extras(net, extra: dict) -> None:
         torch.cuda.set_rng_state(state('cuda_rng'), net.device)
     for node in net.nodes:
         if node.name in extra.get('layers', {}):
-            node.layer.restore(extra['layers'][node.name])
+            try:
+                node.layer.restore(extra['layers'][node.name])
+            except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+                raise ValueError(f'{node.entry.label}: the snapshot\'s state of it is damaged: '
+                                 f'{type(error).__name__} {error}') from error
 
 
 def digest(path: str | PathLike) -> str:
@@ -107,9 +105,7 @@ def write_state(path: str | PathLike, state: State) -> None:
 
 
 def _write_hdf5(path: str | PathLike, state: State) -> None:
-    import h5py
-    memory = io.BytesIO()
-    with h5py.File(memory, 'w') as file:
+    with new_hdf5(path) as file:
         file['iter'] = np.array([state.iteration], 'i4')
         name = state.learned_net.encode()
         file['learned_net'] = np.array(name, f'S{len(name) + 1}')   # Caffe reads up to a zero
@@ -117,7 +113,6 @@ def _write_hdf5(path: str | PathLike, state: State) -> None:
         for i, history in enumerate(state.history):
             file[f'history/{i}'] = history
         file['fcn_state'] = np.bytes_(json.dumps(state.extra))
-    write_atomic(path, [memory.getbuffer()])
 
 
 def read_state(path: str | PathLike) -> State:
@@ -127,26 +122,29 @@ def read_state(path: str | PathLike) -> State:
     if str(path).endswith('.h5'):
         return _read_hdf5(path)
     message = read_solverstate(path)
-    extra = json.loads(message.fcn_state) if message.HasField('fcn_state') else {}
     return State(message.iter, message.learned_net, message.current_step,
-                 [blob_array(h) for h in message.history], extra)
+                 [blob_array(h) for h in message.history], _extra(path, message.fcn_state))
 
 
 def _read_hdf5(path: str | PathLike) -> State:
-    import h5py
+    with open_hdf5(path, 'not a solver state in HDF5') as file:
+        count = len(file.find('history') or ())
+        arrays = [file.array(f'history/{i}') for i in range(count)]
+        iteration, step = (int(file.array(name).reshape(-1)[0]) for name in
+                           ('iter', 'current_step'))
+        return State(iteration, file.text('learned_net').decode(), step, arrays,
+                     _extra(path, file.text('fcn_state')))
+
+
+def _extra(path: str | PathLike, text: bytes) -> dict:
+    """Read what ours carry beyond Caffe's; ValueError where it is no such thing."""
     try:
-        with h5py.File(path, 'r') as file:
-            net = file['learned_net'][()] if 'learned_net' in file else b''
-            count = len(file['history'])
-            extra = _text(file['fcn_state'][()]) if 'fcn_state' in file else '{}'
-            return State(int(np.ravel(file['iter'][()])[0]), _text(net),
-                         int(np.ravel(file['current_step'][()])[0]),
-                         [file[f'history/{i}'][()] for i in range(count)],
-                         json.loads(extra))
-    except (OSError, KeyError) as error:
-        raise ValueError(f'{path}: not a solver state in HDF5 ({error})') from None
-
-
-def _text(value) -> str:
-    value = value if isinstance(value, (bytes, str)) else np.ravel(value)[0]
-    return (value.decode() if isinstance(value, bytes) else str(value)).rstrip('\0')
+        extra = json.loads(text or b'{}')
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: its fcn_state is damaged: {error}') from None
+    kinds = {'rng': str, 'cuda_rng': str, 'layers': dict, DIGEST: str}
+    if not isinstance(extra, dict) or any(
+            not isinstance(extra.get(key, kind()), kind) for key, kind in kinds.items()):
+        raise ValueError(f'{path}: its fcn_state is damaged: expected an object of '
+                         f'{", ".join(kinds)}')
+    return extra
