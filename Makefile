@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
 
-test: $(VENV)/installed
+test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 slow: $(VENV)/installed
@@ -16,6 +16,7 @@ slow: $(VENV)/installed
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 prototxt: $(VENV)/installed
 	$(BIN)/fcn generate --all

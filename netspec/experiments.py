@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from netspec.blocks import score, upscore
 from netspec.coord_map import crop
 from netspec.families.fcn import fcn, fitted
 from netspec.schema import print_net, print_solver
+from netspec.schema.messages import LayerParameter, NetParameter
 from netspec.solver_param import solver
 from netspec.spec import NetSpec, unknown
 from netspec.spec import layers as L
@@ -23,7 +22,7 @@ from netspec.variants import VARIANTS, Variant, find_variant
 from netspec.variants.data_splits import VOC_LAYER, VOC_VAL
 from netspec.variants.row import Split
 
-NetMaker = Callable[..., Message]
+NetMaker = Callable[..., NetParameter]
 Builder = Callable[[Variant], 'Experiment']
 
 
@@ -57,7 +56,7 @@ class Experiment:
         return texts
 
 
-def fixed_trunk(row: Variant, split: str, **options: Any) -> Message:
+def fixed_trunk(row: Variant, split: str, **options: Any) -> NetParameter:
     """Return the net with every layer but the scores fixed (lr_mult 0)."""
     net = fcn(row, split, **options)
     for layer in net.layer:
@@ -70,30 +69,27 @@ def fixed_trunk(row: Variant, split: str, **options: Any) -> Message:
 def truncated(pool: int) -> NetMaker:
     """Return what makes FCN-pool<n>: the trunk up to a pooling, scored and upsampled from there."""
     def make(row: Variant, split: str, classes: int | None = None,
-             ignore_label: int | None = None, **options: Any) -> Message:
+             ignore_label: int | None = None, **options: Any) -> NetParameter:
         row = fitted(row, classes, ignore_label)
         whole = fcn(row, split, **options)
-        net, n = type(whole)(), NetSpec()
+        net, n = NetParameter(), NetSpec()
         end = next(i for i, layer in enumerate(whole.layer) if layer.name == f'pool{pool}')
         net.layer.extend(whole.layer[:end + 1])
-        net.layer.extend(_head(n, row, pool, net).layer)
+        net.layer.extend(_head(n, row, pool))
         net.layer.extend(layer for layer in whole.layer if layer.type == 'SoftmaxWithLoss')
         return net
     return make
 
 
-def _head(n: NetSpec, row: Variant, pool: int, net: Message) -> Message:
+def _head(n: NetSpec, row: Variant, pool: int) -> list[LayerParameter]:
     """Return the layers from pool<n> to the scores; offsets from the published trunk's maps."""
-    n.data = L.Input(shape=dict(dim=[1, 3, 500, 500]))
-    vgg16(n, n.data)
+    data = n['data'] = L.Input(shape=dict(dim=[1, 3, 500, 500]))
+    vgg16(n, data)
     kept = set(n.tops)
     n[f'score_pool{pool}'] = score(n[f'pool{pool}'], row.classes)
     n.upscore = upscore(n[f'score_pool{pool}'], row.classes, 2 ** pool)
-    n.score = crop(n.upscore, n.data)
-    layers = [layer for layer in n.to_proto().layer if layer.name not in kept]
-    head = type(net)()
-    head.layer.extend(layers)
-    return head
+    n.score = crop(n.upscore, data)
+    return [layer for layer in n.to_proto().layer if layer.name not in kept]
 
 
 _SAME_RATE = ('The paper does not give the rate of this regime; ours is that of heavy learning, '

@@ -3,9 +3,7 @@
 from pathlib import PurePath
 from typing import Any
 
-from google.protobuf.message import Message
-
-from netspec.schema import messages
+from netspec.schema.messages import SolverParameter
 from netspec.spec import assign_proto
 from netspec.variants import Variant, find_variant
 
@@ -14,7 +12,8 @@ COMMON = dict(test_interval=999999999, test_initialization=False, display=20, av
               lr_policy='fixed', weight_decay=0.0005)
 
 
-def solver(variant: str | Variant, net_dir: str | PurePath = '', **overrides: Any) -> Message:
+def solver(variant: str | Variant, net_dir: str | PurePath = '',
+           **overrides: Any) -> SolverParameter:
     """Return the solver of a row; `overrides` are its fields: base_lr, max_iter, snapshot …
 
     The nets are named by file (below `net_dir`), as the drivers run in the nets' folder. An
@@ -28,7 +27,7 @@ def solver(variant: str | Variant, net_dir: str | PurePath = '', **overrides: An
         base_lr=schedule.base_lr, max_iter=schedule.max_iter, momentum=schedule.momentum,
         iter_size=schedule.iter_size, snapshot=schedule.snapshot,
         snapshot_prefix=None if schedule.snapshot is None else 'snapshot/train')
-    message = messages.SolverParameter()
+    message = SolverParameter()
     for name, value in (values | overrides).items():
         if value is not None:
             assign_proto(message, name, value)

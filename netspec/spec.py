@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from netspec.schema import messages
+from netspec.schema.messages import LayerParameter, NetParameter
 
 # Types whose options live in a message that is not named after them.
 BORROWED_PARAMS = {'Deconvolution': 'convolution', 'Im2col': 'convolution',
@@ -38,9 +39,9 @@ def param_name_dict() -> dict[str, str]:
 
     Messages that belong to no layer type (Transformation, Loss) are in it too.
     """
-    fields = messages.LayerParameter.DESCRIPTOR.fields
+    fields = LayerParameter.DESCRIPTOR.fields
     return {field.message_type.name.removesuffix('Parameter'): field.name.removesuffix('_param')
-            for field in fields if field.name.endswith('_param')}
+            for field in fields if field.message_type and field.name.endswith('_param')}
 
 
 _param_names = BORROWED_PARAMS | param_name_dict()
@@ -93,8 +94,8 @@ class Top:
     def __repr__(self) -> str:
         return f'{self.name!r} ({self.fn.type_name})' if self.name else self.fn.type_name
 
-    def to_proto(self) -> Message:
-        """Return the NetParameter of every layer that this top needs."""
+    def to_proto(self) -> NetParameter:
+        """Return the net of every layer that this top needs."""
         return to_proto(self)
 
 
@@ -118,13 +119,13 @@ class Function:
         """Itself, so that a layer without tops stands in a NetSpec as a Top does."""
         return self
 
-    def to_proto(self) -> Message:
-        """Return the NetParameter of this layer and every layer that it needs."""
+    def to_proto(self) -> NetParameter:
+        """Return the net of this layer and every layer that it needs."""
         return to_proto(self)
 
-    def layer(self, bottoms: list[str], tops: list[str], name: str) -> Message:
-        """Return the LayerParameter with these bottoms, tops and name, and our parameters."""
-        layer = messages.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
+    def layer(self, bottoms: list[str], tops: list[str], name: str) -> LayerParameter:
+        """Return the layer's message with these bottoms, tops and name, and our parameters."""
+        layer = LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
         for key, val in self.params.items():
             try:
                 assign_proto(self._owner(layer, key), key, val)
@@ -132,7 +133,7 @@ class Function:
                 raise type(error)(f'{self.type_name} layer {name!r}: {error}') from None
         return layer
 
-    def _owner(self, layer: Message, key: str) -> Message:
+    def _owner(self, layer: LayerParameter, key: str) -> Message:
         """Return the message that has the field `key`: the type's own comes first."""
         known = set(layer.DESCRIPTOR.fields_by_name)
         if self.type_name in _param_names and not key.endswith('param'):
@@ -178,24 +179,27 @@ def _missing(fn: Function, done: dict[Function, Any]) -> Iterator[Function]:
             yield fn
 
 
-def _net(outputs: Iterable[Top | Function], given: dict[Top | Function, str]) -> Message:
+def _net(outputs: Iterable[Top | Function], given: dict[Top | Function, str]) -> NetParameter:
     names = _Names(given)
-    done: dict[Function, Message] = {}
+    done: dict[Function, LayerParameter] = {}
     for output in outputs:
         for fn in _missing(output.fn, done):
             bottoms = [done[top.fn].top[top.n] for top in fn.inputs]
             tops = bottoms if fn.in_place else [names[top] for top in fn.tops]
             done[fn] = fn.layer(bottoms, tops, names[fn])
-    return messages.NetParameter(layer=done.values())
+    return NetParameter(layer=done.values())
 
 
-def to_proto(*tops: Top | Function) -> Message:
-    """Return the NetParameter of every layer that the tops need, with automatic names."""
+def to_proto(*tops: Top | Function) -> NetParameter:
+    """Return the net of every layer that the tops need, with automatic names."""
     return _net(tops, {})
 
 
 class NetSpec:
-    """Named tops: `n.conv1 = L.Convolution(n.data, …)`, or `n['conv1']`; to_proto() writes them."""
+    """Named tops: `n.conv1 = L.Convolution(n.data, …)`, or `n['conv1']`; to_proto() writes them.
+
+    A name stands for a Top, or for a Function where the layer makes none (Silence).
+    """
 
     tops: dict[str, Top | Function]
 
@@ -209,7 +213,7 @@ class NetSpec:
         self.tops[name] = value
         value.name = name
 
-    def __getattr__(self, name: str) -> Top | Function:
+    def __getattr__(self, name: str) -> Any:
         tops = self.__dict__.get('tops', {})
         if name not in tops:
             raise unknown('the net has no top', name, tops)
@@ -218,11 +222,11 @@ class NetSpec:
     def __setitem__(self, name: str, value: Top | Function) -> None:
         self.__setattr__(name, value)
 
-    def __getitem__(self, name: str) -> Top | Function:
+    def __getitem__(self, name: str) -> Any:
         return self.__getattr__(name)
 
-    def to_proto(self) -> Message:
-        """Return the NetParameter of the assigned tops, in the order of assignment."""
+    def to_proto(self) -> NetParameter:
+        """Return the net of the assigned tops, in the order of assignment."""
         return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
 
 

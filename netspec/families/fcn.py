@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import Message
-
 from netspec.blocks import FIXED, Style, fuse, score, upscore
 from netspec.coord_map import crop
 from netspec.families.segnet import fcn_basic, segnet_basic
+from netspec.schema.messages import NetParameter
 from netspec.spec import NetSpec, Top, unknown
 from netspec.spec import layers as L
 from netspec.spec import params as P
@@ -36,7 +35,7 @@ DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 def fcn(variant: str | Variant, split: str, width: float | None = None,
         classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
         filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
-        data_params: Mapping[str, Any] | None = None) -> Message:
+        data_params: Mapping[str, Any] | None = None) -> NetParameter:
     """Return the NetParameter of a row for one of its splits, or for 'deploy'.
 
     width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
@@ -197,7 +196,7 @@ def _trunks(n: NetSpec, row: Variant, style: Style) -> dict[str, Top]:
 def _coarse(n: NetSpec, head: Head, ends: dict[str, Top]) -> Top:
     """Add and return the scores at stride 32: the trunk's, or the mean of several trunks'."""
     if len(ends) == 1:
-        n['score_fr' + head.suffix] = score(*ends.values(), head.classes)
+        n['score_fr' + head.suffix] = score(next(iter(ends.values())), head.classes)
         return n['score_fr' + head.suffix]
     fused = 'score_fused' + head.suffix
     n[fused] = L.Eltwise(*(n[f'score_fr{stream}{head.suffix}'] for stream in ends),

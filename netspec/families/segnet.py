@@ -29,6 +29,9 @@ def segnet_basic(n: NetSpec, row: Variant, style: Style) -> Top:
     The image size is part of the net: where a pooled map was odd, Upsample must be told.
     """
     masks = [pool[1] for _, pool in _encoders(n, row, style, masks=True)]
+    if row.frame is None:
+        raise ValueError(f'{row.name}: nets that undo pooling are made for one image size; '
+                         'expected a row with a `frame`')
     sizes = _sizes(row.frame, STAGES)
     top = n[f'pool{STAGES}']
     for i in range(STAGES, 0, -1):

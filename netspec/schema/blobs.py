@@ -37,7 +37,7 @@ def blob_array(blob: BlobProto, diff: bool = False) -> np.ndarray:
 
 def _values(blob: BlobProto, diff: bool) -> np.ndarray:
     single, double = (_DIFF, _DOUBLE_DIFF) if diff else (_DATA, _DOUBLE_DATA)
-    parts = {single: [], double: []}
+    parts: dict[int, list[memoryview]] = {single: [], double: []}
     wire = memoryview(blob.SerializeToString())
     for field in fields(wire):
         if field.number in parts:
@@ -66,11 +66,12 @@ def fill_blob(blob: BlobProto, array: np.ndarray, diff: np.ndarray | None = None
 def blob_parts(array: np.ndarray, diff: np.ndarray | None = None,
                double: bool = False) -> Iterator[bytes | memoryview]:
     """Yield the serialised BlobProto in pieces; the numbers are views of the arrays, not copies."""
-    numbers = ((_DATA, array), (_DIFF, diff))
+    numbers: tuple[tuple[int, np.ndarray | None], ...] = ((_DATA, array), (_DIFF, diff))
     if double:
         numbers = ((_DOUBLE_DATA, array), (_DOUBLE_DIFF, diff))
     kind = '<f8' if double else '<f4'
-    pieces = {number: _packed(values, kind) for number, values in numbers if values is not None}
+    pieces: dict[int, bytes | memoryview] = {
+        number: _packed(values, kind) for number, values in numbers if values is not None}
     pieces[_SHAPE] = _dims(array.shape)
     for number in sorted(pieces):
         if len(pieces[number]) or number == _SHAPE:
@@ -80,7 +81,7 @@ def blob_parts(array: np.ndarray, diff: np.ndarray | None = None,
 
 def _packed(values: np.ndarray, kind: str) -> memoryview:
     flat = np.ascontiguousarray(values, kind).reshape(-1)
-    return memoryview(flat.view(np.uint8))
+    return flat.view(np.uint8).data
 
 
 def _dims(shape: Sequence[int]) -> bytes:

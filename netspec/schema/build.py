@@ -1,9 +1,12 @@
-"""Compile caffe.proto into what messages.py loads: python -m netspec.schema.build
+"""Compile caffe.proto into what messages.py loads, and its type stubs, messages.pyi.
 
-Needed only after caffe.proto was edited; takes grpcio-tools (a development dependency).
+Run after caffe.proto was edited: python -m netspec.schema.build. Takes grpcio-tools, the extra
+`schema` of the package.
 """
 
 from pathlib import Path
+
+from netspec.schema.stubs import read_descriptor, stub_text
 
 HERE = Path(__file__).parent
 
@@ -17,3 +20,4 @@ def compile_proto(target: Path) -> None:
 
 if __name__ == '__main__':
     compile_proto(HERE / 'caffe.desc')
+    (HERE / 'messages.pyi').write_text(stub_text(read_descriptor(HERE / 'caffe.desc')))

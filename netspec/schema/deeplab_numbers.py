@@ -123,7 +123,8 @@ def _is_bvlc_v1(layer: _Layer) -> bool:
 
 def _v1_layer(layer: _Layer, doubtful: bool) -> bytes:
     """Return a layer of DeepLab's first fork under our numbers."""
-    numbers, parts = layer.numbers(), []
+    numbers = layer.numbers()
+    parts: list[bytes | memoryview] = []
     for field in layer.fields:
         number, new = field.number, None
         if doubtful and number not in _V1_WEIGHTS:

@@ -13,6 +13,7 @@ from netspec.schema.messages import (
     LayerParameter,
     NetParameter,
     SolverParameter,
+    descriptor_of,
     is_required,
 )
 
@@ -105,8 +106,8 @@ def no_colon(field: FieldDescriptor, token: Token) -> str:
 
 def no_block(field: FieldDescriptor, token: Token) -> str:
     """Explain a message field without its block."""
-    return (f'{shown(token)} after {field.name!r}; expected a block '
-            f'{{ }} of {field.message_type.name}')
+    kind = field.message_type.name if field.message_type else 'its fields'
+    return f'{shown(token)} after {field.name!r}; expected a block {{ }} of {kind}'
 
 
 def wanted(field: FieldDescriptor, name: str = '') -> str:
@@ -136,9 +137,10 @@ def mistyped(field: FieldDescriptor, sign: str, token: Token) -> str:
 
 def required(message: Message) -> str:
     """Explain a message that lacks a required field of its own or of a message inside."""
-    name = message.DESCRIPTOR.name
-    missing = [field.name for field in message.DESCRIPTOR.fields
+    descriptor = descriptor_of(message)
+    missing = [field.name for field in descriptor.fields
                if is_required(field) and not message.HasField(field.name)]
     if not missing:
-        missing = message.FindInitializationErrors()
-    return f'{name} lacks {" and ".join(map(repr, missing))}; expected all required fields'
+        missing = getattr(message, 'FindInitializationErrors')()    # noqa: B009 (not in its stub)
+    lacking = " and ".join(map(repr, missing))
+    return f'{descriptor.name} lacks {lacking}; expected all required fields'

@@ -58,7 +58,7 @@ def tokens(text: str, source: str) -> list[Token]:
     found = []
     start = text.startswith('\ufeff')
     for match in _TOKEN.finditer(text, start):
-        kind = match.lastgroup
+        kind = match.lastgroup or ''
         if kind == 'blank':
             continue
         token = Token(kind, match.group(), match.start())
@@ -80,8 +80,9 @@ def _why(text: str, token: Token) -> str:
                 f'expected a closing {token.text}')
     if token.kind == 'wrong':
         return f'unexpected character {token.text!r}; expected a field name, a value or a brace'
-    word = re.compile(r'[\w.]([\w.]|(?<=[eE])[+-])*').match(text, token.at).group()
-    return f'{word!r} is not a number; expected digits (no 0 before them), or quotes for a string'
+    word = re.compile(r'[\w.]([\w.]|(?<=[eE])[+-])*').match(text, token.at)
+    return (f'{word.group() if word else token.text!r} is not a number; expected digits '
+            '(no 0 before them), or quotes for a string')
 
 
 def unescape(token: str) -> bytes:

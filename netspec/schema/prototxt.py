@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -11,6 +12,8 @@ from netspec.schema.printer import print_message
 from netspec.schema.text import parse, parse_marked, read_text
 from netspec.schema.upgrade import upgrade_net, upgrade_solver
 from netspec.schema.upgrade_v0 import LayerRefused
+
+M = TypeVar('M', bound=Message)
 
 
 def parse_net(text: str, source: str = '<string>', upgrade: bool = True) -> NetParameter:
@@ -63,8 +66,7 @@ def write_text(path: str | Path, message: Message) -> None:
     write_atomic(path, [print_message(message).encode()])
 
 
-def named(source: str, upgrade: Callable[[Message], Message], message: Message,
-          lines: Sequence[int] = ()) -> Message:
+def named(source: str, upgrade: Callable[[M], M], message: M, lines: Sequence[int] = ()) -> M:
     """Upgrade a message; an error names the source, and the line of the layer if it is known."""
     try:
         return upgrade(message)

@@ -7,6 +7,7 @@ file:line:column, what was wrong, what was expected, what was probably meant.
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -14,8 +15,9 @@ from google.protobuf.message import Message
 from netspec.schema import hints
 from netspec.schema.files import existing, foreign, is_text
 from netspec.schema.lexer import PrototxtError, Token, place, tokens, unescape
-from netspec.schema.messages import is_repeated
+from netspec.schema.messages import descriptor_of, is_repeated
 
+M = TypeVar('M', bound=Message)
 _CLOSING = {'{': '}', '<': '>'}
 _RANGES = {FieldDescriptor.CPPTYPE_INT32: (-2 ** 31, 2 ** 31 - 1),
            FieldDescriptor.CPPTYPE_INT64: (-2 ** 63, 2 ** 63 - 1),
@@ -26,7 +28,7 @@ _BOOLEANS = {'true': True, 'True': True, 't': True, '1': True,
 _NOT_FINITE = {'inf': float('inf'), 'infinity': float('inf'), 'nan': float('nan')}
 
 
-def parse(text: str, message: Message, source: str = '<string>') -> Message:
+def parse(text: str, message: M, source: str = '<string>') -> M:
     """Fill a fresh message from prototxt text and return it; raises PrototxtError."""
     _Parser(text, source).fill(message)
     return message
@@ -64,12 +66,12 @@ class _Parser:
 
     def fill(self, message: Message) -> None:
         """Read the whole text into `message`."""
-        self.root = message.DESCRIPTOR
+        self.root = descriptor_of(message)
         self.block(message, 'end')
         if not message.IsInitialized():
             self.fail(self.tokens[-1], hints.required(message))
 
-    def fail(self, token: Token, what: str) -> None:
+    def fail(self, token: Token, what: str) -> NoReturn:
         """Raise the PrototxtError of a token."""
         raise PrototxtError(what, self.source, *place(self.text, token.at))
 
@@ -88,7 +90,8 @@ class _Parser:
 
     def block(self, message: Message, closing: str) -> None:
         """Read fields into a message until its closing brace, or the end of the text."""
-        plan = _plan(message.DESCRIPTOR)
+        descriptor = descriptor_of(message)
+        plan = _plan(descriptor)
         seen: dict[str, int] = {}
         while True:
             token = self.take()
@@ -98,7 +101,7 @@ class _Parser:
             elif (token.text or token.kind) == closing:
                 return
             else:
-                self.fail(token, hints.stray(token, closing, self.opened(), message.DESCRIPTOR))
+                self.fail(token, hints.stray(token, closing, self.opened(), descriptor))
 
     def opened(self) -> str:
         """Name the innermost open block and the place where it was opened, if there is one."""
@@ -113,7 +116,8 @@ class _Parser:
         name = token.text
         if name not in plan:
             around = [self.root, *(inner for _, inner in self.blocks[:-1])] if self.blocks else []
-            self.fail(token, hints.unknown_field(name, message.DESCRIPTOR, around, self.opened()))
+            self.fail(token, hints.unknown_field(name, descriptor_of(message), around,
+                                                 self.opened()))
         field, repeated, reader = plan[name]
         if not self.blocks:
             self.outermost.append((name, token.at))
@@ -165,7 +169,7 @@ class _Parser:
             inner = inner.add()
         else:
             inner.SetInParent()
-        self.blocks.append((Token('name', name.text, name.at), field.message_type))
+        self.blocks.append((Token('name', name.text, name.at), descriptor_of(inner)))
         self.block(inner, _CLOSING[token.text])
         self.blocks.pop()
         if not inner.IsInitialized():
@@ -182,10 +186,9 @@ class _Parser:
         """Read a decimal, hexadecimal or octal integer and hold it against the field's range."""
         at = self.tokens[self.next]
         sign, token = self.signed()
-        value = self.whole(token) if token.kind == 'int' else None
-        if value is None:
+        if token.kind != 'int':
             self.fail(at, hints.mistyped(field, sign, token))
-        value = -value if sign else value
+        value = -self.whole(token) if sign else self.whole(token)
         low, high = _RANGES[field.cpp_type]
         if not low <= value <= high:
             self.fail(at, f'{field.name!r} is {sign}{token.text}; expected an integer from {low} '
@@ -230,12 +233,13 @@ class _Parser:
         """Read an enum's value by name or by number."""
         at = self.tokens[self.next]
         sign, token = self.signed()
-        values = field.enum_type.values_by_name
-        if token.kind == 'name' and not sign and token.text in values:
-            return values[token.text].number
+        known = {} if field.enum_type is None else {
+            value.name: value.number for value in field.enum_type.values}
+        if token.kind == 'name' and not sign and token.text in known:
+            return known[token.text]
         if token.kind == 'int':
             number = -self.whole(token) if sign else self.whole(token)
-            if number in field.enum_type.values_by_number:
+            if number in known.values():
                 return number
         self.fail(at, hints.mistyped(field, sign, token))
 

@@ -4,6 +4,7 @@ One more net is one more row.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from netspec.variants.data_splits import (
     CAMVID_MEAN,
@@ -47,7 +48,7 @@ _CAMVID_32S = Variant(
     ignore_label=11)  # SegNet's index after the last class: unlabelled
 
 
-def _staged(coarser: Variant, stride: int, base_lr: float, **changes: object) -> Variant:
+def _staged(coarser: Variant, stride: int, base_lr: float, **changes: Any) -> Variant:
     """Return the row of the next finer stride, trained from the coarser row's result."""
     name = coarser.name.replace(f'{coarser.stride}s', f'{stride}s')
     return replace(coarser, name=name, stride=stride, init=(Init(coarser.name),),

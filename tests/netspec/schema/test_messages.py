@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from netspec.schema import build, messages
+from netspec.schema import build, messages, stubs
 from netspec.schema.messages import LayerParameter, SolverParameter, is_repeated, is_required
 
 FOLDER = Path(build.__file__).parent
@@ -72,3 +72,21 @@ def test_older_protobufs_tell_by_label():
 def test_enum_values_are_at_hand_as_in_pycaffe():
     assert SolverParameter.GPU == 1 and messages.PoolingParameter.STOCHASTIC == 2
     assert messages.EltwiseParameter.EltwiseOp.Value('MAX') == 2
+
+
+def test_the_stubs_are_those_of_the_descriptor():
+    text = stubs.stub_text(stubs.read_descriptor(FOLDER / 'caffe.desc'))
+    assert (FOLDER / 'messages.pyi').read_text() == text, 'run python -m netspec.schema.build'
+
+
+def test_stubs_say_of_every_field_what_it_is():
+    file = stubs.read_descriptor(FOLDER / 'caffe.desc')
+    (message,) = (m for m in file.message_type if m.name == 'PoolingParameter')
+    lines = list(stubs.message_lines(message, file.package, ''))
+    assert {'class PoolingParameter(Message):', '    PoolMethod: EnumTypeWrapper', '    MAX: int',
+            '    kernel_size: int', '        pool: int | str | None = ...,'} <= set(lines)
+    (net,) = (m for m in file.message_type if m.name == 'NetParameter')
+    text = '\n'.join(stubs.message_lines(net, file.package, ''))
+    assert ('    @property\n    def layer(self) -> RepeatedCompositeFieldContainer[LayerParameter]'
+            ': ...') in text
+    assert '    def input(self) -> RepeatedScalarFieldContainer[str]: ...' in text
