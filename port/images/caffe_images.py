@@ -25,6 +25,19 @@ def read_image(path: str | Path, color: bool) -> np.ndarray:
         raise ValueError(f'{path}: the image cannot be read: {error}') from None
 
 
+def read_label(path: str | Path) -> np.ndarray:
+    """Read a label image as uint8 1 x H x W: a palette's indices, else as grey."""
+    try:
+        with Image.open(path) as image:
+            if image.mode == 'P':
+                return np.asarray(image)[None]
+            return planes(image, False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: no such label image') from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f'{path}: the label image cannot be read: {error}') from None
+
+
 def decode(data: bytes, color: bool | None) -> np.ndarray:
     """Decode an encoded image as `read_image` does; color None keeps the channels it has."""
     try:
@@ -82,6 +95,13 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     upper = ((lines[:, y0] >> 4) * b0[:, None]) >> 16
     lower = ((lines[:, y1] >> 4) * b1[:, None]) >> 16
     return np.clip((upper + lower + 2) >> 2, 0, 255).astype(np.uint8)
+
+
+def resize_nearest(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize C x H x W to the nearest pixel, as cv2.resize(..., INTER_NEAREST) finds it."""
+    rows, columns = (np.minimum((np.arange(new) * (1 / (new / old))).astype(np.int64), old - 1)
+                     for old, new in zip(pixels.shape[1:], (height, width), strict=True))
+    return pixels[:, rows[:, None], columns]
 
 
 def _taps(old: int, new: int, held: bool = False) -> tuple[np.ndarray, ...]:

@@ -23,7 +23,7 @@ class HingeLoss(LossLayer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         scores = bottom[0].data.flatten(1) if len(bottom[0].shape) > 1 else bottom[0].data[:, None]
-        self.index, _ = class_indices(bottom[1].data, scores.shape, 1, None)
+        self.index, _ = class_indices(bottom[1].data, scores.shape, 1, ())
         signed = scores.scatter(1, self.index, -scores.gather(1, self.index))
         self.margin = (1 + signed).clamp_(min=0)
         if self.param.hinge_loss_param.norm == HingeLossParameter.L2:

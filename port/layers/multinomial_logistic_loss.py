@@ -28,7 +28,7 @@ class MultinomialLogisticLoss(LossLayer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         items = bottom[0].shape[0]
         probs = bottom[0].data.reshape(items, -1)
-        self.index, _ = class_indices(bottom[1].data, probs.shape, 1, None)
+        self.index, _ = class_indices(bottom[1].data, probs.shape, 1, ())
         self.prob = probs.gather(1, self.index).clamp_(min=LOG_THRESHOLD)
         top[0].data = -self.prob.log().sum() / items
 

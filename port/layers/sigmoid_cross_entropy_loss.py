@@ -5,7 +5,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from port.engine.blob import Blob
 from port.engine.layer import LossLayer
 from port.engine.registry import layer
-from port.layers.bases.loss_normalization import BATCH_SIZE, ignored, mode_of, normalizer
+from port.layers.bases.loss_normalization import BATCH_SIZE, counted, ignored, mode_of, normalizer
 
 
 @layer('SigmoidCrossEntropyLoss')
@@ -31,7 +31,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
         x = bottom[0].data
         target = bottom[1].data.reshape(x.shape)
         losses = binary_cross_entropy_with_logits(x, target, reduction='none')
-        self.valid = None if self.ignore is None else target.trunc() != self.ignore
+        self.valid = counted(target.trunc(), self.ignore) if self.ignore else None
         if self.valid is not None:
             losses.masked_fill_(~self.valid, 0)
         self.divisor = normalizer(self.mode, x.shape[0], x.numel(), self.valid)

@@ -1,6 +1,9 @@
-"""SoftmaxWithLoss: mean of -log softmax(x)[label] (src/caffe/layers/softmax_loss_layer.cpp)."""
+"""SoftmaxWithLoss: mean of -log softmax(x)[label] (src/caffe/layers/softmax_loss_layer.cpp; and
+the layers of that name in SegNet's and DeepLab v1's forks).
+"""
 
 from math import prod
+from pathlib import Path
 
 import torch
 
@@ -28,16 +31,23 @@ class SoftmaxWithLoss(LossLayer):
     index and one mask a position.
     SegNet's fork: with weight_by_label_freqs each position's loss and gradient are multiplied by
     class_weighting[label]; the normalizer still counts positions, not weights.
+    DeepLab v1's: softmaxloss_param may repeat ignore_label, and weight_source names a file of one
+    weight a class; there the normalizer is the sum of the weights. (Its gradient at an ignored
+    position is what the blob held before, divided once more; here it is 0.)
     """
 
     tops = (1, 2)
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.ignore, self.mode = ignored(self.param.loss_param), mode_of(self.param.loss_param)
+        given, v1 = self.param.loss_param, self.param.softmaxloss_param
+        self.ignore, self.mode = (*ignored(given), *v1.ignore_label), mode_of(given)
         self.looked = False
         self.weights: torch.Tensor | None = None
-        if self.param.loss_param.weight_by_label_freqs:
-            self.weights = torch.tensor(list(self.param.loss_param.class_weighting))
+        self.weighed = v1.HasField('weight_source')
+        if self.weighed:
+            self.weights = torch.tensor(read_weights(v1.weight_source))
+        elif given.weight_by_label_freqs:
+            self.weights = torch.tensor(list(given.class_weighting))
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         super().reshape(bottom, top)
@@ -45,7 +55,9 @@ class SoftmaxWithLoss(LossLayer):
         self.classes = self.axis(self.param.softmax_param.axis, len(shape), 'softmax axis')
         check_label_count(bottom[0], bottom[1], self.classes)
         if self.weights is not None and len(self.weights) != shape[self.classes]:
-            raise ValueError(f'class_weighting gives {len(self.weights)} weight(s); expected one '
+            source = (self.param.softmaxloss_param.weight_source if self.weighed
+                      else 'class_weighting')
+            raise ValueError(f'{source} gives {len(self.weights)} weight(s); expected one '
                              f'for each of the {shape[self.classes]} classes')
         if len(top) > 1:
             top[1].reshape(*shape)
@@ -56,17 +68,25 @@ class SoftmaxWithLoss(LossLayer):
                                                self.ignore, look=not self.looked)
         self.looked = True
         log = prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
+        weights = None
         if self.weights is not None:
             self.weights = self.weights.to(log.device, log.dtype)
-            log *= self.weights[self.index]
+            weights = self.weights[self.index]
+            log *= weights
         if self.valid is not None:
             log.masked_fill_(~self.valid, 0)
-        batch = prod(log.shape[:self.classes])
-        self.divisor = normalizer(self.mode, batch, log.numel(), self.valid)
+        self.divisor = self._divisor(weights, prod(log.shape[:self.classes]), log.numel())
         top[0].data = -log.sum() / self.divisor
         if len(top) > 1:
             top[1].data = prob
         self.prob: torch.Tensor | None = prob if self.phase == TRAIN else None
+
+    def _divisor(self, weights: torch.Tensor | None, batch: int,
+                 count: int) -> torch.Tensor | float:
+        if not self.weighed:
+            return normalizer(self.mode, batch, count, self.valid)
+        total = (weights if self.valid is None else weights[self.valid]).sum()
+        return torch.where(total > 0, total, 1)         # nothing counted: 0, where v1 gives NaN
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
@@ -83,3 +103,19 @@ class SoftmaxWithLoss(LossLayer):
         if self.valid is not None:
             diff.masked_fill_(~self.valid, 0)
         bottom[0].diff = diff
+
+
+def read_weights(source: str) -> list[float]:
+    """Read the numbers of a weight_source: one a class, none negative."""
+    try:
+        words = Path(source).read_text(encoding='utf-8').split()
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{source}: no such weight_source; expected a file of one weight '
+                                'a class') from None
+    try:
+        weights = [float(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}; expected one weight a class') from None
+    if not all(weight >= 0 for weight in weights):      # NaN too
+        raise ValueError(f'{source}: a weight is {min(weights):g}; expected 0 or more')
+    return weights

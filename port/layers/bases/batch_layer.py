@@ -1,4 +1,4 @@
-"""What Data and ImageData share: batches read ahead, in an order that a snapshot continues
+"""What the layers that read batches share: batches read ahead, in an order that a snapshot continues
 (src/caffe/layers/base_data_layer.cpp).
 """
 
@@ -12,12 +12,14 @@ from port.engine.layer import Layer
 from port.images.read_ahead import ReadAhead
 from port.images.transformer import Transformer
 
+Arrays = tuple[np.ndarray, ...]
+
 
 class BatchLayer(Layer):
-    """Base of the layers that read batches of images; a subclass opens its source.
+    """Base of the layers that read batches; a subclass opens its source and reads an item.
 
-    Tops: data B x C x H x W, and if asked the labels, B. The first image of a batch gives the
-    size of all. Item k, counted over all passes, is source item `pick(k)` and draws its mirror
+    Tops: of images B x C x H x W, and if asked their labels, B; or what `item` gives. The first
+    item of a batch gives the size of all. Item k, counted over all passes, is source item `pick(k)` and draws its mirror
     and crop from (seed, k), so that `state` is two numbers; threads read ahead, changing nothing.
     """
 
@@ -42,12 +44,23 @@ class BatchLayer(Layer):
         """Read an image C x H x W and its label; and how an error names it."""
         raise NotImplementedError
 
+    def item(self, index: int, random: np.random.RandomState | None) -> tuple[Arrays, str]:
+        """Return what one item adds to each top's batch; and how an error names it.
+
+        random: None unless the transformer needs it.
+        """
+        pixels, label, name = self.read(index)
+        try:
+            return (self.transformer(pixels, random), np.array(label, np.float32)), name
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from None
+
     # -- Caffe's steps -----------------------------------------------------------------------------
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         kind = np.float64 if self.dtype == torch.float64 else np.float32
         self.transformer = Transformer(self.param.transform_param, self.phase, kind)
-        self.seed = int(torch.randint(2 ** 31, ()))
+        self.seed, self.top_count = int(torch.randint(2 ** 31, ())), len(top)
         self.count = self.open_source()
         if self.batch < 1:
             raise ValueError(f'batch_size is {self.batch}; expected 1 or more')
@@ -80,22 +93,19 @@ class BatchLayer(Layer):
         # Caffe counts batches ahead in data_param, for ImageData as well.
         self.queue = ReadAhead(self._load, count(item, self.batch), self.param.data_param.prefetch)
 
-    def _load(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+    def _load(self, start: int) -> Arrays:
         items = [self._item(start + i) for i in range(self.batch)]
-        shapes = {image.shape: name for image, _, name in items}
-        if len(shapes) > 1:
-            (a, one), (b, other) = list(shapes.items())[:2]
-            raise ValueError(f'{one} gives {list(a)} and {other} {list(b)}; the images of a batch '
-                             'must have one size: set crop_size, resize them, or batch_size: 1')
-        data = np.stack([image for image, _, _ in items])
-        return data, np.array([label for _, label, _ in items], np.float32)
+        for parts in zip(*(arrays for arrays, _ in items), strict=True):
+            shapes = {part.shape: name for part, (_, name) in zip(parts, items, strict=True)}
+            if len(shapes) > 1:
+                (a, one), (b, other) = list(shapes.items())[:2]
+                raise ValueError(f'{one} gives {list(a)} and {other} {list(b)}; the items of a '
+                                 'batch must have one size: set crop_size, resize them, or '
+                                 'batch_size: 1')
+        return tuple(np.stack(parts) for parts in zip(*(a for a, _ in items), strict=True))
 
-    def _item(self, item: int) -> tuple[np.ndarray, int, str]:
-        pixels, label, name = self.read(self.pick(item))
+    def _item(self, item: int) -> tuple[Arrays, str]:
         random = None
         if self.transformer.needs_random:
             random = np.random.RandomState([self.seed, item & 0xffffffff, item >> 32])
-        try:
-            return self.transformer(pixels, random), label, name
-        except ValueError as error:
-            raise ValueError(f'{name}: {error}') from None
+        return self.item(self.pick(item), random)

@@ -25,9 +25,17 @@ def mode_of(param: LossParameter, default: int = VALID) -> int:
     return default
 
 
-def ignored(param: LossParameter) -> int | None:
-    """Return ignore_label, None where none is given."""
-    return param.ignore_label if param.HasField('ignore_label') else None
+def ignored(param: LossParameter) -> tuple[int, ...]:
+    """Return the ignore_label, if any."""
+    return (param.ignore_label,) if param.HasField('ignore_label') else ()
+
+
+def counted(labels: torch.Tensor, ignore: tuple[int, ...]) -> torch.Tensor:
+    """Return the mask of the labels that are not to be ignored."""
+    valid = labels != ignore[0]
+    for value in ignore[1:]:
+        valid &= labels != value
+    return valid
 
 
 def normalizer(mode: int, batch: int, count: int,
@@ -52,7 +60,8 @@ def check_label_count(scores: Blob, label: Blob, axis: int) -> None:
             f'{axis} (for N x C x H x W scores, N*H*W labels from 0 to C-1)')
 
 
-def class_indices(label: torch.Tensor, scores: tuple[int, ...], axis: int, ignore: int | None,
+def class_indices(label: torch.Tensor, scores: tuple[int, ...], axis: int,
+                  ignore: tuple[int, ...],
                   look: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return the labels as indices along `axis`, and the mask of those not ignored (None: all).
 
@@ -62,18 +71,22 @@ def class_indices(label: torch.Tensor, scores: tuple[int, ...], axis: int, ignor
     """
     index = label.reshape(*scores[:axis], 1, *scores[axis + 1:]).long()
     valid = None
-    if ignore is not None:
-        valid = index != ignore
+    if ignore:
+        valid = counted(index, ignore)
         index = index.where(valid, 0)
-    if index.numel() and (look or index.device.type == 'cpu'):
-        _check_range(index, scores[axis], ignore)
+    if look or index.device.type == 'cpu':
+        check_classes(index, scores[axis], ignore)
     return index, valid
 
 
-def _check_range(index: torch.Tensor, classes: int, ignore: int | None) -> None:
+def check_classes(index: torch.Tensor, classes: int, ignore: tuple[int, ...]) -> None:
+    """Raise ValueError where one of the labels is none of the classes."""
+    if not index.numel():
+        return
     low, high = (int(v) for v in index.aminmax())
     if low < 0 or high >= classes:
         raise ValueError(
             f'label {low if low < 0 else high} is no class: the scores have {classes} classes, so '
-            f'expected 0 to {classes - 1}' + (', and no ignore_label is set' if ignore is None
-                                              else f', or the ignore_label {ignore}'))
+            f'expected 0 to {classes - 1}' + (
+                f', or the ignore_label {" or ".join(map(str, ignore))}' if ignore
+                else ', and no ignore_label is set'))

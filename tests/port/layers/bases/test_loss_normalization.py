@@ -33,7 +33,7 @@ def test_mode(text, mode):
 
 
 def test_ignored():
-    assert ignored(loss('ignore_label: 0')) == 0 and ignored(loss('')) is None
+    assert ignored(loss('ignore_label: 0')) == (0,) and ignored(loss('')) == ()
 
 
 def test_normalizer_is_at_least_one():
@@ -46,12 +46,12 @@ def test_normalizer_is_at_least_one():
 
 
 def test_class_indices():
-    index, valid = class_indices(torch.tensor([[1.0, 255.0], [2.9, 0.0]]), (2, 3, 2), 1, 255)
+    index, valid = class_indices(torch.tensor([[1.0, 255.0], [2.9, 0.0]]), (2, 3, 2), 1, (255,))
     assert index.tolist() == [[[1, 0]], [[2, 0]]]        # cut to whole numbers, as in C
     assert valid.tolist() == [[[True, False]], [[True, True]]]
-    assert class_indices(torch.zeros(0), (0, 3), 1, None)[1] is None
+    assert class_indices(torch.zeros(0), (0, 3), 1, ())[1] is None
     with pytest.raises(ValueError, match='label 255 is no class.*, or the ignore_label 9'):
-        class_indices(torch.tensor([255.0]), (1, 3), 1, 9)
+        class_indices(torch.tensor([255.0]), (1, 3), 1, (9,))
 
 
 def test_label_count():

@@ -1,0 +1,52 @@
+"""MATLAB files of blobs, as MatWrite and MatRead name and fill them (DeepLab's matio_io.cpp)."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from netspec.schema import write_atomic
+
+VARIABLE = 'data'
+
+
+def file_names(source: str, strip: int) -> list[str]:
+    """Read the first word of each line, less its last `strip` characters."""
+    if strip < 0:
+        raise ValueError(f'strip is {strip}; expected 0 or more')
+    try:
+        lines = Path(source).read_text(encoding='utf-8').rstrip().splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{source}: no such list of names') from None
+    words = [line.split()[0] if line.strip() else '' for line in lines]
+    for number, word in enumerate(words, 1):
+        if len(word) <= strip:
+            raise ValueError(f'{source}:{number}: {word!r} has {len(word)} characters; expected '
+                             f'a name of more than {strip}')
+    if not words:
+        raise ValueError(f'{source}: the list of names is empty')
+    return [word[:len(word) - strip] for word in words]
+
+
+def write_mat(path: str, blob: np.ndarray) -> None:
+    """Write a blob N x C x H x W as W x H x C x N; whole or not at all."""
+    content = io.BytesIO()
+    scipy.io.savemat(content, {VARIABLE: blob.reshape(blob.shape + (1,) * (4 - blob.ndim)).T})
+    write_atomic(path, [content.getvalue()])
+
+
+def read_mat(path: str) -> np.ndarray:
+    """Read what `write_mat` or the fork wrote, N x C x H x W; MATLAB drops axes of 1 at the end."""
+    try:
+        content = scipy.io.loadmat(path, variable_names=[VARIABLE], appendmat=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: no such MATLAB file') from None
+    except NotImplementedError:
+        raise ValueError(f'{path}: a MATLAB 7.3 file; save it again with -v7') from None
+    except Exception as error:           # scipy raises a dozen kinds on a damaged file
+        raise ValueError(f'{path}: cannot be read as a MATLAB file: {error}') from None
+    array = content.get(VARIABLE)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu' or array.ndim > 4:
+        raise ValueError(f'{path}: holds no array of numbers {VARIABLE!r} of up to 4 axes')
+    return array.reshape(array.shape + (1,) * (4 - array.ndim)).T
