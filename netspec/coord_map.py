@@ -4,14 +4,16 @@ A map (axis, scale, shift) relates coordinates by x_top = scale * x_bottom + shi
 axis after `axis`. Same surface as pycaffe's caffe.coord_map, in exact fractions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from netspec.spec import Function, Top
+from netspec.schema.messages import InterpParameter
+from netspec.spec import Function, Top, needed
 from netspec.spec import layers as L
+from netspec.top_shapes import interp_size, top_shapes
 
 
 class UndefinedMapException(ValueError):
@@ -101,6 +103,12 @@ def _crop(fn: Function) -> CoordMap:
     return CoordMap(params.get('axis', 2) - 1, Fraction(1), -_fractions(params.get('offset', 0)))
 
 
+def _padding(fn: Function) -> CoordMap:
+    """x_top = x_bottom + pad_beg."""
+    params = fn.params.get('padding_param', fn.params)
+    return CoordMap(1, Fraction(1), _fractions(params.get('pad_beg', 0)))
+
+
 def _channelwise(message: str) -> Callable[[Function], CoordMap]:
     """x_top = x_bottom for a layer that joins, cuts or compares along the channels."""
     def rule(fn: Function) -> CoordMap:
@@ -119,35 +127,66 @@ def _argmax(fn: Function) -> CoordMap:
     return IDENTITY
 
 
-def _interp(fn: Function) -> CoordMap:
-    """x_top = (zoom / shrink) * (x_bottom + pad_beg): DeepLab's Interp lays corner on corner."""
+def _interp(fn: Function, size: Sequence[int] | None) -> CoordMap:
+    """x_top = (out - 1) / (in - 1) * (x_bottom + pad_beg): DeepLab's Interp lays corner on corner.
+
+    A zoom alone is its factor, whatever the size; shrinking by s is 1 / s only where s divides
+    in - 1.
+    """
     params = fn.params.get('interp_param', fn.params)
-    factors = params.keys() & {'zoom_factor', 'shrink_factor'}
-    if not factors or params.keys() & {'height', 'width'}:
-        raise UndefinedMapException('without zoom_factor or shrink_factor the scale depends on '
-                                    'the size')
-    scale = _fractions(Fraction(params.get('zoom_factor', 1), params.get('shrink_factor', 1)))
-    return CoordMap(1, scale, scale * params.get('pad_beg', 0))
+    if params.keys() & {'zoom_factor', 'shrink_factor'} == {'zoom_factor'}:
+        scale = _fractions(params['zoom_factor'])
+        return CoordMap(1, scale, scale * params.get('pad_beg', 0))
+    size = size or _bottom_size(fn)
+    if size is None:
+        raise UndefinedMapException('unless it only zooms, the scale depends on the size, which '
+                                    'does not follow from the net: give it an Input with a shape')
+    param = InterpParameter(**params)
+    inner = [n + param.pad_beg + param.pad_end for n in size]
+    outer = [interp_size(param, n, fixed)
+             for n, fixed in zip(inner, (param.height, param.width), strict=True)]
+    if any(a != b and min(a, b) < 2 for a, b in zip(inner, outer, strict=True)):
+        raise UndefinedMapException(f'{inner} becomes {outer}; one row or column has no scale')
+    scale = np.array([Fraction(max(o - 1, 1), max(i - 1, 1))
+                      for i, o in zip(inner, outer, strict=True)], dtype=object)
+    return CoordMap(1, scale, scale * param.pad_beg)
+
+
+def _bottom_size(fn: Function) -> tuple[int, int] | None:
+    """Return height and width of a layer's first bottom, None where they do not follow."""
+    if not fn.inputs:
+        return None
+    shapes: dict[Function, list] = {}
+    for each in needed(fn.inputs[0].fn, shapes):
+        layer = each.layer([''] * len(each.inputs), [''] * each.ntop, '')
+        shapes[each] = top_shapes(layer, [shapes[top.fn][top.n] for top in each.inputs])
+    shape = shapes[fn.inputs[0].fn][fn.inputs[0].n]
+    return shape[2:] if shape and len(shape) == 4 and None not in shape[2:] else None
 
 
 PASS_THROUGH_LAYERS = (
-    'AbsVal', 'BatchNorm', 'BatchReindex', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise',
+    'AbsVal', 'AdaptiveBiasChannel', 'BatchNorm', 'BatchReindex', 'Bias', 'BiasChannel', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise',
     'ELU', 'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid',
     'Split', 'Swish', 'TanH', 'Threshold')
 
 RULES: dict[str, Callable[[Function], CoordMap]] = {
     **dict.fromkeys(PASS_THROUGH_LAYERS, lambda fn: IDENTITY),
     'Convolution': _convolution, 'Im2col': _convolution, 'Deconvolution': _deconvolution,
-    'Pooling': _pooling, 'Crop': _crop, 'Interp': _interp, 'ArgMax': _argmax,
+    'Pooling': _pooling, 'Crop': _crop, 'Padding': _padding, 'ArgMax': _argmax,
     'Concat': _channelwise('concat_param'), 'Slice': _channelwise('slice_param'),
     'Softmax': _channelwise('softmax_param'), 'Tile': _channelwise('tile_param')}
 
 
-def coord_map(fn: Function) -> CoordMap:
-    """Return the map of one layer; raise UndefinedMapException where it has none."""
-    if fn.type_name not in RULES:
+def coord_map(fn: Function, size: Sequence[int] | None = None) -> CoordMap:
+    """Return the map of one layer; raise UndefinedMapException where it has none.
+
+    size: height and width of its bottom, where the layer alone does not tell (Interp).
+    """
+    if fn.type_name not in RULES and fn.type_name != 'Interp':
         raise UndefinedMapException(f'{fn.type_name} has no coordinate map')
     try:
+        if fn.type_name == 'Interp':
+            return _interp(fn, size)
         return RULES[fn.type_name](fn)
     except UndefinedMapException as error:
         raise UndefinedMapException(f'{fn.type_name}: {error}') from None

@@ -165,7 +165,7 @@ class _Names:
         return f'{thing.fn.type_name}{self.counts[thing.fn.type_name]}'
 
 
-def _missing(fn: Function, done: dict[Function, Any]) -> Iterator[Function]:
+def needed(fn: Function, done: dict[Function, Any]) -> Iterator[Function]:
     """Yield the layers that `fn` needs and `done` lacks, inputs first; the caller fills `done`."""
     stack = [fn]
     while stack:
@@ -183,7 +183,7 @@ def _net(outputs: Iterable[Top | Function], given: dict[Top | Function, str]) ->
     names = _Names(given)
     done: dict[Function, LayerParameter] = {}
     for output in outputs:
-        for fn in _missing(output.fn, done):
+        for fn in needed(output.fn, done):
             bottoms = [done[top.fn].top[top.n] for top in fn.inputs]
             tops = bottoms if fn.in_place else [names[top] for top in fn.tops]
             done[fn] = fn.layer(bottoms, tops, names[fn])

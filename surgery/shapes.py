@@ -11,9 +11,9 @@ import numpy as np
 from netspec.schema.lexer import closest
 from netspec.schema.messages import FillerParameter, LayerParameter, NetParameter
 from netspec.schema.upgrade import net_needs_upgrade, upgrade_net
+from netspec.top_shapes import Shape, known_prod, spatial, top_shapes
 
 from .caffemodel import Weights
-from .tops import Shape, known_prod, spatial, top_shapes
 
 
 class Param(NamedTuple):

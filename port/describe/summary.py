@@ -168,7 +168,7 @@ def _place(node: Node, below: list[Place | None]) -> Place | None:
     params = {field.name: _plain(value) for field, value in node.entry.param.ListFields()
               if isinstance(value, Message)}
     try:
-        way = coord_map(Function(node.layer.type, (), params))
+        way = coord_map(Function(node.layer.type, (), params), node.bottom[0].shape[2:])
     except UndefinedMapException:
         return None
     field = first.field

@@ -6,25 +6,11 @@ y[i] reads x at i (size_in - 1) / (size_out - 1), between its two neighbours, al
 import numpy as np
 import torch
 
-from netspec.schema.messages import InterpParameter
+from netspec.top_shapes import interp_size
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
 from port.onnx.graph_builder import Graph
-
-
-def resized(p: InterpParameter, size: int, fixed: int) -> int:
-    """Return the output size of an axis: shrunk, then zoomed, or as given.
-
-    shrink: (n - 1) / s + 1, rounded down; zoom: n + (n - 1) (z - 1).
-    """
-    shrink, zoom = p.HasField('shrink_factor'), p.HasField('zoom_factor')
-    explicit = p.HasField('height') and p.HasField('width')
-    if explicit and not shrink != zoom:
-        return fixed
-    if shrink:
-        size = (size - 1) // p.shrink_factor + 1
-    return size + (size - 1) * (p.zoom_factor - 1) if zoom else size
 
 
 @layer('Interp')
@@ -53,7 +39,7 @@ class Interp(Layer):
                              'channels, height, width')
         self.part = tuple(slice(-p.pad_beg, n + p.pad_end) for n in shape[2:])
         self.inner = [n + p.pad_beg + p.pad_end for n in shape[2:]]
-        self.outer = [resized(p, n, fixed) for n, fixed
+        self.outer = [interp_size(p, n, fixed) for n, fixed
                       in zip(self.inner, (p.height, p.width), strict=True)]
         if min(self.inner + self.outer) < 1:
             raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} is {self.inner} after '
@@ -75,7 +61,7 @@ class Interp(Layer):
                       coordinate_transformation_mode='align_corners', out=tops[0])]
 
     def _onnx_sizes(self, g: Graph, x: str) -> str:
-        """Add what `resized` does to sizes that are read."""
+        """Add what `interp_size` does to sizes that are read."""
         p, size, one = self.param.interp_param, g.add('Shape', x, start=2, end=4), g.ints(1)
         shrink, zoom = p.HasField('shrink_factor'), p.HasField('zoom_factor')
         if p.HasField('height') and p.HasField('width') and shrink == zoom:

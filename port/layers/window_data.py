@@ -5,7 +5,7 @@ import numpy as np
 from port.engine.registry import layer
 from port.images.caffe_images import read_image
 from port.images.region_windows import plan, read_windows, warp
-from port.layers.bases.batch_layer import BatchLayer
+from port.layers.bases.batch_layer import Arrays, BatchLayer
 
 
 @layer('WindowData')
@@ -36,7 +36,7 @@ class WindowData(BatchLayer):
             raise ValueError(f'{given.source}: an object window has class 0; expected 1 or more')
         return len(windows)
 
-    def _item(self, item: int) -> tuple[np.ndarray, int, str]:
+    def nth(self, item: int) -> tuple[Arrays, str]:
         given, transform = self.param.window_data_param, self.param.transform_param
         random = np.random.RandomState([self.seed, item & 0xffffffff, item >> 32])
         is_object = item % self.batch >= self.batch - int(np.float32(self.batch)
@@ -55,7 +55,8 @@ class WindowData(BatchLayer):
         rows = slice(planned.top, planned.top + part.shape[1])
         columns = slice(planned.left, planned.left + part.shape[2])
         out[:, rows, columns] = (part - self._mean(rows, columns)) * given.scale
-        return out, window.label if is_object else 0, window.path
+        label = window.label if is_object else 0
+        return (out, np.array(label, np.float32)), window.path
 
     def _mean(self, rows: slice, columns: slice) -> np.ndarray | float:
         mean = self.transformer.mean

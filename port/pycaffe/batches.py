@@ -49,13 +49,18 @@ class Batches:
                          for name, items in batch.items()}
             yield batch
 
-    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Give a net that begins with a MemoryData layer its data and labels."""
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray,
+                         data_dim: np.ndarray | None = None) -> None:
+        """Give a net that begins with a MemoryData layer its data and labels.
+
+        data_dim: for a third top, as the builds of DeepLab's users take it.
+        """
         if labels.ndim == 1:
             labels = np.ascontiguousarray(labels[:, np.newaxis, np.newaxis, np.newaxis])
-        self._set_input_arrays(data, labels)
+        self._set_input_arrays(data, labels, data_dim)
 
-    def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+    def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray,
+                          data_dim: np.ndarray | None = None) -> None:
         layer = self._net.nodes[0].layer
         if layer.type != 'MemoryData':
             raise RuntimeError('set_input_arrays may only be called if the first layer is a '
@@ -64,9 +69,11 @@ class Batches:
         _check('labels array', labels, (1, 1, 1))
         if len(data) != len(labels):
             raise RuntimeError('data and labels must have the same first dimension')
+        if data_dim is not None:
+            _check('data_dim array', data_dim, (1, 1, 2))
         if len(data) % layer.batch:
             raise RuntimeError('first dimensions of input arrays must be a multiple of batch size')
-        layer.reset(data, labels)
+        layer.reset(data, labels, data_dim)
 
 
 def _length(arrays: Arrays) -> int:

@@ -1,5 +1,5 @@
-"""What the layers that read batches share: batches read ahead, in an order that a snapshot continues
-(src/caffe/layers/base_data_layer.cpp).
+"""What the layers that read batches share: they read ahead, in an order that a snapshot
+continues (src/caffe/layers/base_data_layer.cpp).
 """
 
 from itertools import count
@@ -19,8 +19,9 @@ class BatchLayer(Layer):
     """Base of the layers that read batches; a subclass opens its source and reads an item.
 
     Tops: of images B x C x H x W, and if asked their labels, B; or what `item` gives. The first
-    item of a batch gives the size of all. Item k, counted over all passes, is source item `pick(k)` and draws its mirror
-    and crop from (seed, k), so that `state` is two numbers; threads read ahead, changing nothing.
+    item of a batch gives the size of all. Item k, counted over all passes, is source item
+    `pick(k)` and draws its mirror and crop from (seed, k), so that `state` is two numbers;
+    threads read ahead, changing nothing.
     """
 
     bottoms = (0, 0)
@@ -54,6 +55,13 @@ class BatchLayer(Layer):
             return (self.transformer(pixels, random), np.array(label, np.float32)), name
         except ValueError as error:
             raise ValueError(f'{name}: {error}') from None
+
+    def nth(self, item: int) -> tuple[Arrays, str]:
+        """Return what item k adds, drawing from (seed, k)."""
+        random = None
+        if self.transformer.needs_random:
+            random = np.random.RandomState([self.seed, item & 0xffffffff, item >> 32])
+        return self.item(self.pick(item), random)
 
     # -- Caffe's steps -----------------------------------------------------------------------------
 
@@ -94,7 +102,7 @@ class BatchLayer(Layer):
         self.queue = ReadAhead(self._load, count(item, self.batch), self.param.data_param.prefetch)
 
     def _load(self, start: int) -> Arrays:
-        items = [self._item(start + i) for i in range(self.batch)]
+        items = [self.nth(start + i) for i in range(self.batch)]
         for parts in zip(*(arrays for arrays, _ in items), strict=True):
             shapes = {part.shape: name for part, (_, name) in zip(parts, items, strict=True)}
             if len(shapes) > 1:
@@ -103,9 +111,3 @@ class BatchLayer(Layer):
                                  'batch must have one size: set crop_size, resize them, or '
                                  'batch_size: 1')
         return tuple(np.stack(parts) for parts in zip(*(a for a, _ in items), strict=True))
-
-    def _item(self, item: int) -> tuple[Arrays, str]:
-        random = None
-        if self.transformer.needs_random:
-            random = np.random.RandomState([self.seed, item & 0xffffffff, item >> 32])
-        return self.item(self.pick(item), random)

@@ -82,7 +82,7 @@ def test_state_continues_order_and_crops(drive, images):
 
 def test_refusals(drive, images):
     Image.new('RGB', (3, 3)).save(images / 'image 1.png')
-    with pytest.raises(ValueError, match='the images of a batch must have one size'):
+    with pytest.raises(ValueError, match='the items of a batch must have one size'):
         drive(text(images), [])
     (images / 'image 0.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'no such image \(listed in .*list.txt:1\)'):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netspec.schema import parse_net, read_net
-from surgery.tops import RULES, top_shapes
+from netspec.top_shapes import RULES, top_shapes
 
 GOLDEN = Path(__file__).resolve().parents[1] / 'golden' / 'layers'
 CASES = sorted(path.stem for path in GOLDEN.glob('*.prototxt'))
@@ -56,6 +56,15 @@ def test_shapes_of_every_recorded_case(shared):
     ('type: "Flatten" top: "y"', [(2, 3, None, 5)], [(2, None)]),
     ('type: "Reshape" top: "y" reshape_param { shape { dim: 0 dim: -1 dim: 2 } }', [(2, 3, 4, 5)],
      [(2, 30, 2)]),
+    ('type: "Interp" top: "y" interp_param { shrink_factor: 8 }', [(1, 1, 100, None)],
+     [(1, 1, 13, None)]),
+    ('type: "Interp" top: "y" interp_param { height: 5 width: 7 }', [(1, 1, None, None)],
+     [(1, 1, 5, 7)]),
+    ('type: "Padding" top: "y" padding_param { pad_beg: -7 pad_end: -8 }', [(1, 3, 529, None)],
+     [(1, 3, 514, None)]),
+    ('type: "SegAccuracy" top: "y"', [(2, 3, 4, 5), (2, 1, 4, 5)], [(1, 1, 1, 3)]),
+    ('type: "UniqueLabel" top: "y" unique_label_param { max_labels: 6 }', [(2, 1, None, None)],
+     [(2, 6, 1, 1)]),
     ('type: "Unheard" top: "y"', [(1, 2)], [None]),
     ('type: "ReLU" top: "y"', [None], [None])])
 def test_open_dimensions_stay_open(layer, bottoms, tops):

@@ -9,16 +9,16 @@ from math import prod
 
 from google.protobuf.message import Message
 
-from netspec.schema.messages import LayerParameter, PoolingParameter
+from netspec.schema.messages import InterpParameter, LayerParameter, PoolingParameter
 
 Dim = int | None
 Shape = tuple[Dim, ...] | None
 Rule = Callable[[LayerParameter, list[Shape]], list[Shape]]
 
 # What the published data layers call their tops; all else that is read is an image of 3 channels.
-CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1}
-SAME = ('AbsVal', 'BatchNorm', 'Bias', 'BN', 'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp',
-        'Log', 'LRN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
+CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1, 'data_dim': 1}
+SAME = ('AbsVal', 'AdaptiveBiasChannel', 'BatchNorm', 'Bias', 'BiasChannel', 'BN', 'BNLL', 'Clip',
+        'Dropout', 'Eltwise', 'ELU', 'Exp', 'Log', 'LRN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
         'Swish', 'TanH', 'Threshold')
 
 
@@ -90,6 +90,36 @@ def _upsample(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     return [(*bottoms[0][:2], *out)]
 
 
+def interp_size(param: InterpParameter, size: int, fixed: int) -> int:
+    """Return what DeepLab's Interp makes of an axis: shrunk, then zoomed, or `fixed`.
+
+    size: after pad_beg and pad_end. shrink: (n - 1) / s + 1, rounded down; zoom:
+    n + (n - 1) (z - 1). One factor alone comes before height and width, both after.
+    """
+    shrink, zoom = param.HasField('shrink_factor'), param.HasField('zoom_factor')
+    if param.HasField('height') and param.HasField('width') and shrink == zoom:
+        return fixed
+    if shrink:
+        size = (size - 1) // param.shrink_factor + 1
+    return size + (size - 1) * (param.zoom_factor - 1) if zoom else size
+
+
+def _interp(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param, shape = layer.interp_param, bottoms[0]
+    given = param.HasField('height') and param.HasField('width') and \
+        param.HasField('shrink_factor') == param.HasField('zoom_factor')
+    out = [fixed if given else None if n is None else
+           interp_size(param, n + param.pad_beg + param.pad_end, fixed)
+           for n, fixed in zip(shape[2:], (param.height, param.width), strict=True)]
+    return [(*shape[:2], *out)]
+
+
+def _padding(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    param, shape = layer.padding_param, bottoms[0]
+    return [(*shape[:2], *(n if n is None else n + param.pad_beg + param.pad_end
+                           for n in shape[2:]))]
+
+
 def _concat(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     param = layer.concat_param
     axis = param.concat_dim if param.HasField('concat_dim') else param.axis % len(bottoms[0])
@@ -159,7 +189,11 @@ RULES: dict[str, Rule] = {
     'Input': lambda layer, _: _declared(layer, [tuple(s.dim) for s in layer.input_param.shape]),
     'DummyData': _dummy_data, 'MVN': lambda layer, bottoms: [(*bottoms[0], 1, 1, 1)[:4]],
     'Convolution': _convolution, 'Deconvolution': _convolution, 'Pooling': _pooling,
-    'Upsample': _upsample, 'Concat': _concat, 'Slice': _slice, 'Crop': _crop,
+    'Upsample': _upsample, 'Interp': _interp, 'Padding': _padding,
+    'SegAccuracy': lambda layer, _: [(1, 1, 1, 3)],
+    'UniqueLabel': lambda layer, bottoms: [
+        (bottoms[0][0], layer.unique_label_param.max_labels, 1, 1)],
+    'Concat': _concat, 'Slice': _slice, 'Crop': _crop,
     'InnerProduct': _inner_product, 'Flatten': _flatten, 'Reshape': _reshape}
 
 
