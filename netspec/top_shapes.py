@@ -18,8 +18,8 @@ Rule = Callable[[LayerParameter, list[Shape]], list[Shape]]
 # What the published data layers call their tops; all else that is read is an image of 3 channels.
 CHANNELS = {'depth': 1, 'label': 1, 'sem': 1, 'geo': 1, 'data_dim': 1}
 SAME = ('AbsVal', 'AdaptiveBiasChannel', 'BatchNorm', 'Bias', 'BiasChannel', 'BN', 'BNLL', 'Clip',
-        'Dropout', 'Eltwise', 'ELU', 'Exp', 'Log', 'LRN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Softmax', 'Split',
-        'Swish', 'TanH', 'Threshold')
+        'Dropout', 'Eltwise', 'ELU', 'Exp', 'Log', 'LRN', 'Power', 'PReLU', 'ReLU', 'Scale',
+        'Sigmoid', 'Softmax', 'Split', 'Swish', 'TanH', 'Threshold')
 
 
 def top_shapes(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:

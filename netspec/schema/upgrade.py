@@ -107,7 +107,7 @@ def upgrade_v1(net: NetParameter, lines: list[int] | None = None) -> None:
     for index, old in enumerate(net.layers):
         _v2_layer(old, net.layer.add())
         if old.HasField('softmaxloss_param'):
-            _loss_param(old, net.layer[index], index)
+            _loss_param(old, net.layer[index])
     net.ClearField('layers')
 
 
@@ -131,15 +131,12 @@ def _v2_layer(old: V1LayerParameter, new: LayerParameter) -> None:
             setattr(new.param[i], target, value)
 
 
-def _loss_param(old: V1LayerParameter, new: LayerParameter, index: int) -> None:
-    """Say in loss_param what DeepLab's first fork had of its own for SOFTMAX_LOSS."""
+def _loss_param(old: V1LayerParameter, new: LayerParameter) -> None:
+    """Say in loss_param what DeepLab's first fork had of its own for SOFTMAX_LOSS, if it can."""
     options = old.softmaxloss_param
     if options.weight_source or len(options.ignore_label) > 1:
-        what = ('weight_source' if options.weight_source else
-                f'{len(options.ignore_label)} times ignore_label')
-        raise LayerRefused(index, f'layer {old.name!r}: softmaxloss_param has {what}; expected at '
-                           'most one ignore_label, which is what SoftmaxWithLoss knows: give all '
-                           'labels to ignore one value, and weigh classes by class_weighting')
+        new.softmaxloss_param.CopyFrom(options)
+        return
     for label in options.ignore_label:
         new.loss_param.ignore_label = label
 

@@ -73,15 +73,16 @@ class Totals:
 def load(source: NetParameter | str, phase: int, size: tuple[int, int] | None = None) -> Net:
     """Build a net for looking at: data layers become Input layers, images of `size`.
 
-    Without a size, nets with Input layers keep theirs and data layers give 500 x 500.
+    Without a size, nets with Input layers keep theirs and data layers give what they crop, or
+    500 x 500.
     """
     param, entries = load_net(source)
     labels = {layer.bottom[i] for layer in param.layer for i in range(1, len(layer.bottom))
-              if 'Loss' in layer.type or layer.type == 'Accuracy'}
+              if 'Loss' in layer.type or layer.type in ('Accuracy', 'SegAccuracy')}
     for entry in entries:
         layer = entry.param
         if not layer.bottom and layer.type not in GIVEN:
-            _become_input(layer, labels, size or (500, 500))
+            _become_input(layer, labels, size or _crop(layer) or (500, 500))
     net = Net((param, entries), phase)
     if size:
         for name in net.inputs:
@@ -91,6 +92,13 @@ def load(source: NetParameter | str, phase: int, size: tuple[int, int] | None = 
     return net
 
 
+def _crop(layer: LayerParameter) -> tuple[int, int] | None:
+    """Return the size that a data layer crops images to, if any."""
+    given = layer.transform_param
+    size = (given.crop_height or given.crop_size, given.crop_width or given.crop_size)
+    return size if all(size) else None
+
+
 def _become_input(layer: LayerParameter, labels: set[str], size: tuple[int, int]) -> None:
     """Turn a data layer into an Input layer with an image or a label for each top."""
     layer.type = 'Input'
@@ -98,6 +106,9 @@ def _become_input(layer: LayerParameter, labels: set[str], size: tuple[int, int]
         if field.endswith('_param') or field == 'transform_param':
             layer.ClearField(field)
     for top in layer.top:
+        if top == 'data_dim':
+            layer.input_param.shape.add(dim=[1, 1, 1, 2])
+            continue
         channels = 1 if top in labels or top in ('label', 'depth') else 3
         layer.input_param.shape.add(dim=[1, channels, *size])
 

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-import torch
 
 from netspec.schema.messages import ImageDataParameter
 from port.engine.registry import layer
@@ -34,13 +33,14 @@ class ImageSegData(ImageListLayer):
         self.kind = given.label_type if given.has_label else NONE
         self.form = '`image`' if self.kind == NONE else '`image label`' if self.kind != IMAGE \
             else '`image label` with a label from 0 to 255'
-        if not 0 <= given.ignore_label <= 255:
-            raise ValueError(f'ignore_label is {given.ignore_label}; expected 0 to 255, what a '
-                             'label image can hold')
-        precision = np.float64 if self.dtype == torch.float64 else np.float32
-        self.transformer = PairTransformer(self.param.transform_param, self.phase, precision,
-                                           given.ignore_label)
         return super().open_source()
+
+    def make_transformer(self, precision: type) -> PairTransformer:
+        void = self.param.image_data_param.ignore_label
+        if not 0 <= void <= 255:
+            raise ValueError(f'ignore_label is {void}; expected 0 to 255, what a label image can '
+                             'hold')
+        return PairTransformer(self.param.transform_param, self.phase, precision, void)
 
     def parse(self, line: str) -> tuple[str, str] | None:
         image, *rest = line.split()

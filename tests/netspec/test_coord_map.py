@@ -96,12 +96,72 @@ def test_layers_that_leave_coordinates_alone(layer):
 @pytest.mark.parametrize('layer', [
     lambda top: L.InnerProduct(top, num_output=3), lambda top: L.Concat(top, top, axis=2),
     lambda top: L.ArgMax(top), lambda top: L.Pooling(top, global_pooling=True),
-    lambda top: L.Convolution(top, num_output=3), lambda top: L.Interp(top, height=9, width=9),
+    lambda top: L.Convolution(top, num_output=3), lambda top: L.Interp(top, height=1, width=1),
     lambda top: L.Slice(top, slice_dim=2), lambda top: L.Convolution(top, kernel_h=3)])
 def test_layers_that_have_no_coordinates(layer):
     top = layer(data())
     with pytest.raises(UndefinedMapException, match=top.fn.type_name):
         coord_map(top.fn)
+
+
+@pytest.mark.parametrize('options', [
+    dict(shrink_factor=8), dict(shrink_factor=4, zoom_factor=3), dict(height=40, width=31),
+    dict(zoom_factor=8), dict(shrink_factor=3, pad_beg=-2, pad_end=-1),
+    dict(zoom_factor=2, pad_beg=-3, pad_end=-4), dict(height=100, width=100)])
+def test_interp_lays_corner_on_corner(options):
+    """Its true scale is (out - 1) / (in - 1): 12 / 99 and not 1 / 8 where 100 becomes 13."""
+    top = data()
+    _, scale, shift = coord_map(L.Interp(top, **options).fn)
+    first, last = -options.get('pad_beg', 0), 99 + options.get('pad_end', 0)
+    size = last - first + 1
+    if 'shrink_factor' in options:
+        size = (size - 1) // options['shrink_factor'] + 1
+    if 'zoom_factor' in options:
+        size += (size - 1) * (options['zoom_factor'] - 1)
+    for side, name in enumerate(('height', 'width')):
+        s = np.broadcast_to(scale, 2)[side]
+        b = np.broadcast_to(shift, 2)[side]
+        assert (s * first + b, s * last + b) == (0, options.get(name, size) - 1)
+
+
+def test_interp_follows_sizes_through_a_net():
+    top = data()                                                  # 100: 100, 50, 25, 4
+    pooled = L.Pooling(L.ReLU(L.Convolution(top, num_output=2, kernel_size=3, pad=1)),
+                       kernel_size=2, stride=2)
+    small = L.Interp(L.Pooling(pooled, kernel_size=2, stride=2), shrink_factor=8)
+    _, scale, _ = coord_map(small.fn)
+    assert scale.tolist() == [Fraction(3, 24)] * 2
+    _, scale, _ = coord_map(L.Interp(pooled, shrink_factor=8).fn)             # 50 becomes 7
+    assert scale.tolist() == [Fraction(6, 49)] * 2
+
+
+def test_interp_of_an_open_size():
+    """Zooming is the same for every size; shrinking is refused rather than guessed."""
+    top = L.Python(module='m', layer='Data')
+    assert coord_map(L.Interp(top, zoom_factor=8).fn).scale == 8
+    with pytest.raises(UndefinedMapException, match='Interp: .*give it an Input with a shape'):
+        coord_map(L.Interp(top, shrink_factor=8).fn)
+    _, scale, _ = coord_map(L.Interp(top, shrink_factor=8).fn, (321, 100))
+    assert scale.tolist() == [Fraction(1, 8), Fraction(12, 99)]
+    with pytest.raises(UndefinedMapException, match=r'\[5, 5\] becomes \[1, 1\]'):
+        coord_map(L.Interp(top, shrink_factor=8).fn, (5, 5))
+
+
+def test_crop_refuses_what_only_seems_to_fit():
+    """Shrinking 100 by 8 and zooming by 8 gives 97 rows over 100: no crop lays them together."""
+    top = data()
+    back = L.Interp(L.Interp(top, shrink_factor=8), zoom_factor=8)
+    with pytest.raises(AlignmentError, match='scale mismatch'):
+        crop(back, top)
+    fits = L.Interp(L.Interp(L.Crop(top, L.Input(shape=dict(dim=[1, 3, 97, 97])), offset=2),
+                             shrink_factor=8), zoom_factor=8)
+    assert crop(top, fits).fn.params['crop_param']['offset'] == [2, 2]
+
+
+def test_padding_shifts():
+    top = data()
+    _, scale, shift = coord_map_from_to(L.Padding(top, pad_beg=-7, pad_end=-8), top)
+    assert (scale, shift) == (1, 7)
 
 
 def test_rectangular_maps_are_their_sides():

@@ -28,7 +28,7 @@ class Driven:
         self.layer.dtype = dtype
         names = list(param.bottom) or [f'bottom{i}' for i in range(len(arrays))]
         self.bottom = [Blob(n, a.shape, dtype) for n, a in zip(names, arrays, strict=True)]
-        tops = list(param.top) or ['top'] * max(1, self.layer.tops[0])
+        tops = list(param.top) or ['top'] * max(int(self.layer.tops[1] != 0), self.layer.tops[0])
         self.top = self.bottom[:1] if in_place else [Blob(n, (), dtype) for n in tops]
         self.layer.check_arity(len(self.bottom), len(self.top))
         self.fill()

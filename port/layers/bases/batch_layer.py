@@ -33,6 +33,10 @@ class BatchLayer(Layer):
         """Open the source; return the number of items. Sets self.batch."""
         raise NotImplementedError
 
+    def make_transformer(self, precision: type) -> Transformer:
+        """Make what changes an image as transform_param says."""
+        return Transformer(self.param.transform_param, self.phase, precision)
+
     def first(self) -> int:
         """Return the item to begin with."""
         return 0
@@ -67,7 +71,7 @@ class BatchLayer(Layer):
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         kind = np.float64 if self.dtype == torch.float64 else np.float32
-        self.transformer = Transformer(self.param.transform_param, self.phase, kind)
+        self.transformer = self.make_transformer(kind)
         self.seed, self.top_count = int(torch.randint(2 ** 31, ())), len(top)
         self.count = self.open_source()
         if self.batch < 1:

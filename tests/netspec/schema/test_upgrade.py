@@ -216,6 +216,7 @@ def test_deeplabs_first_fork_becomes_the_present_form():
         layers { name: "shrink" type: INTERP interp_param { shrink_factor: 8 pad_beg: 0 } }
         layers { name: "loss" type: SOFTMAX_LOSS softmaxloss_param { ignore_label: 255 } }
         layers { name: "plain" type: SOFTMAX_LOSS softmaxloss_param { } }
+        layers { name: "two" type: SOFTMAX_LOSS softmaxloss_param { ignore_label: [0, 255] } }
         layers { name: "acc" type: SEG_ACCURACY seg_accuracy_param { ignore_label: 255 } }
         layers { name: "mat" type: MAT_WRITE mat_write_param { prefix: "p" strip: 0 } }
         layers { name: "crf" type: DENSE_CRF dense_crf_param { pos_w: 3 bi_w: 5 } }
@@ -231,6 +232,7 @@ def test_deeplabs_first_fork_becomes_the_present_form():
         layer { name: "shrink" type: "Interp" interp_param { shrink_factor: 8 pad_beg: 0 } }
         layer { name: "loss" type: "SoftmaxWithLoss" loss_param { ignore_label: 255 } }
         layer { name: "plain" type: "SoftmaxWithLoss" }
+        layer { name: "two" type: "SoftmaxWithLoss" softmaxloss_param { ignore_label: [0, 255] } }
         layer { name: "acc" type: "SegAccuracy" seg_accuracy_param { ignore_label: 255 } }
         layer { name: "mat" type: "MatWrite" mat_write_param { prefix: "p" strip: 0 } }
         layer { name: "crf" type: "DenseCRF" dense_crf_param { pos_w: 3 bi_w: 5 } }
@@ -249,9 +251,7 @@ def test_a_hole_of_two_sides_is_a_dilation_of_two(form):
 @pytest.mark.parametrize(('options', 'match'), [
     ('convolution_param { hole: 2 dilation: 2 }', 'has hole, dilation; expected one of'),
     ('convolution_param { hole: 2 hole_h: 2 hole_w: 2 }', 'has hole, hole_h, hole_w'),
-    ('convolution_param { hole_h: 2 }', 'has hole_h; expected'),
-    ('softmaxloss_param { ignore_label: 255 ignore_label: 0 }', 'has 2 times ignore_label'),
-    ('softmaxloss_param { weight_source: "w" }', 'has weight_source')])
+    ('convolution_param { hole_h: 2 }', 'has hole_h; expected')])
 def test_what_has_no_present_form_is_refused_with_its_line(options, match):
     with pytest.raises(ValueError, match=rf"x.prototxt:2: layer 'c'.*{match}"):
         parse_net(f'layers {{ type: RELU name: "r" }}\nlayers {{ name: "c" {options} }}',

@@ -19,14 +19,16 @@ SOURCE = 'makes blobs and reads none'
 NO_BACKWARD = 'has no backward pass in Caffe'
 # Types whose tests need no finite differences, and why.
 WITHOUT_GRADIENT = {
-    'Accuracy': NO_BACKWARD, 'ArgMax': NO_BACKWARD, 'Threshold': NO_BACKWARD,
-    'Data': SOURCE, 'DummyData': SOURCE, 'HDF5Data': SOURCE, 'ImageData': SOURCE, 'Input': SOURCE,
-    'MemoryData': SOURCE, 'WindowData': SOURCE,
-    'HDF5Output': 'writes a file and makes no top',
+    'Accuracy': NO_BACKWARD, 'ArgMax': NO_BACKWARD, 'SegAccuracy': NO_BACKWARD,
+    'Threshold': NO_BACKWARD, 'UniqueLabel': NO_BACKWARD,
+    'Data': SOURCE, 'DummyData': SOURCE, 'HDF5Data': SOURCE, 'ImageData': SOURCE,
+    'ImageSegData': SOURCE, 'Input': SOURCE, 'MatRead': SOURCE, 'MemoryData': SOURCE,
+    'WindowData': SOURCE,
+    'HDF5Output': 'writes a file and makes no top', 'MatWrite': 'writes files and makes no top',
     'Parameter': 'its top is its parameter, its gradient a copy',
     'Python': "the gradient is the user's own",
     'DenseCRF': "the authors' backward pass does nothing",
-    'Silence': 'its gradient is zero',
+    'AdaptiveBiasChannel': 'its gradient is zero', 'Silence': 'its gradient is zero',
 }
 # Caffe's types beyond those that a V1 net file could name, as its wiki's layer catalogue has them.
 LATER = ('BatchNorm BatchReindex Bias Clip Crop ELU Embed Filter Im2col Input LSTM Log MVN '

@@ -15,7 +15,10 @@ from port.engine.net import Net
 from port.engine.registry import known_types
 from port.export.onnx_file import export, random_weights
 
-GOLDEN = sorted((Path(__file__).resolve().parents[2] / 'golden' / 'layers').glob('*.npz'))
+FOLDER = Path(__file__).resolve().parents[2] / 'golden'
+GOLDEN = [*sorted((FOLDER / 'layers').glob('*.npz')), *(
+    path for kind in ('conv', 'interp', 'pool')
+    for path in sorted((FOLDER / 'deeplab' / 'layers').glob(f'{kind}*.npz')))]
 NO_FORM = ('accuracy', 'contrastive', 'euclidean', 'hinge', 'sigmoid_xent', 'softmaxloss',
            'batchnorm_train', 'infogain', 'multinomial', 'filter', 'im2col',
            'batchnorm_in_place', 'batchnorm_one_value', 'batchnorm_scale_chain',
@@ -123,6 +126,9 @@ ONE_BOTTOM = {
     'power_all': layer('Power', 'power_param { power: 2 scale: 0.5 shift: 3 }'),
     'power_constant': layer('Power', 'power_param { power: 0 shift: 3 }'),
     'power_nothing': layer('Power'),
+    'padding': layer('Padding', 'padding_param { pad_beg: 2 pad_end: 1 }'),
+    'padding_cut': layer('Padding', 'padding_param { pad_beg: -2 pad_end: -1 }'),
+    'padding_none': layer('Padding'),
     'exp_shift': layer('Exp', 'exp_param { base: 2 scale: 0.5 shift: 1 }'),
     'exp': layer('Exp'),
     'swish_beta': layer('Swish', 'swish_param { beta: 1.5 }'),

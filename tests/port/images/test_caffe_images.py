@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from port.images.caffe_images import decode, read_image, resize
+from port.images.caffe_images import decode, read_image, read_label, resize, resize_nearest
 
 MODES = ['RGB', 'RGBA', 'L', 'LA', 'P', '1']
 
@@ -49,6 +49,28 @@ def test_resizes_as_opencv(old, new, channels):
     np.testing.assert_array_equal(resize(pixels.transpose(2, 0, 1), *new), want)
 
 
+@pytest.mark.parametrize('old, new', [((13, 17), (7, 9)), ((13, 17), (30, 41)), ((9, 5), (4, 2)),
+                                      ((37, 50), (46, 62)), ((33, 47), (49, 70))])
+def test_takes_the_nearest_as_opencv(old, new):
+    cv2 = pytest.importorskip('cv2')
+    pixels = np.random.RandomState(2).randint(0, 256, old).astype('u1')
+    want = cv2.resize(pixels, new[::-1], interpolation=cv2.INTER_NEAREST)
+    np.testing.assert_array_equal(resize_nearest(pixels[None], *new)[0], want)
+
+
+def test_a_label_is_a_palettes_index_or_grey(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1, 255]], 'u1'))
+    picture.save(tmp_path / 'grey.png')
+    picture.putpalette([0, 0, 0, 128, 0, 0] + [200] * 762)
+    picture.save(tmp_path / 'palette.png')
+    assert picture.mode == 'P'
+    for name in ('grey', 'palette'):
+        assert read_label(tmp_path / f'{name}.png').tolist() == [[[0, 1, 255]]]
+    assert read_image(tmp_path / 'palette.png', False)[0, 0, 1] == 38        # its luminance
+    picture.convert('RGB').save(tmp_path / 'colours.png')
+    assert read_label(tmp_path / 'colours.png')[0, 0, 1] == 38
+
+
 def test_resize_takes_places_between_two_pixels():
     assert resize(np.array([[[0, 100]]], 'u1'), 1, 4).tolist() == [[[0, 25, 75, 100]]]
 
@@ -56,8 +78,12 @@ def test_resize_takes_places_between_two_pixels():
 def test_refusals(tmp_path):
     with pytest.raises(FileNotFoundError, match='no such image'):
         read_image(tmp_path / 'absent.png', True)
+    with pytest.raises(FileNotFoundError, match='no such label image'):
+        read_label(tmp_path / 'absent.png')
     (tmp_path / 'text.png').write_text('hello')
     with pytest.raises(ValueError, match='text.png: the image cannot be read'):
         read_image(tmp_path / 'text.png', True)
     with pytest.raises(ValueError, match='cannot be decoded'):
         decode(b'hello', True)
+    with pytest.raises(ValueError, match='text.png: the label image cannot be read'):
+        read_label(tmp_path / 'text.png')

@@ -69,3 +69,17 @@ def test_refusals(drive):
         driven.layer.add([])
     with pytest.raises(ValueError, match='each positive; got 0, 1, 2, 3'):
         drive(text(batch=0), [])
+
+
+def test_a_third_top_says_what_counts_of_each_item(drive):
+    """DeepLab's deploy files: data_dim as given, or the whole height and width."""
+    driven = drive(text().replace('top: "label"', 'top: "label" top: "data_dim"'), [])
+    assert [b.shape for b in driven.top] == [(2, 1, 2, 3), (2,), (2, 1, 1, 2)]
+    driven.layer.reset(*arrays())
+    assert driven.forward()[2].tolist() == [[[[2, 3]]]] * 2
+    dims = np.array([[1, 2], [2, 1], [1, 1], [2, 2]], 'f').reshape(4, 1, 1, 2)
+    driven.layer.reset(*arrays(), dims)
+    assert np.array_equal(driven.forward()[2], dims[:2])
+    assert np.array_equal(driven.forward()[2], dims[2:])
+    with pytest.raises(ValueError, match=r'data_dim has shape \[3, 2\]; expected height and width'):
+        driven.layer.reset(*arrays(), np.ones((3, 2)))

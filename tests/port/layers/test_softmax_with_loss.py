@@ -151,3 +151,51 @@ def test_a_second_backward_pass_gives_the_same(drive, tops):
         found.append(driven.bottom[0].diff.clone())
     first, again = found
     assert first.any() and torch.equal(first, again)
+
+
+def v1_text(folder, weights: str | None) -> str:
+    source = f'weight_source: "{folder}/weights"' if weights is not None else ''
+    if weights is not None:
+        (folder / 'weights').write_text(weights)
+    return (f'name: "loss" type: "SoftmaxWithLoss" softmaxloss_param {{ {source} '
+            'ignore_label: 11 ignore_label: 12 }')
+
+
+@pytest.mark.parametrize('weights', [(1, 1, 1), (0.5, 2, 3), (0.01, 0, 0.02)])
+def test_weight_source_is_a_weighted_mean(drive, check_gradient, tmp_path, weights):
+    """DeepLab v1: both the sum and what it is divided by are weighed; two labels are ignored."""
+    r = np.random.RandomState(6)
+    x = r.uniform(-2, 2, (2, 3, 4, 5))
+    label = r.choice([0, 1, 2, 11, 12], (2, 1, 4, 5)).astype('d')
+    text = v1_text(tmp_path, None if set(weights) == {1} else '\n'.join(map(str, weights)))
+    total = mass = 0.0
+    for n, i, j in np.ndindex(2, 4, 5):
+        if (want := int(label[n, 0, i, j])) < 3:
+            p = np.exp(x[n, :, i, j]) / np.exp(x[n, :, i, j]).sum()
+            total, mass = total - weights[want] * np.log(p[want]), mass + weights[want]
+    (loss,) = drive(text, [x, label], dtype=torch.float64).forward()
+    assert np.isclose(loss, total / mass)
+    driven = check_gradient(text, [x, label], propagate=[True, False])
+    assert not driven.bottom[0].diff.permute(1, 0, 2, 3)[:, label[:, 0] > 2].any()
+
+
+def test_weight_source_without_a_label_gives_no_loss(drive, tmp_path):
+    x, label = np.ones((1, 3, 2, 2)), np.full((1, 1, 2, 2), 11)
+    driven = drive(v1_text(tmp_path, '1 2 3'), [x, label])
+    assert driven.forward()[0] == 0
+    driven.backward([np.array(1.0)], [True, False])
+    assert not driven.bottom[0].diff.any()
+
+
+@pytest.mark.parametrize('weights, words', [
+    ('1 2', r'weights gives 2 weight\(s\); expected one for each of the 3 classes'),
+    ('1 x 2', "weights: could not convert .*'x'; expected one weight a class"),
+    ('1 -2 3', 'a weight is -2; expected 0 or more')])
+def test_weight_sources_that_are_refused(drive, tmp_path, weights, words):
+    with pytest.raises(ValueError, match=words):
+        drive(v1_text(tmp_path, weights), [np.zeros((1, 3, 2, 2)), np.zeros((1, 1, 2, 2))]
+              ).forward()
+    (tmp_path / 'weights').unlink()
+    with pytest.raises(FileNotFoundError, match='weights: no such weight_source'):
+        drive('name: "loss" type: "SoftmaxWithLoss" softmaxloss_param { weight_source: '
+              f'"{tmp_path}/weights" }}', [np.zeros((1, 3)), np.zeros(1)])
