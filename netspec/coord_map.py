@@ -166,8 +166,8 @@ def _bottom_size(fn: Function) -> tuple[int, int] | None:
 
 PASS_THROUGH_LAYERS = (
     'AbsVal', 'AdaptiveBiasChannel', 'BatchNorm', 'BatchReindex', 'Bias', 'BiasChannel', 'BN',
-    'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power', 'PReLU', 'ReLU', 'Scale', 'Sigmoid',
-    'Split', 'Swish', 'TanH', 'Threshold')
+    'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power',
+    'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Split', 'Swish', 'TanH', 'Threshold')
 
 RULES: dict[str, Callable[[Function], CoordMap]] = {
     **dict.fromkeys(PASS_THROUGH_LAYERS, lambda fn: IDENTITY),

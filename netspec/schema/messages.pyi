@@ -336,6 +336,8 @@ class LayerParameter(Message):
     @property
     def bn_param(self) -> BNParameter: ...
     @property
+    def softmaxloss_param(self) -> SoftmaxLossParameter: ...
+    @property
     def padding_param(self) -> PaddingParameter: ...
     def __init__(
         self, *,
@@ -410,6 +412,7 @@ class LayerParameter(Message):
         mat_read_param: MatReadParameter | dict[str, Any] | None = ...,
         upsample_param: UpsampleParameter | dict[str, Any] | None = ...,
         bn_param: BNParameter | dict[str, Any] | None = ...,
+        softmaxloss_param: SoftmaxLossParameter | dict[str, Any] | None = ...,
         padding_param: PaddingParameter | dict[str, Any] | None = ...,
     ) -> None: ...
 
