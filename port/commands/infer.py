@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
+from port.commands._dense_crf import crf_option
 from port.commands._frame import framed
 from port.commands._shared import (
     VariantName,
@@ -21,6 +22,7 @@ from port.commands._shared import (
     looking,
     stop_at,
 )
+from port.crf.crf_weights import CrfWeights
 from port.data.datasets import palette
 from port.data.label_pictures import vis_seg, write_beside, write_label
 from port.data.readers import missing
@@ -88,11 +90,12 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
 @click.option('--layer', help='The score blob to label by; siftflow nets have score_sem and '
               'score_geo.  [default: the first of the net\'s heads]')
 @click.option('--no-skip', is_flag=True, help='Compute the padding that no image reaches as well.')
+@crf_option
 @gpu_option
 @looking
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
             out: Path, width: float | None, classes, precision: str, layer: str | None,
-            no_skip: bool, gpu: int | None) -> None:
+            no_skip: bool, crf: CrfWeights | None, gpu: int | None) -> None:
     """Label IMAGES (files or folders, any size) with VARIANT."""
     source = deploy_net(variant, model, width, classes)
     files = pictures(images)
@@ -101,7 +104,7 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
     load(net, weights)
     heads = {f'score{head.suffix}': head for head in variant.heads}
     layer = layer or next((name for name in heads if name in net.outputs), None)
-    predict = Predictor(net, variant.mean, layer, precision, not no_skip)
+    predict = Predictor(net, variant.mean, layer, precision, not no_skip, crf)
     colours = palette(heads[layer].labels if layer in heads else variant.labels)
     rows, problems = zip(files, places, decoded(files), strict=True), []
     with Writing() as writing:
@@ -113,6 +116,9 @@ def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Pat
                     labels = predict(rgb)
             except Unusable as error:
                 problems.append(str(error))
+                continue
+            except MemoryError as error:
+                problems.append(f'{path}: {error}')
                 continue
             out.mkdir(parents=True, exist_ok=True)
             writing(partial(write, path, place, rgb, labels, colours))

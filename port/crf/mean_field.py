@@ -22,10 +22,10 @@ from port.crf import crf_kernels, native_field, plain_field
 
 AXES = {'gaussian': 2, 'bilateral': 3}      # numbers after the name: weight, then deviations
 NORMALIZATIONS = ('after', 'symmetric')
-Term = tuple[str, float, float] | tuple[str, float, float, float]
+PairwiseTerm = tuple[str, float, float] | tuple[str, float, float, float]
 
 
-def features(term: Term, height: int, width: int, image: np.ndarray | None) -> np.ndarray:
+def features(term: PairwiseTerm, height: int, width: int, image: np.ndarray | None) -> np.ndarray:
     """Return a term's features, 2 or 5 x pixels float32: x, y, and the picture's three colours."""
     kind, _, *deviations = term
     xy = np.float32(deviations[0])
@@ -37,7 +37,7 @@ def features(term: Term, height: int, width: int, image: np.ndarray | None) -> n
     return np.stack(planes).reshape(len(planes), -1)
 
 
-def check_terms(terms: Sequence[Term]) -> None:
+def check_terms(terms: Sequence[PairwiseTerm]) -> None:
     """Raise ValueError for a term that is not one."""
     for term in terms:
         kind, *numbers = term
@@ -57,7 +57,7 @@ def threads_here() -> int:
     return max(int(told), 1) if told.isdigit() else len(here(0))
 
 
-def refine(score: np.ndarray, image: np.ndarray | None, terms: Sequence[Term],
+def refine(score: np.ndarray, image: np.ndarray | None, terms: Sequence[PairwiseTerm],
            iterations: int = 10, normalization: str = 'after',
            threads: int | None = None) -> np.ndarray:
     """Return the probabilities, C x H x W float32, after the iterations.

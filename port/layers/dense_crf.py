@@ -10,7 +10,7 @@ import torch
 
 from netspec.schema.messages import DenseCRFParameter
 from port.crf import refine
-from port.crf.mean_field import Term
+from port.crf.mean_field import PairwiseTerm
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -18,7 +18,7 @@ from port.engine.registry import layer
 LEAST = np.finfo(np.float32).tiny       # FLT_MIN: what a probability of 0 counts as in a logarithm
 
 
-def pairwise_terms(p: DenseCRFParameter, with_image: bool) -> list[Term]:
+def pairwise_terms(p: DenseCRFParameter, with_image: bool) -> list[PairwiseTerm]:
     """Return the terms of port.crf.refine; ValueError where the numbers do not pair up."""
     fields = {'pos': ('pos_w', 'pos_xy_std'), 'bi': ('bi_w', 'bi_xy_std', 'bi_rgb_std')}
     for names in fields.values():

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from port.crf.crf_weights import CrfWeights
 from port.data.readers import read_rgb
 from port.engine.net import Net
 from port.predict.predictor import predictor, score_layers
+from port.scoring.crf_labels import crf_labels
 
 __all__ = ['Predictor', 'Unusable', 'Writing', 'decoded', 'score_layers']
 AHEAD = 2      # pictures decoded while one is computed
@@ -25,17 +27,19 @@ class Predictor:
     """A callable from a picture to its labels.
 
     net: a deploy net of one image input. mean: BGR, subtracted. layer: the score blob.
-    precision, skip: as port.predictor takes them.
+    precision, skip: as port.predictor takes them. crf: weights of a dense CRF that refines the
+    scores, on the picture's plain RGB as DeepLab's own program does.
     """
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
-                 precision: str = 'float32', skip: bool = True) -> None:
+                 precision: str = 'float32', skip: bool = True,
+                 crf: CrfWeights | None = None) -> None:
         if len(net.inputs) > 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
         self.net = net
         self.predict = predictor(net, None, precision, layer=layer, mean=mean, skip=skip)
-        self.layer = self.predict.layer
+        self.layer, self.crf = self.predict.layer, crf
 
     def scores(self, rgb: np.ndarray) -> torch.Tensor:
         """Return the scores, classes x H x W, of an H x W x 3 uint8 RGB picture."""
@@ -52,7 +56,9 @@ class Predictor:
                              f'height, width), the picture is {rgb.shape[0]} high and '
                              f'{rgb.shape[1]} wide: no labels of it; the outputs to label by are '
                              f'{", ".join(score_layers(self.net))}')
-        return scores.argmax(0).cpu().numpy()
+        if self.crf is None:
+            return scores.argmax(0).cpu().numpy()
+        return crf_labels(self.net, self.layer, scores.cpu().numpy(), rgb, self.crf)
 
     def file(self, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the labels of a picture file."""

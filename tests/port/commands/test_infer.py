@@ -10,6 +10,7 @@ from netspec.families.fcn import fcn as make_net
 from netspec.schema import print_net
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
+from port.crf import lattice, refine
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
 
@@ -186,3 +187,42 @@ def test_net_of_two_inputs(photos: Path, tmp_path: Path, refused) -> None:
     line = refused('infer', 'nyud-fcn32s-color-hha', '--weights', tmp_path / 'w.caffemodel',
                    '--width', WIDTH, '--out', tmp_path / 'out', photos)
     assert 'the net takes 2 inputs (color, hha)' in line
+
+
+@pytest.mark.parametrize('asked', ['deeplab-largefov', '3,3,4,121,5'])
+def test_crf(asked: str, photos: Path, trained: Path, lively: Path, tmp_path: Path, fcn) -> None:
+    """The scores of the net, refined on the plain RGB picture."""
+    done = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--crf', asked,
+               '--out', tmp_path / 'out', photos / 'a.png', photos / 'b.jpg')
+    assert done.exit_code == 0
+    for name in ('a.png', 'b.jpg'):
+        rgb = np.array(opened(photos / name))
+        net = Net(trained / 'deploy.prototxt', TEST, weights=lively)
+        net.forward(data=(rgb[:, :, ::-1] - MEAN).transpose(2, 0, 1)[None].astype(np.float32))
+        scores = net.blobs['score'].data[0].numpy()
+        expected = refine(scores, rgb, [('gaussian', 3, 3), ('bilateral', 4, 121, 5)]).argmax(0)
+        labels = np.asarray(opened(tmp_path / 'out' / f'{Path(name).stem}.png'))
+        assert (labels == expected).mean() > .999        # the predictor's scores are rounded apart
+        assert (labels != scores.argmax(0)).any()
+
+
+def test_crf_refused(photos: Path, lively: Path, tmp_path: Path, refused) -> None:
+    def line(text: str) -> str:
+        return refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--crf', text,
+                       '--out', tmp_path / 'x', photos / 'a.png', status=2)
+    assert "did you mean 'deeplab-7x7'" in line('deeplab-7x8')
+    assert 'has 3 number(s); expected five: pos_w,pos_xy,bi_w,bi_xy,bi_rgb' in line('3,3,4')
+    assert 'expected standard deviations above 0' in line('3,3,4,0,5')
+    assert not (tmp_path / 'x').exists()
+
+
+def test_crf_beyond_memory(photos: Path, lively: Path, tmp_path: Path, monkeypatch,
+                           refused) -> None:
+    """Nothing is written of a picture that there is no room for."""
+    said = tmp_path / 'meminfo'
+    said.write_text('MemAvailable: 9 kB\n')
+    monkeypatch.setattr(lattice, 'MEMINFO', said)
+    line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--crf',
+                   'deeplab-largefov', '--out', tmp_path / 'x', photos / 'a.png')
+    assert f'{photos / "a.png"}: the mean field of 2257 points and 21 classes takes about' in line
+    assert not (tmp_path / 'x').exists()

@@ -1,0 +1,24 @@
+"""--crf, which several commands take: dense CRF weights by a model's name, or five numbers."""
+
+import click
+
+from port.crf.crf_weights import CrfWeights, crf_weights
+
+
+class CrfType(click.ParamType):
+    """A model's name or pos_w,pos_xy,bi_w,bi_xy,bi_rgb."""
+
+    name = 'model|w,xy,w,xy,rgb'
+
+    def convert(self, value, param, ctx) -> CrfWeights:
+        if isinstance(value, CrfWeights):
+            return value
+        try:
+            return crf_weights(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+crf_option = click.option('--crf', type=CrfType(), help='Refine the scores by a dense CRF with the '
+                          "weights of a model (deeplab-largefov …: docs/crf.md), or with these: "
+                          'pos_w,pos_xy,bi_w,bi_xy,bi_rgb.')
