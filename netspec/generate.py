@@ -16,6 +16,19 @@ def published_dirs(variant: str | Variant, root: str | Path = '.') -> tuple[Path
     return Path(root, 'prototxt', name), Path(root, 'solvers', name)
 
 
+def data_roots(variant: str | Variant, data: str | Path) -> dict[str, str]:
+    """Return the folder of each part of a row's dataset, by its key in param_str.
+
+    data: the folder of all datasets, in the tree of `fcn data layout`, or that of this one.
+    """
+    found = {}
+    for split in find_variant(variant).splits:
+        for key, folder in split.layer.dirs:
+            below = Path(data, folder)
+            found[key] = str((below if below.is_dir() else Path(data)).resolve())
+    return found
+
+
 def contents(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
              solver_options: Mapping[str, Any] | None = None,
              **net_options: Any) -> dict[Path, str]:

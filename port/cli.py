@@ -61,8 +61,8 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except (BrokenPipeError, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            fail('interrupted', INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            fail(str(stop) or 'interrupted', INTERRUPTED)
         except FAILURES as error:
             if ctx.params.get('debug'):
                 raise

@@ -1,18 +1,16 @@
 """fcn ablate: does the order of the paper's findings hold on a dataset, with a narrow net?"""
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
 from port.commands._shared import WIDTH, device, gpu_option
 from port.commands.generate import setting
-from port.commands.train import INTERRUPTED
 from port.data.label_pictures import write_beside
 from port.reproduce import ablation
 from port.reproduce.recipe import Settings
-from port.scoring.evaluate import Interrupted
+from port.training.signals import Interrupted
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -51,9 +49,8 @@ def command(dataset: str, data: Path, out: Path, weights: Path | None, width: fl
                         width, block, blocks, images, '', seed, False, options, fast=fast)
     try:
         content = ablation.run(dataset, settings, out, device(gpu), click.echo)
-    except (Interrupted, KeyboardInterrupt) as stop:
-        click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f'{str(stop) or "stopped"}; the same command goes on from here') from stop
     text = ablation.markdown(content)
     write_beside(out / 'ablation.json', lambda p: p.write_text(json.dumps(content, indent=2)))
     write_beside(out / 'ablation.md', lambda p: p.write_text(text, encoding='utf-8'))

@@ -1,6 +1,5 @@
 """fcn reproduce: train a published net as its authors did, and lay the result beside theirs."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,13 +9,12 @@ from netspec.variants import VARIANTS, find_variant
 from port.commands import bound
 from port.commands._shared import WIDTH, device, gpu_option, options_given, tf32_option
 from port.commands.generate import setting
-from port.commands.train import INTERRUPTED
 from port.reproduce import beside_published as compare
 from port.reproduce import published_figures as published
 from port.reproduce import report_pages as pages
 from port.reproduce.recipe import Settings
 from port.reproduce.reproduction import reproduce
-from port.scoring.evaluate import Interrupted
+from port.training.signals import Interrupted
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -102,9 +100,8 @@ def command(name: str | None, listing: bool, data: Path | None, weights: Path | 
                         tf32)
     try:
         content = reproduce(settings, out, device(gpu, tf32), click.echo, keep_all)
-    except (Interrupted, KeyboardInterrupt) as stop:
-        click.echo(f'{stop or "stopped"}; the same command goes on from here', err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f'{str(stop) or "stopped"}; the same command goes on from here') from stop
     click.echo(summary(content, out))
 
 

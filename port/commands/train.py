@@ -5,34 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from port.commands._shared import device, gpu_option, tf32_option
 from port.engine.starting_weights import begin, prepare
 from port.fast.step import use_fast
 from port.training import glog
-from port.training.signals import Requests
+from port.training.job import run
+from port.training.signals import Interrupted
 from port.training.solver import Solver
-
-INTERRUPTED = 130
-
-
-class Progress:
-    """A bar with loss, iterations a second and time left; for the solver's on_iteration."""
-
-    def __init__(self, solver: Solver, hidden: bool) -> None:
-        self.bar = tqdm(total=solver.until, initial=solver.iteration, unit='it',
-                        disable=hidden, dynamic_ncols=True, desc='train')
-
-    def __call__(self, solver: Solver, loss: float) -> None:
-        self.bar.set_postfix_str(f'loss {solver.smoothed_loss:.5g}', refresh=False)
-        self.bar.update()
-
-    def __enter__(self) -> 'Progress':
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.bar.close()
 
 
 @click.command(epilog='Example:  fcn train --solver runs/camvid32/solver.prototxt '
@@ -71,7 +51,12 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
         for out in outs:
             stack.enter_context(glog.handling(out))
         glog.replay(held, outs)
-        run(solver, hidden)
+        try:
+            run(solver, hidden)
+        except Interrupted as stop:
+            raise Interrupted(f'interrupted at iteration {solver.iteration}; go on with: fcn train '
+                              f'… --snapshot {solver.state_path}') from stop
+    click.echo(f'trained {solver.iteration} iterations; weights in {solver.weights_path}')
 
 
 def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
@@ -84,26 +69,3 @@ def _start(solver: Solver, weights: str | None, snapshot: Path | None) -> None:
     if weights:
         begin(solver.net, weights)
     prepare(solver.net)
-
-
-def run(solver: Solver, hidden: bool = False) -> None:
-    """Train to the end or to an interruption, which leaves a snapshot and exits with 130."""
-    with Progress(solver, hidden) as progress, Requests(
-            {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}) as requests:
-        solver.on_iteration.append(progress)
-        solver.action = requests
-        try:
-            solver.solve()
-        except Exception as error:
-            last = f'stays: {solver.saved}' if solver.saved else 'would have been the first'
-            error.add_note(f'training stopped at iteration {solver.iteration}; the last snapshot '
-                           f'{last}')
-            raise
-    state = Path(solver.state_path)
-    if solver.stopped:
-        if not state.exists():
-            solver.snapshot()
-        click.echo(f'interrupted at iteration {solver.iteration}; go on with: '
-                   f'fcn train … --snapshot {state}', err=True)
-        sys.exit(INTERRUPTED)
-    click.echo(f'trained {solver.iteration} iterations; weights in {solver.weights_path}')

@@ -1,6 +1,7 @@
 """Layer types by the name a prototxt uses (Caffe's layer factory).
 
-A file in port/layers/ that decorates a class with @layer('Type') is found by itself.
+A file in port/layers/ that decorates a class with @layer('Type') is found by itself. The engine
+names that folder by a string, so that it stands below the layers and imports none of them.
 """
 
 import importlib
@@ -12,6 +13,7 @@ from functools import cache
 from netspec.schema.lexer import closest
 from netspec.schema.messages import LayerParameter
 
+LAYERS = 'port.layers'
 _TYPES: dict[str, type] = {}
 
 
@@ -29,9 +31,8 @@ def layer(type_name: str) -> Callable[[type], type]:
 
 @cache
 def _load() -> None:
-    from port import layers
-    for module in pkgutil.iter_modules(layers.__path__):
-        importlib.import_module(f'{layers.__name__}.{module.name}')
+    for module in pkgutil.iter_modules(importlib.import_module(LAYERS).__path__):
+        importlib.import_module(f'{LAYERS}.{module.name}')
 
 
 def known_types() -> list[str]:

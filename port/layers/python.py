@@ -16,6 +16,16 @@ from port.engine.registry import layer
 
 log = logging.getLogger('port.python_layer')
 
+# The modules that published prototxts name (`module: "voc_layers"`), and where ours lie.
+BUILTIN = {
+    'voc_layers': 'port.data.voc',
+    'nyud_layers': 'port.data.nyud',
+    'siftflow_layers': 'port.data.siftflow',
+    'pascalcontext_layers': 'port.data.pascalcontext',
+    'camvid_layers': 'port.data.camvid',
+    'folder_layers': 'port.data.folder',
+}
+
 
 class NoLayerModule(ModuleNotFoundError, ValueError):
     """The module of a Python layer is not there (pycaffe: ImportError)."""
@@ -118,9 +128,8 @@ def find_module(name: str) -> ModuleType:
 
     Where a net is only looked at, ours come first, and others must have been allowed.
     """
-    from port.data import BUILTIN
     if POLICY.looking and name in BUILTIN and name not in (POLICY.modules or ()):
-        return importlib.import_module(BUILTIN[name])
+        return builtin_module(name)
     POLICY.check_module(name)
     try:
         return importlib.import_module(name)
@@ -132,9 +141,16 @@ def find_module(name: str) -> ModuleType:
         if error.name != name and not name.startswith(f'{error.name}.'):
             raise
         if name in BUILTIN:
-            return importlib.import_module(BUILTIN[name])
+            return builtin_module(name)
         close = difflib.get_close_matches(name, BUILTIN, 1)
         hint = f'; did you mean {close[0]!r}?' if close else ''
         raise NoLayerModule(
             f'no Python module {name!r}{hint} Put the folder of {name}.py on PYTHONPATH, or use '
             f'one of those that come along: {", ".join(sorted(BUILTIN))}') from None
+
+
+def builtin_module(name: str) -> ModuleType:
+    """Import our module that answers to a published module name; KeyError if none does."""
+    if name not in BUILTIN:
+        raise KeyError(f"no built-in data layers are called '{name}'; known: {', '.join(BUILTIN)}")
+    return importlib.import_module(BUILTIN[name])

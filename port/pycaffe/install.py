@@ -5,9 +5,9 @@ takes it away.
 """
 
 import sysconfig
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
-
-import click
 
 from netspec.schema import write_atomic
 
@@ -57,17 +57,19 @@ def uninstall(folder: Path) -> Path:
     return path
 
 
-@click.command()
-@click.option('--uninstall', 'away', is_flag=True, help='Take it away again.')
-@click.option('--target', type=click.Path(path_type=Path, file_okay=False),
-              default=sysconfig.get_path('purelib'), show_default=True, help='Where packages lie.')
-def main(away: bool, target: Path) -> None:
-    """Let `import caffe` mean port.pycaffe in this environment."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Let `import caffe` mean port.pycaffe in this environment; exits with 1 where it cannot."""
+    parser = ArgumentParser(prog='python -m port.pycaffe.install', description=(
+        'Let `import caffe` mean port.pycaffe in this Python environment.'))
+    parser.add_argument('--uninstall', action='store_true', help='take it away again')
+    parser.add_argument('--target', type=Path, default=Path(sysconfig.get_path('purelib')),
+                        help='where packages lie (default: %(default)s)')
+    given = parser.parse_args(args)
     try:
-        path = uninstall(target) if away else install(target)
+        path = (uninstall if given.uninstall else install)(given.target)
     except OSError as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f'{"removed" if away else "wrote"} {path}')
+        parser.exit(1, f'{parser.prog}: {error}\n')
+    print('removed' if given.uninstall else 'wrote', path)
 
 
 if __name__ == '__main__':

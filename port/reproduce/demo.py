@@ -11,8 +11,6 @@ from pathlib import Path
 from netspec.generate import write_variant
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
-from port.commands.score import score_net
-from port.commands.train import run
 from port.data.label_pictures import (
     color_seg,
     make_palette,
@@ -27,8 +25,10 @@ from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.export.onnx_file import Agreement, compare, export, holds
 from port.predict.labelled import Predictor
+from port.scoring.evaluate import evaluate
 from port.scoring.metrics import Scores
 from port.training import glog
+from port.training.job import run
 from port.training.solver import Solver
 
 
@@ -112,8 +112,7 @@ def run_stages(plan: Plan, folders: dict[str, Path], say: Callable[[str], None],
         weights = train_stage(stage, folders[stage.name], before, hidden)
         seconds = time.monotonic() - start
         net = Net(folders[stage.name] / 'val.prototxt', TEST, weights=weights)
-        results.append(Result(stage, folders[stage.name], weights, score_net(net)['score'],
-                              seconds))
+        results.append(Result(stage, folders[stage.name], weights, evaluate(net).main, seconds))
         say(f'{stage.name}: mean IU {100 * results[-1].scores.mean_iu:.1f}')
     return results
 

@@ -103,16 +103,6 @@ class Stage:
         return self.folder / 'scores' / f'iter_{iteration}.json'
 
 
-def roots(row: Variant, data: Path) -> dict[str, str]:
-    """Return the folder of each part of a dataset, below the data root or the root itself."""
-    found = {}
-    for split in row.splits:
-        for key, folder in split.layer.dirs:
-            below = data / folder
-            found[key] = str((below if below.is_dir() else data).resolve())
-    return found
-
-
 def chain(settings: Settings, out: Path) -> list[Stage]:
     """Return the nets to train, donors before those that start from them.
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from netspec.schema.messages import TEST
-from port.commands.score import data_instance, heads
 from port.data.datasets import palette
 from port.data.label_pictures import (
     color_seg,
@@ -20,6 +19,7 @@ from port.data.label_pictures import (
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Stage
+from port.scoring.evaluate import data_instance, heads
 
 SHOWN = 3              # images of each kind on the sheet
 NAMES_UP_TO = 45       # classes that still fit beside a confusion matrix

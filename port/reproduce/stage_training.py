@@ -6,31 +6,39 @@ and on the CPU the numbers are those of a run without it.
 """
 
 import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 import surgery
+from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
 from port.engine.net import Net
 from port.engine.starting_weights import load, prepare
 from port.engine.torch_weights import read_donor
 from port.fast.step import fast_forward, use_fast
-from port.reproduce.recipe import Settings, Stage, roots, solver_options
-from port.scoring.evaluate import Evaluation, Interrupted, evaluate, read
+from port.reproduce.recipe import Settings, Stage, solver_options
+from port.scoring.evaluate import Evaluation, evaluate, read
 from port.training import glog
 from port.training.batch_norm_statistics import recount
-from port.training.signals import Requests
+from port.training.job import SIGNALS
+from port.training.signals import Interrupted, Requests
 from port.training.solver import STOP, Solver
 from surgery import recipes, shapes
 
 log = logging.getLogger('port.reproduce')
-SIGNALS = {'SIGINT': 'stop', 'SIGTERM': 'stop', 'SIGHUP': 'snapshot'}
 Tick = Callable[[Stage, int, float], None]          # stage, iteration, loss
 Told = Callable[[Stage, Evaluation], None]
+
+
+def shown(names: Sequence[str]) -> Iterable[str]:
+    """Show on a terminal how far a scoring has come."""
+    return tqdm(names, desc='score', leave=False, disable=not sys.stderr.isatty())
 
 
 def write_nets(stage: Stage, settings: Settings) -> None:
@@ -38,7 +46,7 @@ def write_nets(stage: Stage, settings: Settings) -> None:
     images = settings.images or stage.row.schedule.test_iter
     texts = stage.experiment.contents(
         stage.folder, solver_options(stage, settings, images), width=settings.width,
-        data_root=roots(stage.row, Path(settings.data)))
+        data_root=data_roots(stage.row, settings.data))
     stage.folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         write_atomic(path, [text.encode()])
@@ -148,7 +156,8 @@ class Training:
             solver.snapshot()
         net = solver.test_nets[0]
         net.share_from(solver.net)
-        result = evaluate(net, mark, self.settings.images, asked, self.forward)
+        result = evaluate(net, self.settings.images, iteration=mark, forward=self.forward,
+                          progress=shown, asked=asked)
         result.trained = trained
         result.write(self.stage.scores(mark))
         self._prune(mark)
@@ -171,7 +180,7 @@ def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evalua
     weights = Path(settings.weights) if settings.released else stage.donors[0]
     net = Net(stage.file(test=True), TEST, device=device)
     load(net, weights)
-    result = evaluate(net, 0, settings.images,
+    result = evaluate(net, settings.images, progress=shown,
                       forward=fast_forward(net) if settings.fast else None)
     result.write(stage.scores(0))
     return result

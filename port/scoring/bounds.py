@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from netspec.families.fcn import param_str
+from netspec.generate import data_roots
 from netspec.variants import Variant
-from port.data import builtin_module
 from port.data.seg_layer import SegDataLayer
-from port.reproduce.recipe import roots
+from port.layers.python import builtin_module
 from port.scoring.metrics import Scores, fast_hist
 
 FACTORS = (128, 64, 32, 16, 8, 4)
@@ -29,8 +29,8 @@ def open_layer(row: Variant, data: Path, test: bool = True, name: str = '') -> S
                          'with; name one of the published nets')
     split = replace(row.splits[test], name=name or row.splits[test].name)
     layer = getattr(builtin_module(split.layer.module), split.layer.type)()
-    layer.param_str = param_str(row, split, {key: value for key, value in roots(row, data).items()
-                                             if key in dict(split.layer.dirs)})
+    roots = data_roots(row, data)
+    layer.param_str = param_str(row, split, {key: roots[key] for key, _ in split.layer.dirs})
     layer.read_param_str()
     layer.indices, layer.lines = layer.read_list()
     return layer

@@ -1,20 +1,34 @@
-"""Score a net over its test split: histograms of every head, and the mean IU of every image."""
+"""The loop that scores: a net runs over its test split once, and its labels are counted.
+
+`fcn score`, `fcn reproduce`, `fcn demo` and the published drivers' compute_hist (seg_tests.py)
+all count by `count`.
+"""
 
 import json
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+import torch
 
-from netspec.schema import write_atomic
-from port.commands.score import class_names, data_instance, heads
+from netspec.schema import spare, write_atomic
+from netspec.schema.messages import TEST, NetParameter
+from port.data import datasets
+from port.data.label_pictures import write_label
+from port.data.seg_layer import SegDataLayer
 from port.engine.net import Net
-from port.scoring.metrics import Scores, fast_hist, plain
+from port.engine.python_layer import PythonLayer
+from port.engine.starting_weights import load
+from port.scoring.metrics import Scores, fast_hist, host, plain
+from port.training.signals import Interrupted
+
+Forward = Callable[[], torch.Tensor | float]                    # one pass; returns the loss
+Progress = Callable[[Sequence[str]], Iterable[str]]             # shows how far the loop has come
+Heads = Sequence[tuple[str, str]]                               # (score blob, label blob)
 
 
 @dataclass
@@ -59,34 +73,129 @@ def read(path: Path) -> Evaluation:
                       found['trained'])
 
 
-class Interrupted(RuntimeError):
-    """A stop was asked for; everything so far is on disk."""
+# -- what a net says of itself ---------------------------------------------------------------------
 
+def data_instance(net: Net) -> PythonLayer | None:
+    """Return the Python data layer that feeds a net and knows its list; None if it has none.
 
-def evaluate(net: Net, iteration: int, images: int | None = None,
-             asked: Callable[[], bool] = lambda: False,
-             forward: Callable[[], Any] | None = None) -> Evaluation:
-    """Run a net in the TEST phase over its split (or the first images of it) and count.
-
-    forward: what runs the net, in place of its run_forward. Raises Interrupted as soon
-    as `asked` says that a stop was asked for.
+    One of the user's own, as the published repository's, has `indices` and may have no more.
     """
-    data, pairs = data_instance(net), heads(net)
-    names = list(data.indices)[:images]
-    data.start(0)
-    forward = forward or net.run_forward
-    start, loss = time.monotonic(), 0.0
+    for node in net.nodes:
+        instance = getattr(node.layer, 'instance', None)
+        if instance is not None and hasattr(instance, 'indices'):
+            return instance
+    return None
+
+
+def heads(net: Net) -> list[tuple[str, str]]:
+    """Return (score blob, label blob) of every SoftmaxWithLoss of a net."""
+    return [(e.param.bottom[0], e.param.bottom[1]) for e in net.entries
+            if e.param.type == 'SoftmaxWithLoss']
+
+
+def class_names_of(data: object, count: int) -> tuple[str, ...]:
+    """Return the dataset's class names where a list of that length is its own, else ()."""
+    return next((names for names in datasets.class_lists(data) if len(names) == count), ())
+
+
+def files_read(data: object) -> Iterator[Path]:
+    """Yield the images and labels that a data layer reads, where it names them."""
+    if isinstance(data, SegDataLayer):
+        for name in data.indices:
+            yield from data.files(name).values()
+
+
+# -- the loop --------------------------------------------------------------------------------------
+
+@dataclass
+class Tally:
+    """What the loop counted: a histogram for each head, the mean IU of each image, the losses."""
+
+    hists: dict[str, np.ndarray]
+    images: dict[str, float]
+    loss: float                          # mean over the passes
+
+
+def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pairs: Heads,
+          folders: Mapping[str, Path]) -> Tally:
+    """Run a pass for each name and count its labels by every head.
+
+    blobs: the net's, of this engine or of pycaffe, by name. folders: where a head's predictions
+    go as NAME.png, for the heads that it names. A pass holds one image, as the published nets do.
+    """
     hists: dict[str, np.ndarray] = {}
-    own: dict[str, float] = {}
-    for name in tqdm(names, desc='score', leave=False, disable=not sys.stderr.isatty()):
-        if asked():
-            raise Interrupted(f'stopped while scoring iteration {iteration}')
-        loss += float(forward())
-        for blob, label in pairs:
-            predicted = net.blobs[blob].data[0].argmax(0).cpu().numpy()
-            truth = net.blobs[label].data[0, 0].cpu().numpy()
-            hist = fast_hist(truth, predicted, net.blobs[blob].shape[1])
-            hists[blob] = hists.get(blob, 0) + hist
-            own.setdefault(name, Scores(hist).mean_iu)
-    scores = {blob: Scores(hist, class_names(data, len(hist))) for blob, hist in hists.items()}
-    return Evaluation(iteration, scores, own, loss / len(names), time.monotonic() - start)
+    images: dict[str, float] = {}
+    losses: list[float] = []
+    for name in names:
+        losses.append(float(forward()))
+        for score, label in pairs:
+            scores = blobs[score].data[0]
+            predicted, truth = host(scores.argmax(0)), host(blobs[label].data[0, 0])
+            hist = fast_hist(truth, predicted, len(scores))
+            hists[score] = hists.get(score, 0) + hist
+            images.setdefault(name, Scores(hist).mean_iu)       # that of the first head
+            if score in folders:
+                place = folders[score] / f'{name}.png'
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_label(place, predicted)
+    return Tally(hists, images, sum(losses) / len(losses))
+
+
+def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
+             save: Path | None = None, forward: Forward | None = None,
+             progress: Progress = iter, asked: Callable[[], bool] = lambda: False) -> Evaluation:
+    """Run a net in the TEST phase over its split, or the first `images` of it, and count.
+
+    iteration: only noted. save: folder for the predictions, with a folder in it for each head
+    where there are several. forward: what runs the net, in place of its run_forward.
+    Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
+    without labels, and where `save` would replace what is read.
+    """
+    pairs, data = heads(net), data_instance(net)
+    names = _names(pairs, data, images)
+    folders = {score: save if len(pairs) == 1 else save / score for score, _ in pairs if save}
+    spare((folder / f'{name}.png' for folder in folders.values() for name in names),
+          files_read(data) if save else (), 'give another folder with --save')
+    if isinstance(data, SegDataLayer):
+        data.start(0)
+
+    def until_asked() -> Iterator[str]:
+        for name in progress(names):
+            if asked():
+                raise Interrupted(f'stopped while scoring iteration {iteration}')
+            yield name
+    start = time.monotonic()
+    found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders)
+    scores = {score: Scores(hist, class_names_of(data, len(hist)))
+              for score, hist in found.hists.items()}
+    return Evaluation(iteration, scores, found.images, found.loss, time.monotonic() - start)
+
+
+def _names(pairs: Heads, data: PythonLayer | None, images: int | None) -> list[str]:
+    """Return the names of the images to score; ValueError for a net that cannot be scored."""
+    if not pairs:
+        raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
+                         'score the net with data (train, val, test), not deploy')
+    if data is None:
+        if images is None:
+            raise ValueError('the data layer does not say how many images it has; give --images')
+        return [f'{i:06d}' for i in range(images)]
+    if isinstance(data, SegDataLayer) and data.batch > 1:
+        raise ValueError(f'{data.where()}: gives {data.batch} images a pass, but images are scored '
+                         'one by one; score the net of the test split, or take batch out of '
+                         'param_str')
+    return [str(name) for name in data.indices][:images]
+
+
+def score(model: Net | NetParameter | str | PathLike, weights: str | PathLike | None = None,
+          images: int | None = None, device: torch.device | str = 'cpu') -> Evaluation:
+    """Score a net with data and labels on its split: port.score('val.prototxt', 'w.caffemodel').
+
+    model: a Net, or what one is made of. images: only the first so many. The result's `main` are
+    the scores of the first head (mean_iu, pixel_acc, …; text() is the table), `images` the mean IU
+    of every image. Raises ValueError, FileNotFoundError saying what cannot be scored.
+    """
+    net = model if isinstance(model, Net) else Net(model, TEST, device=device)
+    if weights is not None:
+        load(net, weights)
+    return evaluate(net, images)

@@ -6,15 +6,10 @@ score.py differs there: a class that is only predicted enters its mean IU as 0.
 """
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from port.data.label_pictures import write_label
 
 METRICS = ('pixel accuracy', 'mean accuracy', 'mean IU', 'f.w. IU')
 
@@ -156,64 +151,3 @@ def plain(value: float | None) -> float | None:
 def host(values: Any) -> np.ndarray:
     """Give a numpy array of an array or a tensor on any device."""
     return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
-
-
-def blob_of(net: Any, name: str) -> Any:
-    """Find a blob, or raise with the names of those there are."""
-    if name not in net.blobs:
-        raise KeyError(f"the net has no blob '{name}'; it has: {', '.join(net.blobs)}")
-    return net.blobs[name]
-
-
-def compute_hist(net: Any, save_dir: str | None, dataset: Sequence[str], layer: str = 'score',
-                 gt: str = 'label', loss: str = 'loss',
-                 each: Callable[[str], None] | None = None) -> tuple[np.ndarray, float]:
-    """Run a net once for each name of the data set; give the histogram and the mean loss.
-
-    `save_dir` receives the predictions as NAME.png; `each` is called with every name (progress).
-    """
-    names = [str(name) for name in dataset]
-    if not names:
-        raise ValueError('the data set to score is empty')
-    if save_dir:
-        Path(save_dir).mkdir(parents=True, exist_ok=True)
-    classes = blob_of(net, layer).data.shape[1]
-    blob_of(net, gt)
-    hist, total = np.zeros((classes, classes), dtype=np.int64), 0.0
-    for name in names:
-        net.forward()
-        predicted = host(net.blobs[layer].data[0].argmax(0))
-        hist += fast_hist(host(net.blobs[gt].data[0, 0]), predicted, classes)
-        if save_dir:
-            write_label(Path(save_dir, f'{name}.png'), predicted)
-        if loss in net.blobs:
-            total += float(host(net.blobs[loss].data).flat[0])
-        if each:
-            each(name)
-    return hist, total / len(names) if loss in net.blobs else float('nan')
-
-
-def seg_tests(solver: Any, save_format: str | None, dataset: Sequence[str], layer: str = 'score',
-              gt: str = 'label', log: Callable[[str], object] = print) -> np.ndarray:
-    """Score a solver's first test net with the weights that it trains.
-
-    `log` receives the lines that the published driver scripts print; they rely on seeing them.
-    """
-    log(f'>>> {datetime.now()} Begin seg tests')
-    solver.test_nets[0].share_with(solver.net)
-    return do_seg_tests(solver.test_nets[0], solver.iter, save_format, dataset, layer, gt, log)
-
-
-def do_seg_tests(net: Any, iter: int, save_format: str | None, dataset: Sequence[str],
-                 layer: str = 'score', gt: str = 'label',
-                 log: Callable[[str], object] = print) -> np.ndarray:
-    """Score a net, log the loss and the four metrics, and give the histogram."""
-    save_dir = save_format.format(iter) if save_format else None
-    hist, loss = compute_hist(net, save_dir, dataset, layer, gt)
-    scores = Scores(hist, loss=loss)
-    figures = {'loss': loss, 'overall accuracy': scores.pixel_acc,
-               'mean accuracy': scores.mean_acc, 'mean IU': scores.mean_iu,
-               'fwavacc': scores.fw_iu}
-    for name, value in figures.items():
-        log(f'>>> {datetime.now()} Iteration {iter} {name} {value}')
-    return hist

@@ -9,6 +9,13 @@ from port.training.solver import SNAPSHOT, STOP
 EFFECTS = {'stop': STOP, 'snapshot': SNAPSHOT, 'none': None}
 
 
+class Interrupted(KeyboardInterrupt):
+    """A stop was asked for, and what was reached is on disk; the text says where.
+
+    As Ctrl-C itself it is no Exception: nothing on the way may take it for a failure.
+    """
+
+
 class Requests:
     """Call it to take the next request; use as a context so that old handlers come back.
 

@@ -10,10 +10,10 @@ from PIL import Image
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
-from port.data import BUILTIN, builtin_module
 from port.data.voc import CLASSES, SBDDSegDataLayer, VOCSegDataLayer
 from port.engine.blob import Blob
 from port.engine.net import Net
+from port.layers.python import BUILTIN, builtin_module
 
 MEAN = (104.00699, 116.66877, 122.67892)
 LABEL = np.array([[0, 1, 20], [255, 5, 7]], np.uint8)

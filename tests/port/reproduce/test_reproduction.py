@@ -16,7 +16,7 @@ from port.cli import main
 from port.data.scenes import draw_dataset
 from port.reproduce.recipe import Settings
 from port.reproduce.reproduction import Clock, reproduce
-from port.scoring.evaluate import Interrupted
+from port.training.signals import Interrupted
 from surgery import read_caffemodel
 
 CPU = torch.device('cpu')

@@ -18,8 +18,8 @@ from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Settings
 from port.reproduce.reproduction import Clock, reproduce
-from port.scoring.evaluate import Interrupted
 from port.training.batch_norm_statistics import PASSES, recount
+from port.training.signals import Interrupted
 from surgery import read_caffemodel, write_caffemodel
 
 ROW = replace(VARIANTS['camvid-fcn-basic'], batch=2)
