@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .pixels import HALVES, IMAGENET, Pixels
 
 
-class Row(NamedTuple):
+class Module(NamedTuple):
     """One weighted module and its layer.
 
     norm: the module of the batch norm behind it, '' for none. kept: the BatchNorm and Scale layers
@@ -33,7 +33,7 @@ class Table(NamedTuple):
     """One architecture under one library's names; the first row sees the image."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[Module, ...]
     pixels: Pixels = IMAGENET
     eps: float = 1e-5                              # of batch norm
     library: str = 'torchvision'
@@ -69,11 +69,11 @@ def _vgg(name: str, norm: bool, library: str) -> Table:
     rows, at = [], 0
     for block, depth in enumerate(DEPTHS[name], 1):
         for i in range(1, depth + 1):
-            rows.append(Row(f'features.{at}', f'conv{block}_{i}',
+            rows.append(Module(f'features.{at}', f'conv{block}_{i}',
                             f'features.{at + 1}' if norm else ''))
             at += 3 if norm else 2
         at += 1
-    rows += [Row(module, layer, inner=True, window=window, head=True)
+    rows += [Module(module, layer, inner=True, window=window, head=True)
              for module, layer, window in VGG_HEADS[library]]
     return Table(name + '_bn' * norm, tuple(rows), library=library)
 
@@ -81,7 +81,7 @@ def _vgg(name: str, norm: bool, library: str) -> Table:
 def _alexnet() -> Table:
     """torchvision's AlexNet: Krizhevsky's second, not CaffeNet; only the names agree."""
     return Table('alexnet', tuple(
-        Row(module, layer, inner=layer.startswith('fc'), head=layer.startswith('fc'))
+        Module(module, layer, inner=layer.startswith('fc'), head=layer.startswith('fc'))
         for module, layer in ALEXNET.items()))
 
 
@@ -91,26 +91,26 @@ def _googlenet() -> Table:
     Batch norm is folded, as Caffe's has none; the 3 x 3 that stands for each 5 x 5 gets a ring of
     zeros. Caffe's LRN layers and its last pooling of 3 x 3 have no counterpart there.
     """
-    rows = [Row(f'{module}.conv', layer, f'{module}.bn') for module, layer in GOOGLENET.items()]
-    rows += [Row(f'inception{i}.{branch}.conv', f'inception_{i}/{layer}',
+    rows = [Module(f'{module}.conv', layer, f'{module}.bn') for module, layer in GOOGLENET.items()]
+    rows += [Module(f'inception{i}.{branch}.conv', f'inception_{i}/{layer}',
                  f'inception{i}.{branch}.bn', kernel=5 if layer == '5x5' else 0)
              for i in INCEPTIONS for branch, layer in BRANCHES.items()]
     for i in (1, 2):
-        rows += [Row(f'aux{i}.conv.conv', f'loss{i}/conv', f'aux{i}.conv.bn', head=True),
-                 Row(f'aux{i}.fc1', f'loss{i}/fc', inner=True, head=True),
-                 Row(f'aux{i}.fc2', f'loss{i}/classifier', inner=True, head=True)]
-    rows.append(Row('fc', 'loss3/classifier', inner=True, head=True))
+        rows += [Module(f'aux{i}.conv.conv', f'loss{i}/conv', f'aux{i}.conv.bn', head=True),
+                 Module(f'aux{i}.fc1', f'loss{i}/fc', inner=True, head=True),
+                 Module(f'aux{i}.fc2', f'loss{i}/classifier', inner=True, head=True)]
+    rows.append(Module('fc', 'loss3/classifier', inner=True, head=True))
     return Table('googlenet', tuple(rows), HALVES, 1e-3)
 
 
 def _resnet(name: str) -> Table:
     """ResNet: batch norm stays, as BatchNorm and Scale (bn2a_branch2a, scale2a_branch2a)."""
-    rows = [Row('conv1', 'conv1', 'bn1', ('bn_conv1', 'scale_conv1')), *_blocks(name),
-            Row('fc', 'fc1000', inner=True, head=True)]
+    rows = [Module('conv1', 'conv1', 'bn1', ('bn_conv1', 'scale_conv1')), *_blocks(name),
+            Module('fc', 'fc1000', inner=True, head=True)]
     return Table(name, tuple(rows))
 
 
-def _blocks(name: str) -> Iterator[Row]:
+def _blocks(name: str) -> Iterator[Module]:
     """Yield the convolutions of every block, the projection of a stage's first one before them."""
     counts, convs = RESNETS[name]
     for stage, count in enumerate(counts, 2):
@@ -124,9 +124,9 @@ def _blocks(name: str) -> Iterator[Row]:
                 yield _normed(f'{module}.conv{j}', f'{module}.bn{j}', block, f'2{"abc"[j - 1]}')
 
 
-def _normed(module: str, norm: str, block: str, branch: str) -> Row:
+def _normed(module: str, norm: str, block: str, branch: str) -> Module:
     end = f'{block}_branch{branch}'
-    return Row(module, f'res{end}', norm, (f'bn{end}', f'scale{end}'))
+    return Module(module, f'res{end}', norm, (f'bn{end}', f'scale{end}'))
 
 
 TABLES: tuple[Table, ...] = (

@@ -12,7 +12,7 @@ from netspec.schema.lexer import closest
 
 from .caffemodel import Weights
 from .pixels import Pixels, to_bgr, to_rgb
-from .torch_names import RESNETS, TABLES, Row, Table
+from .torch_names import RESNETS, TABLES, Module, Table
 
 Tensors = Mapping[str, np.ndarray]
 NORM = ('running_mean', 'running_var', 'weight', 'bias')
@@ -90,7 +90,7 @@ def _unwrapped(tensors: Tensors) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _layers(row: Row, tensors: Tensors, eps: float, rewrite: tuple | None
+def _layers(row: Module, tensors: Tensors, eps: float, rewrite: tuple | None
             ) -> dict[str, tuple[str, list[np.ndarray]]]:
     """Return the layers that one row becomes: name -> (type, blobs)."""
     weight, bias = tensors[f'{row.module}.weight'], tensors.get(f'{row.module}.bias')
@@ -170,7 +170,7 @@ def _layer_names(table: Table) -> set[str]:
     return {layer for row in table.rows if not row.head for layer in (row.layer, *row.kept)}
 
 
-def _modules(row: Row, weights: Mapping[str, Sequence[np.ndarray]], rewrite: tuple | None
+def _modules(row: Module, weights: Mapping[str, Sequence[np.ndarray]], rewrite: tuple | None
              ) -> dict[str, np.ndarray]:
     """Return the tensors of one row."""
     weight, *rest = weights[row.layer]

@@ -171,7 +171,7 @@ def _timed_pass(net: Net, where: torch.device, forward: list[float],
                 backward: list[float]) -> None:
     """Run every layer once each way, backward where the net needs it."""
     for i, node in enumerate(net.nodes):
-        forward[i] += _ms(where, lambda node=node: net._forward_layer(node))
+        forward[i] += _ms(where, lambda node=node: net.forward_layer(node))
     for i in range(len(net.nodes) - 1, -1, -1):
         node = net.nodes[i]
         if node.need_backward:

@@ -24,8 +24,8 @@ from port.scoring.evaluate import evaluate
 @click.option('--model', required=True, type=click.Path(path_type=Path, dir_okay=False),
               help='The net prototxt with its data layer.')
 @click.option('--weights', required=True, help='The weights.')
-@click.option('--iterations', type=click.IntRange(min=1),
-              help='Number of images.  [default: the whole split]')
+@click.option('--images', type=click.IntRange(min=1), metavar='N',
+              help='Score the first N images only.  [default: the whole split]')
 @click.option('--save', type=click.Path(path_type=Path, file_okay=False),
               help='Folder for the predictions, as index PNGs.')
 @click.option('--json', 'json_path', type=click.Path(path_type=Path, dir_okay=False),
@@ -33,7 +33,7 @@ from port.scoring.evaluate import evaluate
 @click.option('--fast', is_flag=True, help='The same scores within rounding, in less time '
               '(docs/padding.md).')
 @gpu_option
-def command(model: Path, weights: str, iterations: int | None, save: Path | None,
+def command(model: Path, weights: str, images: int | None, save: Path | None,
             json_path: Path | None, fast: bool, gpu: int | None) -> None:
     """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""
     if json_path and not json_path.parent.is_dir():
@@ -42,7 +42,7 @@ def command(model: Path, weights: str, iterations: int | None, save: Path | None
     spare([json_path] if json_path else [], [model, *paths_of(weights)], 'name another --json')
     net = Net(model, TEST, device=device(gpu))
     load(net, weights)
-    results = evaluate(net, iterations, save=save, progress=bar,
+    results = evaluate(net, images, save=save, progress=bar,
                        forward=fast_forward(net) if fast else None).scores
     for layer, result in results.items():
         click.echo((f'{layer}\n' if len(results) > 1 else '') + result.text())

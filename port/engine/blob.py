@@ -297,32 +297,32 @@ class SharedParam(Blob):
 class ArrayBlob:
     """A blob with numpy arrays: pycaffe's Blob. `data` and `diff` are writable views."""
 
-    __slots__ = ('_blob',)
+    __slots__ = ('blob',)
 
     def __init__(self, blob: Blob | None = None) -> None:
-        self._blob = blob if blob is not None else Blob()
+        self.blob = blob if blob is not None else Blob()
 
     @property
     def data(self) -> np.ndarray:
-        return self._blob.arrays('data')
+        return self.blob.arrays('data')
 
     @property
     def diff(self) -> np.ndarray:
-        return self._blob.arrays('diff')
+        return self.blob.arrays('diff')
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._blob.shape
+        return self.blob.shape
 
     @property
     def count(self) -> int:
-        return self._blob.count
+        return self.blob.count
 
     def put(self, array: np.ndarray) -> None:
         """Set the data to an array, as data[...] = array does; but on a GPU nothing is read back
         first, and the host does not wait for the copy.
         """
-        blob = self._blob
+        blob = self.blob
         if blob.device.type == 'cpu':
             self.data[...] = array
         else:
@@ -330,9 +330,9 @@ class ArrayBlob:
             blob.data = upload(np.require(whole, requirements='CW'), blob.device, blob.dtype)
 
     def _legacy(self, axis: int) -> int:
-        shape = self._blob.shape
+        shape = self.blob.shape
         if len(shape) > 4:
-            raise ValueError(f'blob {self._blob.name!r} has {len(shape)} axes; num, channels, '
+            raise ValueError(f'blob {self.blob.name!r} has {len(shape)} axes; num, channels, '
                              'height and width are for at most 4: use shape')
         return shape[axis] if axis < len(shape) else 1
 
@@ -345,4 +345,4 @@ class ArrayBlob:
         """Change the shape, given as separate sizes; TypeError for a list, as in pycaffe."""
         if named:
             raise RuntimeError('Blob.reshape takes no kwargs')
-        self._blob.reshape(*map(index, shape))
+        self.blob.reshape(*map(index, shape))

@@ -174,7 +174,7 @@ class Net(torch.nn.Module):
             for hook in self.before_forward:
                 hook(i)
             with located(node.entry):
-                loss = loss + self._forward_layer(node)
+                loss = loss + self.forward_layer(node)
             if self.debug_info:
                 debug.forward(self, node)
             for hook in self.after_forward:
@@ -189,7 +189,8 @@ class Net(torch.nn.Module):
                     or self.before_backward or self.after_backward)
 
     @staticmethod
-    def _forward_layer(node: Node) -> torch.Tensor | float:
+    def forward_layer(node: Node) -> torch.Tensor | float:
+        """Run one layer; return its loss."""
         layer, bottom, top = node.layer, node.bottom, node.top
         node.fit()
         shared = [blob.data for blob in node.shared]
@@ -205,8 +206,12 @@ class Net(torch.nn.Module):
 
     @property
     def loss(self) -> torch.Tensor | float:
-        """The weighted sum of the losses of the last forward pass."""
+        """The weighted sum of the losses of the last forward pass, set by whatever runs one."""
         return self._loss
+
+    @loss.setter
+    def loss(self, value: torch.Tensor | float) -> None:
+        self._loss = value
 
     @torch.no_grad()
     def backward(self, start: int | None = None, end: int = 0) -> None:

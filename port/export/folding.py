@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from port.onnx.graph_builder import Graph, Op
+from port.onnx.graph_builder import Graph, OnnxNode
 
 AFFINE = ('BatchNormalization', 'Mul', 'Add')
 EPS = 1e-5                       # ONNX's default epsilon
@@ -42,13 +42,13 @@ def _fold_one(g: Graph) -> bool:
     return False
 
 
-def _source(g: Graph, op: Op) -> str | None:
+def _source(g: Graph, op: OnnxNode) -> str | None:
     """Return the one input of an operation that is not a constant."""
     free = [name for name in op.inputs if name not in g.constants]
     return free[0] if len(free) == 1 else None
 
 
-def affine(g: Graph, op: Op, channels: int) -> Affine | None:
+def affine(g: Graph, op: OnnxNode, channels: int) -> Affine | None:
     """Return factor and summand of each channel; None where the operation is no such map."""
     if op.kind == 'BatchNormalization':
         scale, bias, mean, variance = (g.constants[name].astype(np.float64)
@@ -63,7 +63,7 @@ def affine(g: Graph, op: Op, channels: int) -> Affine | None:
     return (number, idle) if op.kind == 'Mul' else (idle, number)
 
 
-def _into_conv(g: Graph, conv: Op, factor: np.ndarray, summand: np.ndarray) -> bool:
+def _into_conv(g: Graph, conv: OnnxNode, factor: np.ndarray, summand: np.ndarray) -> bool:
     """Scale the filters and move the bias."""
     weight = g.constants[conv.inputs[1]]
     if weight.ndim != 4:
@@ -76,7 +76,7 @@ def _into_conv(g: Graph, conv: Op, factor: np.ndarray, summand: np.ndarray) -> b
     return True
 
 
-def _into_norm(g: Graph, norm: Op, factor: np.ndarray, summand: np.ndarray) -> bool:
+def _into_norm(g: Graph, norm: OnnxNode, factor: np.ndarray, summand: np.ndarray) -> bool:
     """Scale the normalization's own scale and bias."""
     scale, bias = (g.constants[name] for name in norm.inputs[1:3])
     g.layer = norm.name.rpartition('/')[0]

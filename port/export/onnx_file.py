@@ -19,7 +19,7 @@ from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.export.agreement import Agreement, compare, holds
 from port.export.net_graph import build_graph
-from port.onnx.graph_builder import Graph, Op, Shape
+from port.onnx.graph_builder import Graph, OnnxNode, Shape
 
 OPSET, IR = 17, 8                # the oldest that have all that is needed: most runtimes read them
 LIMIT = 2 ** 31 - 2 ** 24        # protobuf's 2 GB, with room for the nodes
@@ -135,7 +135,7 @@ def _reads_depth(g: Graph, name: str) -> bool:
     return any(op.kind == 'Log' and op.inputs == [name] for op in g.ops)
 
 
-def _node(op: Op) -> onnx.NodeProto:
+def _node(op: OnnxNode) -> onnx.NodeProto:
     return helper.make_node(op.kind, op.inputs, op.outputs, name=op.name, **op.attributes)
 
 

@@ -29,7 +29,7 @@ class Plain:
     def forward(self) -> torch.Tensor | float:
         """Run the layer; return its part of the loss."""
         with located(self.node.entry):
-            return Net._forward_layer(self.node)
+            return Net.forward_layer(self.node)
 
     def backward(self) -> None:
         """Run the layer's backward pass if anything asks for it."""
@@ -221,7 +221,7 @@ class Grouped:
         loss: torch.Tensor | float = 0.0
         for step in self.steps:
             loss = loss + step.forward()
-        self.net._loss = loss
+        self.net.loss = loss
         return loss
 
     @torch.no_grad()

@@ -164,7 +164,7 @@ class Pass:
             node.bottom[0].data = self.values[outputs[node.bottom[0].name]].contiguous()
             scores.data = node.bottom[0].data
             with located(node.entry):
-                loss = loss + self.net._forward_layer(node)
+                loss = loss + self.net.forward_layer(node)
         return loss
 
     # -- backward --------------------------------------------------------------------------------

@@ -69,8 +69,8 @@ class FastScoring:
         except Unsuited as error:                # images of this size only
             log.info('a pass by the plain engine: %s', error)
             self._run(self.trunk)
-        net._loss = self._run(self.rest)
-        return net._loss
+        net.loss = self._run(self.rest)
+        return net.loss
 
     def _run(self, places: list[int]) -> torch.Tensor | float:
         return sum(self.net.run_forward(i, i) for i in places)

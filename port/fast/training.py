@@ -100,11 +100,11 @@ class FastTraining:
             self.net.run_forward(i, i)
         with torch.no_grad():
             try:
-                self.net._loss = self._run(early, look)
+                self.net.loss = self._run(early, look)
             except Unsuited as error:            # images of this size only
                 log.info('a pass by the plain engine: %s', error)
-                self.net._loss = self._plainly(look)
-        return self.net._loss
+                self.net.loss = self._plainly(look)
+        return self.net.loss
 
     def _run(self, early: Early | None, look: Look) -> torch.Tensor | float:
         recording = self._recording()

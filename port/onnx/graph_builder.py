@@ -14,7 +14,7 @@ NUMBERS = {np.float32: 1, np.int64: 7}     # as TensorProto.DataType counts them
 
 
 @dataclass
-class Op:
+class OnnxNode:
     """One node: an ONNX operator, the values it reads and makes, its attributes."""
 
     kind: str
@@ -33,7 +33,7 @@ class Graph:
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self.ops: list[Op] = []
+        self.ops: list[OnnxNode] = []
         self.constants: dict[str, np.ndarray] = {}
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, str] = {}
@@ -67,8 +67,8 @@ class Graph:
         """
         outputs = [name or self.unique(f'{self.layer}/{kind}') for name in out]
         given = {key: value for key, value in attributes.items() if value is not None}
-        self.ops.append(Op(kind, _unique(f'{self.layer}/{kind}', self._op_names), list(inputs),
-                           outputs, given))
+        self.ops.append(OnnxNode(kind, _unique(f'{self.layer}/{kind}', self._op_names),
+                                 list(inputs), outputs, given))
         return outputs
 
     def const(self, value, dtype: type = np.float32, name: str = 'const') -> str:

@@ -35,7 +35,7 @@ class Span:
             with torch.no_grad():
                 for i in self.splits:
                     if i < first:
-                        self.net._forward_layer(self.net.nodes[i])
+                        self.net.forward_layer(self.net.nodes[i])
         while last + 1 < len(self.net.nodes) and last + 1 in self.splits:
             last += 1
         return self.net.run_forward(first, last)

@@ -20,10 +20,10 @@ class NativeLayer(PythonLayer):
         self.blobs = FixedVec(node.layer.blobs)
 
     def setup(self, bottom: list[ArrayBlob], top: list[ArrayBlob]) -> None:
-        self._worker.setup([b._blob for b in bottom], [t._blob for t in top])
+        self._worker.setup([b.blob for b in bottom], [t.blob for t in top])
 
     def reshape(self, bottom: list[ArrayBlob], top: list[ArrayBlob]) -> None:
-        self._worker.reshape([b._blob for b in bottom], [t._blob for t in top])
+        self._worker.reshape([b.blob for b in bottom], [t.blob for t in top])
 
 
 class FixedVec(BlobVec):

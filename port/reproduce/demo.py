@@ -33,7 +33,7 @@ from port.training.solver import Solver
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoStage:
     """One net of the chain and how long it trains."""
 
     name: str
@@ -42,10 +42,10 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """What the demo does; the numbers fit two CPU cores and a few minutes."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[DemoStage, ...]
     width: float = 0.125
     train: int = 240
     val: int = 30
@@ -56,22 +56,22 @@ class Plan:
     pictures: int = 6
 
 
-PLAN = Plan((Stage('voc-fcn32s', 1e-8, 900), Stage('voc-fcn16s', 1e-8, 400),
-             Stage('voc-fcn8s', 1e-8, 400)))
+PLAN = DemoPlan((DemoStage('voc-fcn32s', 1e-8, 900), DemoStage('voc-fcn16s', 1e-8, 400),
+             DemoStage('voc-fcn8s', 1e-8, 400)))
 
 
 @dataclass
 class Result:
     """What one stage came to."""
 
-    stage: Stage
+    stage: DemoStage
     folder: Path
     weights: str
     scores: Scores
     seconds: float
 
 
-def make_nets(plan: Plan, out: Path) -> dict[str, Path]:
+def make_nets(plan: DemoPlan, out: Path) -> dict[str, Path]:
     """Draw the data and write the nets and solvers; return each net's folder."""
     data = draw_dataset(out / 'data', plan.train, plan.val, plan.size, plan.seed).resolve()
     roots = {'sbdd_dir': str(data / 'sbdd' / 'dataset'), 'voc_dir': str(data / 'pascal/VOC2011')}
@@ -87,7 +87,7 @@ def make_nets(plan: Plan, out: Path) -> dict[str, Path]:
     return folders
 
 
-def train_stage(stage: Stage, folder: Path, weights: str | None, hidden: bool) -> str:
+def train_stage(stage: DemoStage, folder: Path, weights: str | None, hidden: bool) -> str:
     """Train one net from the coarser one's weights; return the path of its own."""
     solver = Solver(folder / 'solver.prototxt', finite=True)
     handler = glog.to_file(Path(f'{solver.prefix}.log'))
@@ -101,7 +101,7 @@ def train_stage(stage: Stage, folder: Path, weights: str | None, hidden: bool) -
     return solver.weights_path
 
 
-def run_stages(plan: Plan, folders: dict[str, Path], say: Callable[[str], None],
+def run_stages(plan: DemoPlan, folders: dict[str, Path], say: Callable[[str], None],
                hidden: bool) -> list[Result]:
     """Train and score every stage, each from the one before."""
     results: list[Result] = []
@@ -117,7 +117,7 @@ def run_stages(plan: Plan, folders: dict[str, Path], say: Callable[[str], None],
     return results
 
 
-def predictions(plan: Plan, results: list[Result], names: list[str], voc: Path) -> list[list]:
+def predictions(plan: DemoPlan, results: list[Result], names: list[str], voc: Path) -> list[list]:
     """Return a row a picture: image, truth, and each stage's labels in colours."""
     palette = make_palette(256)
     predictors = [Predictor(Net(r.folder / 'deploy.prototxt', TEST, weights=r.weights),
@@ -133,7 +133,7 @@ def predictions(plan: Plan, results: list[Result], names: list[str], voc: Path) 
     return rows
 
 
-def draw_results(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Path]:
+def draw_results(plan: DemoPlan, results: list[Result], out: Path) -> tuple[Path, Path]:
     """Write the sheet of predictions and the loss curve; return their paths."""
     voc = out / 'data' / 'pascal' / 'VOC2011'
     names = (voc / 'ImageSets/Segmentation/seg11valid.txt').read_text().split()[:plan.pictures]
@@ -145,7 +145,7 @@ def draw_results(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Pa
     return sheet, curve
 
 
-def export_last(plan: Plan, results: list[Result], out: Path) -> tuple[Path, Agreement]:
+def export_last(plan: DemoPlan, results: list[Result], out: Path) -> tuple[Path, Agreement]:
     """Export the finest net as ONNX; return the file and how ONNX Runtime agrees with us."""
     last = results[-1]
     net = Net(last.folder / 'deploy.prototxt', TEST, weights=last.weights)
@@ -167,7 +167,7 @@ def table(results: list[Result]) -> str:
     return '\n'.join(lines)
 
 
-def check(plan: Plan, results: list[Result]) -> None:
+def check(plan: DemoPlan, results: list[Result]) -> None:
     """Raise ArithmeticError where the finest net is not the best, or below the floor."""
     coarse, fine = results[0].scores.mean_iu, results[-1].scores.mean_iu
     if not fine > coarse:

@@ -21,7 +21,7 @@ from port.scoring.metrics import fast_hist, mean, ratio
 
 
 @dataclass(frozen=True)
-class Row:
+class Difference:
     """One picture. Differences are None where a model gives labels and no scores.
 
     largest: the largest score of A. agreement: share of pixels of the same label. mean_iu: of B's
@@ -43,11 +43,11 @@ class Comparison:
 
     a: str
     b: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Difference] = field(default_factory=list)
     hist: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     @property
-    def worst(self) -> list[Row]:
+    def worst(self) -> list[Difference]:
         """Return the rows in order of disagreement, the worst first."""
         return sorted(self.rows, key=lambda r: (r.agreement, -(r.max_diff or 0)))
 
@@ -78,7 +78,7 @@ def mean_iu(hist: np.ndarray) -> float:
 
 
 def compare(a: Executor, b: Executor, paths: Sequence[Path], subtract: np.ndarray,
-            each: Callable[[Row], None] = lambda row: None) -> Comparison:
+            each: Callable[[Difference], None] = lambda row: None) -> Comparison:
     """Run both on every picture; call `each` with every row. `subtract`: the mean, BGR."""
     result = Comparison(a.label, b.label)
     for path in paths:
@@ -92,7 +92,7 @@ def compare(a: Executor, b: Executor, paths: Sequence[Path], subtract: np.ndarra
 
 
 def measure(picture: str, one: np.ndarray, other: np.ndarray,
-            labels: tuple[str, str] = ('A', 'B')) -> tuple[Row, np.ndarray]:
+            labels: tuple[str, str] = ('A', 'B')) -> tuple[Difference, np.ndarray]:
     """Return the row of a picture's scores or labels, and the histogram of A's and B's labels."""
     if one.shape[-2:] != other.shape[-2:] or (one.ndim == other.ndim == 3
                                               and len(one) != len(other)):
@@ -107,8 +107,8 @@ def measure(picture: str, one: np.ndarray, other: np.ndarray,
     count = 1 + max(int(mine.max()), int(theirs.max()), *(len(v) - 1 for v in (one, other)
                                                          if v.ndim == 3))
     hist = fast_hist(mine, theirs, count)
-    return Row(picture, mine.shape, max_diff, mean_diff, largest, float((mine == theirs).mean()),
-               mean_iu(hist)), hist
+    return Difference(picture, mine.shape, max_diff, mean_diff, largest,
+                      float((mine == theirs).mean()), mean_iu(hist)), hist
 
 
 def labels_of(found: np.ndarray) -> np.ndarray:
@@ -188,7 +188,7 @@ def _html_table(result: Comparison) -> str:
     return f'<table><tr>{"".join(f"<th>{h}</th>" for h in heads)}</tr>\n{cells}</table>'
 
 
-def _picture(row: Row, a: Executor, b: Executor, subtract: np.ndarray) -> str:
+def _picture(row: Difference, a: Executor, b: Executor, subtract: np.ndarray) -> str:
     """Return picture, labels of A and of B, and the pixels that differ, in red."""
     rgb = read_rgb(Path(row.picture))
     data, palette = planes_of(rgb, subtract), make_palette(256)

@@ -64,14 +64,14 @@ def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path
     assert np.abs(hists[0] - hists[1]).sum() <= 2e-4 * hists[0].sum()      # ties by rounding
 
 
-def test_iterations_end_early_or_go_round(trained: Path, lively: Path, tmp_path: Path,
+def test_the_first_images_only(trained: Path, lively: Path, tmp_path: Path,
                                           fcn) -> None:
     def pixels(*more: object) -> int:
         assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
                    tmp_path / 's.json', *more).exit_code == 0
         return np.sum(json.loads((tmp_path / 's.json').read_text())['score']['hist'])
-    one, three, six = pixels('--iterations', 1), pixels(), pixels('--iterations', 6)
-    assert 0 < one < three and six == 2 * three
+    one, three, six = pixels('--images', 1), pixels(), pixels('--images', 6)
+    assert 0 < one < three == six
 
 
 def test_two_heads(own_scenes, tmp_path: Path, fcn) -> None:
@@ -79,7 +79,7 @@ def test_two_heads(own_scenes, tmp_path: Path, fcn) -> None:
     net = Net(two_heads(tmp_path), TEST)
     net.save(tmp_path / 'w.caffemodel')
     result = fcn('score', '--model', tmp_path / 'net.prototxt', '--weights',
-                 tmp_path / 'w.caffemodel', '--iterations', 2, '--json', tmp_path / 's.json')
+                 tmp_path / 'w.caffemodel', '--images', 2, '--json', tmp_path / 's.json')
     assert result.exit_code == 0
     assert result.stdout.startswith('score_a\n') and '\nscore_b\n' in result.stdout
     figures = json.loads((tmp_path / 's.json').read_text())
@@ -107,11 +107,11 @@ def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
     assert 'score the net with data (train, val, test), not deploy' in line
     line = refused('score', *net, '--json', tmp_path / 'no' / 's.json')
     assert f'{tmp_path / "no" / "s.json"}: the folder' in line and 'does not exist' in line
-    assert '0 is not in the range' in refused('score', *net, '--iterations', 0, status=2)
+    assert '0 is not in the range' in refused('score', *net, '--images', 0, status=2)
     two_heads(tmp_path)
     Net(tmp_path / 'net.prototxt', TEST).save(tmp_path / 'w')
     line = refused('score', '--model', tmp_path / 'net.prototxt', '--weights', tmp_path / 'w')
-    assert 'does not say how many images it has; give --iterations' in line
+    assert 'does not say how many images it has; give --images' in line
 
 
 def test_mean_outputs(trained: Path, lively: Path, fcn) -> None:
@@ -139,11 +139,3 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
     line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--json',
                    run / 'val.prototxt')
     assert 'val.prototxt: is read here' in line and '--json' in line
-
-
-def test_going_round_is_said(trained: Path, lively: Path, fcn) -> None:
-    net = ('--model', trained / 'val.prototxt', '--weights', lively)
-    (line,) = fcn('score', *net, '--iterations', 5).stderr.splitlines()
-    assert line == ('fcn: --iterations 5: the split has 3 images, so some are scored and counted '
-                    'more than once')
-    assert fcn('score', *net, '--iterations', 3).stderr == ''

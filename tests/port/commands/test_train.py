@@ -137,7 +137,7 @@ def test_interrupted_and_resumed(number: signal.Signals, through: Path, scenes, 
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     (line,) = errors.splitlines()
-    found = re.fullmatch(r'interrupted at iteration (\d+); go on with: fcn train … '
+    found = re.fullmatch(r'fcn: interrupted at iteration (\d+); go on with: fcn train … '
                          r'--snapshot (\S+)', line)
     assert found and 2 < int(found[1]) < STEPS
     state = run / 'snapshot' / f'train_iter_{found[1]}.solverstate'

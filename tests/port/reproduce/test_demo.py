@@ -9,8 +9,8 @@ from PIL import Image
 from port.reproduce import demo
 from port.scoring.metrics import Scores
 
-TINY = demo.Plan(tuple(demo.Stage(s.name, s.base_lr, 2) for s in demo.PLAN.stages), width=0.03125,
-                 train=3, val=2, size=(40, 56), pictures=2)
+TINY = demo.DemoPlan(tuple(demo.DemoStage(s.name, s.base_lr, 2) for s in demo.PLAN.stages),
+                     width=0.03125, train=3, val=2, size=(40, 56), pictures=2)
 
 
 def test_every_step_leaves_its_results(tmp_path) -> None:
