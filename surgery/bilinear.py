@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .net_arrays import Net, arrays
+from .net_arrays import Net, array
 
 
 def upsample_filt(size: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def interp(net: Net, layers: Iterable[str]) -> None:
     the diagonal is left as it is. Raises KeyError for a layer that the net lacks, ValueError for
     a weight of another shape, naming it; then no layer has been changed.
     """
-    weights = [(layer, arrays(net, layer)[0]) for layer in layers]
+    weights = [(layer, array(net, layer)) for layer in layers]
     for layer, weight in weights:
         _check(layer, weight.shape)
     for _, weight in weights:

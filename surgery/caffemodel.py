@@ -54,7 +54,7 @@ class Weights(dict):
     for a blob without (SolverParameter.snapshot_diff); of layers that have any.
     """
 
-    def __init__(self, layers: Mapping[str, list[np.ndarray]] | None = None,
+    def __init__(self, layers: Mapping[str, Sequence[np.ndarray | None]] | None = None,
                  types: Mapping[str, str] | None = None, version: str = 'V2', name: str = '',
                  path: str = ''):
         super().__init__(layers or {})
@@ -217,14 +217,16 @@ def write_caffemodel(path: str | Path, weights: Mapping[str, Sequence[np.ndarray
 def _layer_parts(name: str, kind: str, blobs: Sequence[np.ndarray],
                  diffs: Sequence[np.ndarray] | None) -> list[bytes | memoryview]:
     """Return one LayerParameter of name, type and blobs in pieces; the numbers are views."""
-    inside = [_string(V2.name, name)] + ([_string(V2.type, kind)] if kind else [])
+    inside: list[bytes | memoryview] = [_string(V2.name, name)]
+    if kind:
+        inside.append(_string(V2.type, kind))
     for i, blob in enumerate(blobs):
-        diff = np.asarray(diffs[i]) if diffs else None
-        if blob is None or diff is not None and diff.shape != np.shape(blob):
-            raise ValueError(f'layer {name!r} blob {i}: expected an array, got none' if blob is None
-                             else f'layer {name!r} blob {i}: the diff has shape {diff.shape}, '
-                                  f'the data {np.shape(blob)}')
-        blob = np.asarray(blob)
+        if blob is None:
+            raise ValueError(f'layer {name!r} blob {i}: expected an array, got none')
+        blob, diff = np.asarray(blob), np.asarray(diffs[i]) if diffs else None
+        if diff is not None and diff.shape != blob.shape:
+            raise ValueError(f'layer {name!r} blob {i}: the diff has shape {diff.shape}, '
+                             f'the data {blob.shape}')
         pieces = list(blob_parts(blob, diff, double=blob.dtype == np.float64))
         inside += [tagged(V2.blobs, sum(map(len, pieces))), *pieces]
     return [tagged(NET_LAYER, sum(map(len, inside))), *inside]

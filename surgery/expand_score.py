@@ -1,6 +1,6 @@
 """A score layer of few classes into one of more, for staged training on a larger label set."""
 
-from .net_arrays import Net, arrays
+from .net_arrays import Net, array, arrays
 
 
 def expand_score(new_net: Net, new_layer: str, net: Net, layer: str) -> None:
@@ -11,10 +11,10 @@ def expand_score(new_net: Net, new_layer: str, net: Net, layer: str) -> None:
     the new layer has fewer classes or the kernels differ; then nothing has been copied.
     """
     moves = []
-    old, new = arrays(net, layer), arrays(new_net, new_layer)
-    for i, (source, target) in enumerate(zip(old, new, strict=False)):
-        flat = [array.reshape(-1, 1) if i else array.reshape(array.shape[0], -1)
-                for array in (source, target)]
+    for i in range(min(len(arrays(net, layer)), len(arrays(new_net, new_layer)))):
+        source, target = array(net, layer, i), array(new_net, new_layer, i)
+        flat = [blob.reshape(-1, 1) if i else blob.reshape(blob.shape[0], -1)
+                for blob in (source, target)]
         classes = len(flat[0])
         if classes > len(flat[1]) or flat[0].shape[1] != flat[1].shape[1]:
             raise ValueError(f'expand_score: layer {layer!r} blob {i} {source.shape} does not fit '

@@ -47,20 +47,24 @@ def _blobs(file: Hdf5) -> dict[str, dict[int, np.ndarray]]:
     return found
 
 
-def write_hdf5(path: str | Path, weights: Mapping[str, Sequence[np.ndarray]],
-               diffs: Mapping[str, Sequence[np.ndarray]] | None = None) -> None:
+Blobs = Sequence[np.ndarray | None]
+
+
+def write_hdf5(path: str | Path, weights: Mapping[str, Blobs],
+               diffs: Mapping[str, Blobs] | None = None) -> None:
     """Write {layer: [blob, …]} as a .caffemodel.h5 that Caffe reads; whole or not at all.
 
     float64 blobs stay doubles, all else becomes float32. `diffs`, of the same form, go to /diff.
     """
     with new_hdf5(path) as file:
         for root, layers in (('data', weights), ('diff', diffs)):
-            group = None if layers is None else file.create_group(root)
-            for layer, blobs in (layers or {}).items():
-                _write_layer(group.require_group(layer), blobs)
+            if layers is not None:
+                group = file.create_group(root)
+                for layer, blobs in layers.items():
+                    _write_layer(group.require_group(layer), blobs)
 
 
-def _write_layer(group: Any, blobs: Sequence[np.ndarray]) -> None:
+def _write_layer(group: Any, blobs: Blobs) -> None:
     """Write one layer's blobs under their indices."""
     for i, blob in enumerate(blobs):
         if blob is not None:

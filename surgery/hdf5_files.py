@@ -100,7 +100,7 @@ class Journal(io.RawIOBase):
         except OSError as error:
             os.ftruncate(number, self.begun)
             raise OSError(error.errno, f'{self.file.name}: not written, and left as it was: '
-                                       f'{os.strerror(error.errno)}') from error
+                                       f'{error.strerror}') from error
         for page, held in self.pages.items():
             os.pwrite(number, memoryview(held)[:max(0, self.size - page * PAGE)], page * PAGE)
         os.ftruncate(number, self.size)

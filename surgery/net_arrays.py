@@ -30,6 +30,15 @@ def arrays(net: Net, layer: str) -> list[np.ndarray | None]:
     return [None if blob is None else _array(blob, params is net) for blob in params[layer]]
 
 
+def array(net: Net, layer: str, index: int = 0) -> np.ndarray:
+    """Return one blob of a layer; ValueError where the file that it comes from left it out."""
+    blob = arrays(net, layer)[index]
+    if blob is None:
+        raise ValueError(f'layer {layer!r} blob {index}: left out by its file, which shares it '
+                         'with another layer; expected weights that hold it')
+    return blob
+
+
 def _array(blob: Any, plain: bool) -> np.ndarray:
     """Return one blob's values; a torch tensor on the CPU is seen through, not copied."""
     return np.asarray(blob if plain else blob.data)

@@ -10,7 +10,7 @@ from netspec.variants import Variant, find_variant
 from netspec.variants.row import Init
 
 from .bilinear import interp
-from .net_arrays import Net, arrays, has_layer, layer_names
+from .net_arrays import Net, array, has_layer, layer_names
 from .report import UPSAMPLING, Report
 from .transplant import move
 
@@ -30,13 +30,10 @@ def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str]
         donors = ', '.join(init.donor for init in row.init)
         raise ValueError(f'{row.name} takes the weights of {len(row.init)} nets ({donors}), '
                          f'got {len(sources)}')
-    report = None
-    for init, source in zip(row.init, sources, strict=True):
+    report = Report()
+    for i, (init, source) in enumerate(zip(row.init, sources, strict=True)):
         step = move(new, source, init.suffix, skip)
-        if report is None:
-            report = step
-        else:
-            report.merge(step)
+        report = report.merge(step) if i else step
         _add_mean_channel(report, new, source, init)
     interp_all(report, new)
     report.warn(new, upsampling=True)
@@ -58,13 +55,14 @@ def _add_mean_channel(report: Report, new: Net, source: Net, init: Init) -> None
     theirs, ours = init.mean_channel
     if has_layer(source, ours):                    # a source that has been through this before
         return
-    weights, targets = arrays(source, theirs), arrays(new, ours)
-    channels = weights[0].shape[1]
-    if targets[0].shape != (weights[0].shape[0], channels + 1, *weights[0].shape[2:]):
-        raise ValueError(f'layer {ours!r} blob 0: {targets[0].shape} is not {theirs!r} '
-                         f'{weights[0].shape} with one input channel more')
-    targets[0][:, :channels] = weights[0]
-    targets[0][:, channels] = weights[0].mean(axis=1)
-    targets[1][...] = weights[1].reshape(targets[1].shape)
+    weight, target = array(source, theirs), array(new, ours)
+    channels = weight.shape[1]
+    if target.shape != (weight.shape[0], channels + 1, *weight.shape[2:]):
+        raise ValueError(f'layer {ours!r} blob 0: {target.shape} is not {theirs!r} '
+                         f'{weight.shape} with one input channel more')
+    target[:, :channels] = weight
+    target[:, channels] = weight.mean(axis=1)
+    bias = array(new, ours, 1)
+    bias[...] = array(source, theirs, 1).reshape(bias.shape)
     report.dropped.pop(theirs, None)
     report.fill(ours, f'{theirs}, and its mean as channel {channels}')

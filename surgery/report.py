@@ -7,7 +7,7 @@ import numpy as np
 
 from netspec.schema.lexer import closest
 
-from .net_arrays import Net, arrays, layer_names
+from .net_arrays import Net, array, layer_names
 
 Shape = tuple[int, ...]
 ZERO_START = 'score'         # layers that the paper starts at zero: their names begin so
@@ -40,7 +40,7 @@ class Report:
         text = [f'{what} ({len(names)}): {", ".join(names)}' for what, names in lines if names]
         return '\n'.join([*text, *(f'WARNING: {line}' for line in self.loud)])
 
-    def merge(self, other: 'Report') -> None:
+    def merge(self, other: 'Report') -> 'Report':
         """Add another transplant into the same net; a blob is missing if neither brought it."""
         for name in ('copied', 'coerced', 'dropped'):
             for layer, moves in getattr(other, name).items():
@@ -49,6 +49,7 @@ class Report:
                 for layer, blobs in self.missing.items()}
         self.missing = {layer: blobs for layer, blobs in both.items() if blobs}
         self.loud += other.loud
+        return self
 
     def fill(self, layer: str, how: str) -> None:
         """Enter a layer whose weights were computed."""
@@ -63,7 +64,7 @@ class Report:
         other layer of zeros makes every output zero, the commonest mistake with these nets.
         `upsampling`: whether layers named so must have their kernels by now.
         """
-        weights = {layer: arrays(new, layer)[0] for layer in layer_names(new)
+        weights = {layer: array(new, layer) for layer in layer_names(new)
                    if not layer.startswith(ZERO_START) and (upsampling or UPSAMPLING not in layer)}
         missing = [layer for layer in weights if 0 in self.missing.get(layer, ())]
         zero = [layer for layer in missing if not weights[layer].any()]

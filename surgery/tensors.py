@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def unflatten(tensors: Mapping[str, np.ndarray], path: str | Path = '',
     """
     found: dict[str, dict[int, np.ndarray]] = {layer: {} for layer in types or ()}
     for key, array in tensors.items():
-        layer, index = KEY.fullmatch(key).groups()
+        layer, _, index = key.rpartition('.')
         if int(index) >= MAX_BLOBS:
             raise ValueError(f'{path}: tensor {key!r}: no layer has {index} blobs')
         found.setdefault(layer, {})[int(index)] = array
@@ -87,7 +88,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 def write_npz(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, not compressed; whole or not at all."""
     buffer = io.BytesIO()
-    np.savez(buffer, **tensors)
+    np.savez(buffer, **dict[str, Any](tensors))
     write_atomic(path, [buffer.getbuffer()])
 
 
@@ -107,7 +108,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str,
     Raises ValueError for a damaged file or another number format.
     """
     from safetensors import SafetensorError, safe_open
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     try:
         with safe_open(path, 'np') as file:
             for key in file.keys():                # it is no mapping

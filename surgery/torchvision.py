@@ -44,7 +44,7 @@ def to_caffe(tensors: Tensors, mean: Sequence[float], pixels: Pixels | None = No
 def find_table(tensors: Tensors) -> Table:
     """Return the architecture whose names these are; ValueError says what is closest."""
     keys = {key for key in tensors if not key.endswith(COUNTER)}
-    near, off = None, None
+    near, off = TABLES[0], None
     for table in TABLES:
         must, may = _keys(table)
         strange, absent = sorted(keys - may), sorted(must - keys)
@@ -52,7 +52,7 @@ def find_table(tensors: Tensors) -> Table:
             return table
         if off is None or len(strange) + len(absent) < len(off[0]) + len(off[1]):
             near, off = table, (strange, absent)
-    if len(off[1]) > len(_keys(near)[0]) / 2:
+    if off is None or len(off[1]) > len(_keys(near)[0]) / 2:
         raise ValueError(f'tensors {_some(list(tensors))} are named neither <layer>.<index> nor as '
                          'torchvision or timm name VGG, AlexNet, GoogLeNet or ResNet')
     said = [f'{what} {_some(names)}' for what, names in
@@ -175,7 +175,7 @@ def _modules(row: Module, weights: Mapping[str, Sequence[np.ndarray]], rewrite: 
     """Return the tensors of one row."""
     weight, *rest = weights[row.layer]
     bias, dtype = rest[0].reshape(-1) if rest else None, weight.dtype
-    shift = 0
+    shift: np.ndarray | float = 0
     if rewrite:
         weight, shift = to_rgb(weight, *rewrite)
     if row.inner:
@@ -203,6 +203,6 @@ def check_trunk(weights: Mapping, trunk: str, net: str) -> None:
         raise ValueError(f'{net} is made of CaffeNet, and torchvision\'s AlexNet is another net: '
                          'no groups, 64, 192, 384, 256, 256 channels, no LRN; take '
                          'bvlc_reference_caffenet.caffemodel')
-    near = closest(name, FITS[trunk])
+    near = closest(name, list(FITS[trunk]))
     raise ValueError(f'{net} is made of {trunk}, these are the weights of {library}\'s {name}'
                      f'{f"; take those of {near}" if near else ""}')

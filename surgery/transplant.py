@@ -6,7 +6,7 @@ The published `transplant` with a report in the place of prints, and with shapes
 from collections.abc import Collection
 from math import prod
 
-from .net_arrays import Net, arrays, has_layer, layer_names
+from .net_arrays import Net, array, arrays, has_layer, layer_names
 from .report import Report, Shape
 
 
@@ -36,8 +36,9 @@ def move(new: Net, old: Net, suffix: str = '', skip: Collection[str] = ()) -> Re
             if i >= len(places):
                 report.dropped.setdefault(layer, []).append(i)
                 continue
-            _note(report, target, i, source.shape, places[i].shape)
-            moves.append((places[i], source))
+            place = array(new, target, i)
+            _note(report, target, i, source.shape, place.shape)
+            moves.append((place, source))
             got.add((target, i))
     for place, source in moves:
         place[...] = source.reshape(place.shape)

@@ -60,3 +60,8 @@ def test_other_shapes_are_errors_and_nothing_changes(shape, says):
 def test_an_unknown_layer_is_named():
     with pytest.raises(KeyError, match="did you mean 'upscore2'"):
         interp({'upscore2': [np.zeros((2, 2, 4, 4))]}, ['upscore_2'])
+
+
+def test_a_weight_that_its_file_left_out_is_named() -> None:
+    with pytest.raises(ValueError, match="layer 'up' blob 0: left out by its file"):
+        interp({'up': [None]}, ['up'])
