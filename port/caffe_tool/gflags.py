@@ -12,7 +12,8 @@ def parse(args: Sequence[str], flags: Mapping[str, Value]) -> tuple[dict[str, Va
 
     flags: name to default; the default's type is the flag's. Raises ValueError.
     """
-    values, others, rest = dict(flags), [], list(args)
+    values, rest = dict(flags), list(args)
+    others: list[str] = []
     while rest:
         word = rest.pop(0)
         if word == '--':

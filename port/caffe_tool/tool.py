@@ -6,6 +6,7 @@ Each action takes the flags' values; all it says goes to the log, in the tool's 
 import logging
 import time as clock
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,7 +123,8 @@ def test(flags: Flags) -> None:
               device=device(flags['gpu']))
     count = flags['iterations']
     log.info('Running for %d iterations.', count)
-    sums, loss = [], 0.0
+    sums: list[float] = []
+    loss = 0.0
     for i in range(count):
         loss += float(net.run_forward())
         rows = [(name, value) for name in net.outputs
@@ -171,12 +173,12 @@ def _timed_pass(net: Net, where: torch.device, forward: list[float],
                 backward: list[float]) -> None:
     """Run every layer once each way, backward where the net needs it."""
     for i, node in enumerate(net.nodes):
-        forward[i] += _ms(where, lambda node=node: net.forward_layer(node))
+        forward[i] += _ms(where, partial(net.forward_layer, node))
     for i in range(len(net.nodes) - 1, -1, -1):
         node = net.nodes[i]
         if node.need_backward:
-            backward[i] += _ms(where, lambda node=node: node.layer.backward(
-                node.top, node.propagate_down, node.bottom))
+            backward[i] += _ms(where, partial(node.layer.backward, node.top, node.propagate_down,
+                                              node.bottom))
 
 
 def _ms(where: torch.device, step: Callable[[], Any]) -> float:

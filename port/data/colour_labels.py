@@ -104,10 +104,9 @@ def read_table(path: str | Path) -> ColourTable:
         line = line.partition('#')[0].strip()
         if not line:
             continue
-        colour, index, name = _row(line, f'{path}:{number}')
-        given = index is not None
-        if not given:
-            index, counted = counted, counted + 1
+        colour, given, name = _row(line, f'{path}:{number}')
+        index = counted if given is None else given
+        counted += given is None
         if index > 255:
             raise ValueError(f'{path}:{number}: colours and indices are 0..255, got {index}')
         if indices.setdefault(colour, index) != index:
@@ -115,7 +114,7 @@ def read_table(path: str | Path) -> ColourTable:
                              f'{indices[colour]}')
         if index not in names:
             palette[index] = colour
-        elif not given and name and names[index] not in ('', name):
+        elif given is None and name and names[index] not in ('', name):
             raise ValueError(f'{path}:{number}: {name!r} counts as class {index}, which an earlier '
                              f'line gave to {names[index]!r}; give all lines their index')
         names[index] = names.get(index) or name
@@ -129,12 +128,12 @@ def _row(line: str, where: str) -> tuple[Colour, int | None, str]:
     found = LINE.fullmatch(line)
     if not found:
         raise ValueError(f"{where}: expected 'R G B name' or 'R G B index name', got {line!r}")
-    colour = tuple(int(value) for value in found.groups()[:3])
+    red, green, blue = (int(value) for value in found.groups()[:3])
     first, _, rest = found[4].replace(',', ' ').strip().partition(' ')
     index, name = (int(first), rest.strip()) if first.isdigit() else (None, found[4].strip())
-    if max(colour) > 255:
+    if max(red, green, blue) > 255:
         raise ValueError(f'{where}: colours and indices are 0..255, got {line!r}')
-    return colour, index, name
+    return (red, green, blue), index, name
 
 
 def to_index(pixels: np.ndarray, lookup: np.ndarray, path: Path,

@@ -21,8 +21,8 @@ from port.images.read_ahead import Arrays, ReadAhead, draw_seed, grouped, picks
 
 logger = logging.getLogger(__name__)
 
-OPTIONS = {'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int,
-           'mask': str}
+OPTIONS: dict[str, type | tuple[type, ...]] = {
+    'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int, 'mask': str}
 
 
 def read_params(text: str, where: str) -> dict[str, Any]:
@@ -45,6 +45,8 @@ class SegDataLayer(PythonLayer):
     tops: tuple[str, ...] = ('data', 'label')
     class_names: tuple[str, ...] = ()
     mean: np.ndarray = np.zeros(3, np.float32)
+    queue: ReadAhead
+    seed: int | None
     ahead = 4  # pairs loaded before their turn; `prefetch` in param_str sets it, 0 is off
 
     # what a dataset defines
@@ -105,7 +107,7 @@ class SegDataLayer(PythonLayer):
         self.split: str = params['split']
         self.random = bool(params.get('randomize', True)) and 'train' in self.split
         self.seed = params.get('seed')
-        self.ahead = max(0, params.get('prefetch', self.ahead))
+        self.ahead = max(0, int(params.get('prefetch', self.ahead)))
         self.batch: int = params.get('batch', 1)
         if self.batch < 1:
             raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch}; expected 1 or "
@@ -128,15 +130,15 @@ class SegDataLayer(PythonLayer):
         skipped = passes * self.batch
         for _ in range(skipped if self.random else skipped % len(self.indices)):
             next(order)
-        load = self.load if self.batch == 1 else self.load_batch
-        order = order if self.batch == 1 else grouped(order, self.batch)
-        self.passes, self.queue = passes, ReadAhead(load, order, self.ahead)
+        self.passes = passes
+        self.queue = (ReadAhead(self.load, order, self.ahead) if self.batch == 1 else
+                      ReadAhead(self.load_batch, grouped(order, self.batch), self.ahead))
 
     def state(self) -> dict[str, Any]:
         """Tell, in plain values for JSON, where in the order the layer stands."""
         return {'split': self.split, 'count': len(self.indices), 'random': self.random,
                 'seed': self.seed, 'passes': self.passes, 'batch': self.batch,
-                'index': self.idx if self.batch == 1 else list(self.idx)}
+                'index': self._place()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken; the list must be the same."""
@@ -150,9 +152,13 @@ class SegDataLayer(PythonLayer):
                              f'{state.get("batch", 1)}, this net asks for {self.batch}')
         self.random, self.seed = state['random'], state['seed']
         self.start(state['passes'])
-        if (self.idx if self.batch == 1 else list(self.idx)) != state['index']:
+        if self._place() != state['index']:
             raise ValueError(f'{self.where()}: the snapshot was at index {state["index"]} after '
                              f'{self.passes} passes, this order at {self.idx}: a damaged snapshot')
+
+    def _place(self) -> int | list[int]:
+        """Give `idx` as JSON has it."""
+        return [*self.idx] if isinstance(self.idx, tuple) else self.idx
 
     # one pair
 

@@ -42,9 +42,10 @@ class Survey:
 
     def mean(self, names: Sequence[str]) -> tuple[float, float, float]:
         """Return the mean pixel of some images, blue green red."""
-        total = sum(self.sums[name] for name in names)
+        total = sum((self.sums[name] for name in names), np.zeros(3))
         count = sum(int(self.pixels[name].sum()) for name in names)
-        return tuple(round(float(v), 3) for v in total / count)
+        blue, green, red = (round(float(v), 3) for v in total / count)
+        return blue, green, red
 
     @property
     def image_pixels(self) -> float:

@@ -7,7 +7,7 @@ pass, so that in-place layers, loss weights and skipped gradients give Caffe's n
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ def _entries(net: NetParameter, lines: Mapping[int, int], source: str) -> list[E
 Loaded = tuple[NetParameter, list[Entry]]
 
 
-def load_net(source: NetParameter | Loaded | str | PathLike) -> Loaded:
+def load_net(source: NetParameter | Loaded | str | Path) -> Loaded:
     """Read a net from a prototxt path or take a message; upgraded, with each layer's place."""
     if isinstance(source, tuple):
         return source
@@ -64,7 +64,7 @@ class Net(torch.nn.Module):
     Raises ValueError, KeyError naming file:line and layer where the net cannot be built.
     """
 
-    def __init__(self, source: NetParameter | Loaded | str | PathLike, phase: int | None = None,
+    def __init__(self, source: NetParameter | Loaded | str | Path, phase: int | None = None,
                  level: int = 0, stages: Iterable[str] = (), weights=None,
                  dtype: torch.dtype = torch.float32, device: torch.device | str = 'cpu') -> None:
         super().__init__()
@@ -270,7 +270,7 @@ class Net(torch.nn.Module):
         from port.engine.net_weights import copy_from
         copy_from(self, weights)
 
-    def save(self, path: str | PathLike, diff: bool = False, hdf5: bool | None = None) -> None:
+    def save(self, path: str | Path, diff: bool = False, hdf5: bool | None = None) -> None:
         """Write a .caffemodel, or with the ending .h5 (or hdf5) an HDF5 file, that Caffe reads."""
         from port.engine.net_weights import save
         save(self, path, diff, hdf5)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from math import prod
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     return mine == theirs
 
 
-def paths_of(weights) -> list[str | PathLike]:
+def paths_of(weights) -> list[str | Path]:
     """Return the files that weights are given by; none for {layer: [arrays]}."""
     if isinstance(weights, Mapping):
         return []
@@ -109,7 +110,7 @@ def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:
             for layer, blobs in net.params.items()}
 
 
-def save(net, path: str | PathLike, diff: bool = False, hdf5: bool | None = None) -> None:
+def save(net, path: str | Path, diff: bool = False, hdf5: bool | None = None) -> None:
     """Write the net's parameters: HDF5 where the name ends in .h5, tensors by name where it ends
     in .safetensors, .npz, .pt or .pth, else a caffemodel.
 

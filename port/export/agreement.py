@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def compare(net: Net, path: str | Path, sizes: Sequence[tuple[int, int]],
     return [_compare_size(net, session, given, size, rng) for size in sizes]
 
 
-def _compare_size(net: Net, session, given: dict[str, str], size: tuple[int, int],
+def _compare_size(net: Net, session: Any, given: dict[str, str], size: tuple[int, int],
                   rng: np.random.Generator) -> Agreement:
     labels = json.loads(given.get('argmax', 'false'))
     largest, reach, same, ties, pixels = 0.0, 0.0, 0, 0, 0
@@ -79,7 +80,7 @@ def _compare_size(net: Net, session, given: dict[str, str], size: tuple[int, int
             counts = _agreeing(mine, other)
             same, ties, pixels = same + counts[0], ties + counts[1], pixels + other.size
     return Agreement(size, None if labels else largest,
-                     None if labels else largest / max(reach, np.finfo(np.float32).tiny),
+                     None if labels else largest / max(reach, float(np.finfo(np.float32).tiny)),
                      (same + ties) / pixels, pixels, ties, unpooling.moved, unpooling.astray)
 
 

@@ -24,7 +24,7 @@ def _fold_one(g: Graph) -> bool:
     uses = Counter(name for op in g.ops for name in op.inputs)
     uses.update(g.outputs.values())
     for op in g.ops:
-        before = maker.get(_source(g, op))
+        before = maker.get(_source(g, op) or '')
         if op.kind not in AFFINE or before is None or uses[before.outputs[0]] != 1:
             continue
         if before.kind == 'Conv':

@@ -61,7 +61,7 @@ def _grown(shape: tuple[int, ...], axis: int, more: int) -> tuple[int, ...]:
 
 
 def _named(probes: list[Sizes], inputs: list[str]) -> dict[str, Shape]:
-    names = {}
+    names: dict[tuple[int, ...], str] = {}
     for blob in inputs:
         for symbol, axis in AXES.items():
             history = _history(probes, blob, axis)

@@ -8,7 +8,7 @@ from collections import Counter
 
 from netspec.schema.messages import TEST
 from port.engine.net import Net
-from port.engine.wiring import located
+from port.engine.wiring import Node, located
 from port.export.folding import fold_affine
 from port.export.free_sizes import free_shapes
 from port.onnx.graph_builder import Graph
@@ -51,7 +51,7 @@ def check(net: Net) -> None:
         raise ValueError(f'net {net.param_name!r} has no output: every top is read by a layer')
 
 
-def _add_layer(g: Graph, node, values: dict[str, str], shapes: dict, left: Counter) -> None:
+def _add_layer(g: Graph, node: Node, values: dict[str, str], shapes: dict, left: Counter) -> None:
     """Let a layer add its nodes; the last writer of a blob gives the value the blob's name."""
     param, g.layer = node.entry.param, node.name
     tops = []

@@ -181,8 +181,8 @@ def _large(constants: dict[str, np.ndarray]) -> Iterable[tuple[str, np.ndarray, 
 
 def _tensors(constants: dict[str, np.ndarray], data: str | None) -> list[TensorProto]:
     """Return the constants; with the name of a data file, the large ones lie in that."""
-    places = {name: at for name, _, at in _large(constants)} if data else {}
-    return [_outside(array, name, data, places[name]) if name in places
+    places = {name: at for name, _, at in _large(constants)}
+    return [_outside(array, name, data, places[name]) if data and name in places
             else numpy_helper.from_array(array, name) for name, array in constants.items()]
 
 
@@ -198,4 +198,4 @@ def _write_data(path: Path, constants: dict[str, np.ndarray]) -> None:
     with path.open('wb') as file:
         for _, array, at in _large(constants):
             file.seek(at)
-            file.write(memoryview(array.reshape(-1)).cast('B'))
+            file.write(array.reshape(-1).view(np.uint8).data)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from port.engine.net import Net
+from port.engine.wiring import Node
 
 
 def masks(net: Net) -> dict[int, str]:
@@ -56,7 +57,7 @@ class Unpooling:
         finally:
             self.net.after_forward.remove(hook)
 
-    def _take(self, node, given: np.ndarray) -> None:
+    def _take(self, node: Node, given: np.ndarray) -> None:
         """Put the places of ties into a pooling's mask."""
         values, (top, mask) = node.bottom[0].data.flatten(2), (blob.data for blob in node.top)
         other = torch.as_tensor(given).to(mask)

@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
-Index = int | tuple[int, ...]  # of one pass: a place in the list, or those of a batch
+Index = Any  # of one pass: whatever `order` yields and `load` takes; a place in a list, or several
 
 
 def draw_seed() -> int:

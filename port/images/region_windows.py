@@ -41,7 +41,8 @@ def read_windows(source: str, root: str) -> tuple[list[RegionWindow], int]:
             channels, _, _, count = (int(next(words)) for _ in range(4))
             for _ in range(count):
                 label, overlap, *box = (float(next(words)) for _ in range(6))
-                windows.append(RegionWindow(path, int(label), overlap, tuple(int(v) for v in box)))
+                x1, y1, x2, y2 = (int(v) for v in box)
+                windows.append(RegionWindow(path, int(label), overlap, (x1, y1, x2, y2)))
     except (ValueError, RuntimeError, StopIteration) as error:
         what = str(error) if isinstance(error, ValueError) else 'the file ends too early'
         raise ValueError(f'{source}: at {path}: {what}') from None

@@ -51,14 +51,21 @@ class Transformer:
         return (shape[0], size or shape[1], size or shape[2])
 
     def __call__(self, pixels: np.ndarray, random: np.random.RandomState | None) -> np.ndarray:
-        """Transform one image C x H x W; `random` decides mirror, then row and column."""
-        channels, height, width = self.out_shape(pixels.shape)
-        mirror = self.param.mirror and bool(random.randint(2))
+        """Transform one image C x H x W; `random` decides mirror, then row and column.
+
+        It may be None where nothing is left to chance; else ValueError (see `needs_random`).
+        """
+        if random is None and self.needs_random:
+            raise ValueError('mirror and random crops need a generator of random numbers')
+        _, height, width = self.out_shape(pixels.shape)
         spare = (pixels.shape[1] - height, pixels.shape[2] - width)
-        top, left = ((random.randint(n + 1) for n in spare) if self.random_crop
-                     else (n // 2 for n in spare))
+        mirror, top, left = False, spare[0] // 2, spare[1] // 2
+        if random is not None:
+            mirror = self.param.mirror and bool(random.randint(2))
+            if self.random_crop:
+                top, left = (int(random.randint(n + 1)) for n in spare)
         window = np.s_[:, top:top + height, left:left + width]
-        out = pixels[window].astype(self.dtype)
+        out: np.ndarray = pixels[window].astype(self.dtype)
         if self.mean is not None:
             out -= self.mean[window] if self.mean_file else self.mean
         if self.param.scale != 1:

@@ -10,7 +10,7 @@ import torch
 
 Dim = int | str                    # a size, or the name of a free one
 Shape = tuple[Dim, ...]
-NUMBERS = {np.float32: 1, np.int64: 7}     # as TensorProto.DataType counts them
+NUMBERS: dict[type, int] = {np.float32: 1, np.int64: 7}     # as TensorProto.DataType counts them
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Graph:
         """Return the name, with a number behind it where it is taken, and take it."""
         return _unique(name, self._names)
 
-    def add(self, kind: str, *inputs: str, out: str | None = None, **attributes) -> str:
+    def add(self, kind: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
         """Add a node of one output, called `out` where given; return the output's name.
 
         Without `out`, an equal node that is there already serves.
@@ -60,7 +60,7 @@ class Graph:
         return self._by_use[key]
 
     def add_many(self, kind: str, *inputs: str, out: Sequence[str | None],
-                 **attributes) -> list[str]:
+                 **attributes: Any) -> list[str]:
         """Add a node with an output for each entry of `out` (None: a name is made up).
 
         Attributes that are None are left out.
@@ -71,16 +71,16 @@ class Graph:
                                  list(inputs), outputs, given))
         return outputs
 
-    def const(self, value, dtype: type = np.float32, name: str = 'const') -> str:
+    def const(self, value: Any, dtype: type = np.float32, name: str = 'const') -> str:
         """Return the name of a constant; equal ones are held once.
 
         value: tensor, array or number, taken as `dtype`. name: follows the layer's.
         """
         if isinstance(value, torch.Tensor):
             value = value.detach().cpu().numpy()
-        array = np.asarray(value, dtype)
+        array: np.ndarray = np.asarray(value, dtype)
         flat = np.ascontiguousarray(array).reshape(-1)
-        key = array.dtype.str, array.shape, hashlib.sha1(flat.view(np.uint8)).digest()
+        key = array.dtype.str, array.shape, hashlib.sha1(flat.view(np.uint8).data).digest()
         if key not in self._by_content:
             self._by_content[key] = self.unique(f'{self.layer}.{name}')
             self.constants[self._by_content[key]] = flat.reshape(array.shape)
@@ -97,8 +97,9 @@ class Graph:
     def sizes(self, value: str, start: int, end: int | None = None) -> str:
         """Return the sizes of axes start to end: a constant, or read when some are free."""
         dims = self.shape(value)[start:end]
-        if all(isinstance(d, int) for d in dims):
-            return self.ints(*dims)
+        known = [d for d in dims if isinstance(d, int)]
+        if len(known) == len(dims):
+            return self.ints(*known)
         return self.add('Shape', value, start=start, end=end)
 
     def cast(self, value: str, dtype: type, out: str | None = None) -> str:

@@ -22,8 +22,8 @@ def recount(net: Net, forward: Callable[[], Any], passes: int = PASSES) -> int:
     forward: what runs the net. Data layers and random numbers stand afterwards where they stood.
     Returns how many layers there are; with none nothing is run.
     """
-    layers = [node.layer for node in net.nodes
-              if node.layer.type == 'BatchNorm' and not node.layer.stored]
+    norms: list[Any] = [node.layer for node in net.nodes if node.layer.type == 'BatchNorm']
+    layers = [layer for layer in norms if not layer.stored]
     if not layers:
         return 0
     before, fractions = extras(net), [layer.fraction for layer in layers]

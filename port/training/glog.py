@@ -75,7 +75,9 @@ def warnings() -> logging.Handler:
 
 def hold() -> MemoryHandler:
     """Keep the log in memory from now on, for `replay`; return the handler, for `stop`."""
-    return _start(MemoryHandler(MANY, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
+    held = MemoryHandler(MANY, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
+    _start(held)
+    return held
 
 
 def replay(held: MemoryHandler, handlers: Iterable[logging.Handler]) -> None:

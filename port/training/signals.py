@@ -32,7 +32,7 @@ class Requests:
         self._before = {number: signal.signal(number, self._take) for number in self.effects}
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -9,14 +9,15 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from netspec.schema import array_blob, blob_array, read_solverstate, write_solverstate
 from netspec.schema.messages import SolverState
+from port.engine.net import Net
 from surgery.hdf5_files import new_hdf5, open_hdf5
 
 log = logging.getLogger('port.solver')
@@ -34,7 +35,7 @@ class State:
     extra: dict
 
 
-def extras(net, weights: str | PathLike | None = None) -> dict:
+def extras(net: Net, weights: str | Path | None = None) -> dict:
     """Return random number state, data layers' positions and the weights' digest, JSON-able."""
     layers = {node.name: node.layer.state() for node in net.nodes
               if hasattr(node.layer, 'state') and node.layer.state() is not None}
@@ -45,7 +46,7 @@ def extras(net, weights: str | PathLike | None = None) -> dict:
     return {'rng': rng, 'cuda_rng': cuda, 'layers': layers, **written}
 
 
-def restore_extras(net, extra: dict) -> None:
+def restore_extras(net: Net, extra: dict) -> None:
     """Put random number state and data positions back where a snapshot carries them."""
     def state(key: str) -> torch.Tensor:
         return torch.frombuffer(bytearray(base64.b64decode(extra[key])), dtype=torch.uint8)
@@ -55,20 +56,21 @@ def restore_extras(net, extra: dict) -> None:
         torch.cuda.set_rng_state(state('cuda_rng'), net.device)
     for node in net.nodes:
         if node.name in extra.get('layers', {}):
+            layer: Any = node.layer
             try:
-                node.layer.restore(extra['layers'][node.name])
+                layer.restore(extra['layers'][node.name])
             except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError(f'{node.entry.label}: the snapshot\'s state of it is damaged: '
                                  f'{type(error).__name__} {error}') from error
 
 
-def digest(path: str | PathLike) -> str:
+def digest(path: str | Path) -> str:
     """Return the SHA-256 of a file."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def weights_of(path: str | PathLike, state: State) -> Path | None:
+def weights_of(path: str | Path, state: State) -> Path | None:
     """Return the weights that a state goes on from: beside it, else where it was written.
 
     So a run that was copied goes on from its own. Raises FileNotFoundError where neither is
@@ -92,7 +94,7 @@ def weights_of(path: str | PathLike, state: State) -> Path | None:
     return found
 
 
-def write_state(path: str | PathLike, state: State) -> None:
+def write_state(path: str | Path, state: State) -> None:
     """Write a solver state, HDF5 where the name ends in .h5; whole or not at all."""
     if str(path).endswith('.h5'):
         _write_hdf5(path, state)
@@ -104,7 +106,7 @@ def write_state(path: str | PathLike, state: State) -> None:
     write_solverstate(path, message)
 
 
-def _write_hdf5(path: str | PathLike, state: State) -> None:
+def _write_hdf5(path: str | Path, state: State) -> None:
     with new_hdf5(path) as file:
         file['iter'] = np.array([state.iteration], 'i4')
         name = state.learned_net.encode()
@@ -115,7 +117,7 @@ def _write_hdf5(path: str | PathLike, state: State) -> None:
         file['fcn_state'] = np.bytes_(json.dumps(state.extra))
 
 
-def read_state(path: str | PathLike) -> State:
+def read_state(path: str | Path) -> State:
     """Read a solver state of Caffe or ours; FileNotFoundError, ValueError for a foreign file."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such solver state')
@@ -126,7 +128,7 @@ def read_state(path: str | PathLike) -> State:
                  [blob_array(h) for h in message.history], _extra(path, message.fcn_state))
 
 
-def _read_hdf5(path: str | PathLike) -> State:
+def _read_hdf5(path: str | Path) -> State:
     with open_hdf5(path, 'not a solver state in HDF5') as file:
         count = len(file.find('history') or ())
         arrays = [file.array(f'history/{i}') for i in range(count)]
@@ -136,7 +138,7 @@ def _read_hdf5(path: str | PathLike) -> State:
                      _extra(path, file.text('fcn_state')))
 
 
-def _extra(path: str | PathLike, text: bytes) -> dict:
+def _extra(path: str | Path, text: bytes) -> dict:
     """Read what ours carry beyond Caffe's; ValueError where it is no such thing."""
     try:
         extra = json.loads(text or b'{}')

@@ -8,7 +8,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from os import PathLike
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ import torch
 from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
 from port.engine.net import Net
+from port.engine.params import Learnable
 from port.training import snapshot, updates
 from port.training import solver_nets as setup
 from port.training.lr_policy import check_policy, learning_rate, next_step
@@ -41,7 +41,7 @@ class Solver:
     for AdaDelta and Adam, the second half after the first) a learnable parameter.
     """
 
-    def __init__(self, source: SolverParameter | str | PathLike,
+    def __init__(self, source: SolverParameter | str | Path,
                  device: torch.device | str = 'cpu', finite: bool = False,
                  type_name: str = '', until: int | None = None,
                  amend: Callable[[SolverParameter], None] = lambda param: None) -> None:
@@ -83,7 +83,7 @@ class Solver:
 
     # -- setting up --------------------------------------------------------------------------------
 
-    def _checked(self, source):
+    def _checked(self, source: SolverParameter | str | Path) -> tuple[updates.Update, int]:
         try:
             return self._check()
         except (ValueError, KeyError) as error:
@@ -91,7 +91,7 @@ class Solver:
                 error.add_note(f'in {source}')
             raise
 
-    def _check(self):
+    def _check(self) -> tuple[updates.Update, int]:
         p = self.param
         updates.check(p)
         if p.average_loss < 1:
@@ -134,8 +134,8 @@ class Solver:
         for hook in self.on_gradients:
             hook()
         self.apply_update()
-        for hook in self.on_iteration:
-            hook(self, loss)
+        for done in self.on_iteration:
+            done(self, loss)
         request = self.action()
         if (p.snapshot and self.iteration % p.snapshot == 0) or request == SNAPSHOT:
             self.snapshot()
@@ -235,7 +235,7 @@ class Solver:
             blob.diff_from(update)
 
     @torch.no_grad()
-    def update_early(self, row) -> None:
+    def update_early(self, row: Learnable) -> None:
         """Update a parameter as soon as its gradient is complete, so that it can be freed."""
         i = self.net.learnable.index(row)
         step = next_step(self.param, self.iteration, self.current_step)
@@ -262,7 +262,7 @@ class Solver:
         """The iteration to solve to."""
         return self._until or self.param.max_iter
 
-    def solve(self, resume: str | PathLike | None = None) -> None:
+    def solve(self, resume: str | Path | None = None) -> None:
         """Train to `until`, from a solver state if one is given (Solver::Solve)."""
         p = self.param
         log.info('Solving %s', self.net.param_name)
@@ -295,7 +295,8 @@ class Solver:
         log.info('Iteration %d, Testing net (#%d)', self.iteration, index)
         net, count = self.test_nets[index], self.param.test_iter[index]
         net.share_from(self.net)
-        sums, loss = [], 0.0
+        sums: list[torch.Tensor] = []
+        loss: torch.Tensor | float = 0.0
         for i in range(count):
             if self._asked():
                 log.info('Test interrupted.')
@@ -360,7 +361,7 @@ class Solver:
             hook()
         return self.weights_path
 
-    def restore(self, path: str | PathLike) -> None:
+    def restore(self, path: str | Path) -> None:
         """Go on from a .solverstate of Caffe or ours: weights, history, iteration.
 
         The weights are those beside the state, else where the state says. Raises

@@ -4,7 +4,6 @@ InitTestNets, CheckSnapshotWritePermissions).
 
 import os
 from collections.abc import Iterable
-from os import PathLike
 from pathlib import Path
 
 import torch
@@ -37,7 +36,7 @@ def train_net(p: SolverParameter, folder: Path, device: torch.device) -> Net:
 
 def test_nets(p: SolverParameter, folder: Path, device: torch.device) -> list[Net]:
     """Build the test nets: test_net_param, test_net, and the generic net for what is left."""
-    sources = [*p.test_net_param, *p.test_net]
+    sources: list[NetParameter | str] = [*p.test_net_param, *p.test_net]
     generic = p.net if p.HasField('net') else p.net_param if p.HasField('net_param') else None
     if generic is not None:
         sources += [generic] * (len(p.test_iter) - len(sources))
@@ -69,7 +68,7 @@ def _build(p: SolverParameter, source: NetParameter | str, phase: int,
     return Net((param, entries), weights=weights or None, device=device)
 
 
-def snapshot_prefix(p: SolverParameter, source: SolverParameter | str | PathLike) -> str:
+def snapshot_prefix(p: SolverParameter, source: SolverParameter | str | Path) -> str:
     """Return the snapshot prefix: below the solver's folder where the net was found there."""
     if isinstance(source, SolverParameter):
         return p.snapshot_prefix

@@ -28,7 +28,7 @@ from torch import (
 from netspec.schema.messages import SolverParameter
 from port.engine.blob import Blob
 
-Tensors = Sequence[torch.Tensor]
+Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]
 Update = Callable[[SolverParameter, int, float, Tensors, Sequence[Tensors]], Tensors]
 
 
