@@ -6,7 +6,7 @@ import numpy as np
 
 from netspec.schema.messages import TRAIN, TransformationParameter
 from port.images.caffe_images import resize, resize_nearest
-from port.images.transformer import Transformer
+from port.images.transformer import Transformer, draw
 
 
 class PairTransformer(Transformer):
@@ -46,10 +46,9 @@ class PairTransformer(Transformer):
              random: np.random.RandomState | None) -> tuple[np.ndarray, np.ndarray]:
         """Transform an image C x H x W and its labels 1 x H x W, both uint8."""
         self._check_mean(pixels.shape)
-        mirror = self.param.mirror and bool(random.randint(2))
+        mirror = self.param.mirror and bool(draw(random, 2))
         if self.factors:
-            factor = self.factors[random.randint(len(self.factors)) if len(self.factors) > 1
-                                  else 0]
+            factor = self.factors[draw(random, len(self.factors)) if len(self.factors) > 1 else 0]
             pixels, labels = self._scaled(pixels, labels, factor)
         mean = np.zeros((1, 1, 1), self.dtype) if self.mean is None else self.mean
         below, right = (max(c - n, 0) for c, n in zip(self.crop, pixels.shape[1:], strict=True))
@@ -73,10 +72,10 @@ class PairTransformer(Transformer):
                              f'scaled by {factor:g}')
         return resize(pixels, height, width), resize_nearest(labels, height, width)
 
-    def _window(self, size: tuple[int, int], random: np.random.RandomState | None):
+    def _window(self, size: tuple[int, int],
+                random: np.random.RandomState | None) -> tuple[slice, ...]:
         """Return the part of a padded image of that size that is cut out."""
         crop = self.crop if all(self.crop) else size
         spare = [n - c for n, c in zip(size, crop, strict=True)]
-        top, left = ((random.randint(n + 1) for n in spare) if self.random_crop
-                     else (n // 2 for n in spare))
+        top, left = (draw(random, n + 1) if self.random_crop else n // 2 for n in spare)
         return np.s_[:, top:top + crop[0], left:left + crop[1]]

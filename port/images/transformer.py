@@ -10,6 +10,13 @@ from netspec.schema.messages import TRAIN, TransformationParameter
 Shape = tuple[int, int, int]
 
 
+def draw(random: np.random.RandomState | None, count: int) -> int:
+    """Draw one of 0 .. count - 1; ValueError where there is no generator to draw from."""
+    if random is None:
+        raise ValueError('mirrors, scales and crops at random need a generator of random numbers')
+    return int(random.randint(count))
+
+
 class Transformer:
     """(pixels - mean) * scale, cropped to crop_size and mirrored.
 
@@ -53,17 +60,12 @@ class Transformer:
     def __call__(self, pixels: np.ndarray, random: np.random.RandomState | None) -> np.ndarray:
         """Transform one image C x H x W; `random` decides mirror, then row and column.
 
-        It may be None where nothing is left to chance; else ValueError (see `needs_random`).
+        It may be None where nothing is left to chance (see `needs_random`).
         """
-        if random is None and self.needs_random:
-            raise ValueError('mirror and random crops need a generator of random numbers')
         _, height, width = self.out_shape(pixels.shape)
+        mirror = self.param.mirror and bool(draw(random, 2))
         spare = (pixels.shape[1] - height, pixels.shape[2] - width)
-        mirror, top, left = False, spare[0] // 2, spare[1] // 2
-        if random is not None:
-            mirror = self.param.mirror and bool(random.randint(2))
-            if self.random_crop:
-                top, left = (int(random.randint(n + 1)) for n in spare)
+        top, left = (draw(random, n + 1) if self.random_crop else n // 2 for n in spare)
         window = np.s_[:, top:top + height, left:left + width]
         out: np.ndarray = pixels[window].astype(self.dtype)
         if self.mean is not None:
