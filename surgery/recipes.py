@@ -12,15 +12,19 @@ from netspec.variants.row import Init
 from .bilinear import interp
 from .net_arrays import Net, array, has_layer, layer_names
 from .report import UPSAMPLING, Report
+from .sampling import sample_down
 from .transplant import move
 
 
-def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str] = ()) -> Report:
+def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str] = (),
+          drawn: Collection[str] = ()) -> Report:
     """Fill the new net of a row from its donors' weights, one source for each in `init`'s order.
 
     Each donor is transplanted (with its suffix), a first layer with an added input channel gets
     the mean of the others there, and every layer whose name contains 'up' gets bilinear kernels.
-    Layers in `skip` are not taken from the donors. Raises KeyError for an unknown row, ValueError
+    Layers in `skip` are not taken from the donors; those in `drawn` may start from their fillers
+    though they are still zero here. A donor's layer that is larger is sampled down where the row
+    says so. Raises KeyError for an unknown row, ValueError
     for another number of sources or for weights that do not fit; the report tells the rest.
     """
     row = find_variant(variant)
@@ -31,12 +35,15 @@ def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str]
         raise ValueError(f'{row.name} takes the weights of {len(row.init)} nets ({donors}), '
                          f'got {len(sources)}')
     report = Report()
-    for i, (init, source) in enumerate(zip(row.init, sources, strict=True)):
+    for i, (init, given) in enumerate(zip(row.init, sources, strict=True)):
+        source, told = sample_down(new, given, [x for x in init.sampled if x not in skip])
         step = move(new, source, init.suffix, skip)
+        for layer, how in told.items():
+            step.fill(layer, how)
         report = report.merge(step) if i else step
         _add_mean_channel(report, new, source, init)
     interp_all(report, new)
-    report.warn(new, upsampling=True)
+    report.warn(new, upsampling=True, drawn=drawn)
     return report
 
 

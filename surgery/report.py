@@ -1,6 +1,6 @@
 """What a transplant did to a net, and whether what is left of it can work."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,18 +57,20 @@ class Report:
         for part in (self.copied, self.coerced, self.missing):
             part.pop(layer, None)
 
-    def warn(self, new: Net, upsampling: bool) -> None:
+    def warn(self, new: Net, upsampling: bool, drawn: Collection[str] = ()) -> None:
         """Say loudly which layers got no weights though the net cannot do without.
 
         Score layers may start at zero, as in the paper, and a constant (a Scale's) at its own; any
         other layer of zeros makes every output zero, the commonest mistake with these nets.
-        `upsampling`: whether layers named so must have their kernels by now.
+        `upsampling`: whether layers named so must have their kernels by now. `drawn`: layers that
+        a filler draws later, though they are zero now.
         """
         weights = {layer: array(new, layer) for layer in layer_names(new)
                    if not layer.startswith(ZERO_START) and (upsampling or UPSAMPLING not in layer)}
         missing = [layer for layer in weights if 0 in self.missing.get(layer, ())]
-        zero = [layer for layer in missing if not weights[layer].any()]
-        random = [layer for layer in missing if np.ptp(weights[layer]) > 0]
+        random = [layer for layer in missing if layer in drawn or np.ptp(weights[layer]) > 0]
+        zero = [layer for layer in missing
+                if layer not in random and not weights[layer].any()]
         dead = [layer for layer, weight in weights.items()
                 if layer not in missing and weight.ndim > 1 and not weight.any()]
         if zero:

@@ -59,6 +59,14 @@ def blank(net: NetParameter) -> Weights:
     return weights
 
 
+def drawn_layers(net: NetParameter) -> list[str]:
+    """Return the layers whose weights a filler draws at random."""
+    fixed = ('constant', 'bilinear')
+    return [layer.name for layer in _present(net).layer
+            if any(value.weight_filler.type not in fixed for field, value in layer.ListFields()
+                   if field.name in ('convolution_param', 'inner_product_param'))]
+
+
 def _trace(net: NetParameter) -> dict[str, list[Param]]:
     """Follow the shapes through the net; return the parameters of each layer that has any."""
     shapes: dict[str, Shape] = {}

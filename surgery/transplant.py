@@ -42,8 +42,11 @@ def move(new: Net, old: Net, suffix: str = '', skip: Collection[str] = ()) -> Re
             got.add((target, i))
     for place, source in moves:
         place[...] = source.reshape(place.shape)
+    filled = {place.ctypes.data for place, _ in moves if place.size}
     for layer in layer_names(new):
-        left = [i for i in range(len(arrays(new, layer))) if (layer, i) not in got]
+        # A blob that it shares with a layer that got its weights (param { name }) has them too.
+        left = [i for i, place in enumerate(arrays(new, layer))
+                if (layer, i) not in got and (place is None or place.ctypes.data not in filled)]
         if left:
             report.missing[layer] = left
     report.warn_of_strangers(old)

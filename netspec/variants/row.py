@@ -72,6 +72,7 @@ class Init:
     suffix: str = ''  # transplant into the layers closed by it
     # (donor's layer, ours): ours has one input channel more, which starts at the others' mean
     mean_channel: tuple[str, str] | None = None
+    sampled: tuple[str, ...] = ()  # the donor's layers that are larger than ours
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,13 @@ def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path 
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
     new = shapes.blank(net)
     weights = [torch_weights.read_donor(path, variant, pixels) for path in sources]
+    drawn = shapes.drawn_layers(net)
     try:
-        report = recipes.apply(variant, new, *weights, skip=skip)
+        report = recipes.apply(variant, new, *weights, skip=skip, drawn=drawn)
     except ValueError as error:
         raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
     click.echo(str(report))
+    for layer in set(drawn) & report.missing.keys():         # left to its filler
+        del new[layer]
     torch_weights.write_weights(out, new)
     click.echo(f'wrote {out}')

@@ -10,7 +10,7 @@ import pytest
 from netspec.families.fcn import fcn
 from netspec.schema import parse_net, read_net
 from netspec.variants import VARIANTS
-from surgery.shapes import blank, param_shapes
+from surgery.shapes import blank, drawn_layers, param_shapes
 
 GOLDEN = Path(__file__).resolve().parents[1] / 'golden' / 'layers'
 CASES = sorted(path.stem for path in GOLDEN.glob('*.prototxt'))
@@ -114,3 +114,16 @@ def test_blobs_shared_by_name_are_one_array():
              'param {{ name: "w" }} convolution_param {{ num_output: 2 kernel_size: 1 }} }}')
     weights = blank(parse_net(DATA + layer.format('a') + layer.format('b')))
     assert weights['a'][0] is weights['b'][0] and weights['a'][1] is not weights['b'][1]
+
+
+def test_drawn_layers():
+    net = parse_net("""input: "x" input_shape { dim: 1 dim: 3 dim: 4 dim: 4 }
+        layer { name: "a" type: "Convolution" bottom: "x" top: "a"
+                convolution_param { num_output: 1 weight_filler { type: "gaussian" } } }
+        layer { name: "b" type: "Convolution" bottom: "x" top: "b"
+                convolution_param { num_output: 1 bias_filler { type: "uniform" } } }
+        layer { name: "c" type: "InnerProduct" bottom: "x" top: "c"
+                inner_product_param { num_output: 1 weight_filler { type: "xavier" } } }
+        layer { name: "up" type: "Deconvolution" bottom: "x" top: "up"
+                convolution_param { weight_filler { type: "bilinear" } } }""")
+    assert drawn_layers(net) == ['a', 'c']

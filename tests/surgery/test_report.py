@@ -71,3 +71,12 @@ def test_merge_is_missing_only_what_neither_brought():
     first = Report(copied={'a': [0]}, missing={'b': [0, 1], 'c': [0]})
     first.merge(Report(copied={'b': [0]}, missing={'a': [0], 'b': [1], 'c': [0]}))
     assert first.missing == {'b': [1], 'c': [0]} and first.copied == {'a': [0], 'b': [0]}
+
+
+def test_what_a_filler_will_draw_is_not_alarming():
+    """In a net without random numbers a layer is zero that training would start from its filler."""
+    new = {'fc8': [ZEROS], 'fc7': [ZEROS]}
+    report = Report(missing={'fc8': [0], 'fc7': [0]})
+    report.warn(new, upsampling=True, drawn=['fc8'])
+    assert [line.partition(':')[0] for line in report.loud] == ['fc7', 'fc8']
+    assert 'ALL OUTPUTS WILL BE ZERO' in report.loud[0] and 'from the filler' in report.loud[1]

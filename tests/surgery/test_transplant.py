@@ -125,3 +125,12 @@ def test_torch_tensors_are_seen_through():
     tensor = torch.zeros(3)
     transplant(SimpleNamespace(params={'a': [SimpleNamespace(data=tensor)]}), {'a': [np.ones(3)]})
     assert tensor.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize('kind', [dict, as_net])
+def test_a_shared_blob_is_filled_once_for_all(kind):
+    """Of layers that share by param { name } the donor knows one; none of them is missing."""
+    new = zeros(conv1=[(4, 3, 3, 3), (4,)], other=[(2,)])
+    new['conv1_res05'] = new['conv1']
+    report = transplant(kind(new), vgg())
+    assert report.missing == {'other': [0]} and new['conv1_res05'][0].any()
