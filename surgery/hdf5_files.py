@@ -15,7 +15,8 @@ import numpy as np
 
 from netspec.schema import write_atomic
 
-PACKED = 1100      # how far deflate, the filter that every HDF5 has, can shrink zeros: 1032
+from .tensors import PACKED
+
 PAGE = 1 << 16
 LINKS = 16         # soft links followed for one name
 
@@ -175,7 +176,7 @@ class Hdf5:
         filters = dataset.id.get_create_plist().get_nfilters()
         stored = min(dataset.id.get_storage_size(), self.size)
         self.taken += dataset.nbytes
-        most = PACKED if filters else 1
+        most = PACKED if filters else 1           # deflate is the filter that every HDF5 has
         if dataset.nbytes > most * stored or self.taken > most * self.size:
             raise ValueError(f'{where} of shape {list(dataset.shape)} asks for '
                              f'{dataset.nbytes:,} bytes, the file holds {stored:,} of it; it is '

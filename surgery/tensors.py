@@ -8,7 +8,9 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from netspec.schema.files import write_atomic
 from .caffemodel import Weights
 
 KEY = re.compile(r'(.+)\.(0|[1-9]\d{0,5})', re.DOTALL)
+PACKED = 1100                                      # deflate packs zeros 1032 to 1
 MAX_BLOBS = 1000                                   # of a layer; a larger index is damage
 WIDER = {'float16': np.float32, 'float32': np.float32, 'float64': np.float64}
 
@@ -75,14 +78,45 @@ def is_npz(path: str | Path) -> bool:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz; ValueError for a damaged one, or one that needs unpickling."""
     try:
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
-            tensors = {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        with zipfile.ZipFile(path) as archive:
+            _check_unpacked(path, archive)
+            members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
+            tensors = {key: _read_npy(path, key, archive.read(info))
+                       for key, info in members.items()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
+            NotImplementedError) as error:
         raise ValueError(f'{path}: truncated or damaged .npz: {error}') from None
-    except ValueError as error:                    # NumPy's, of an array of objects
-        raise ValueError(f'{path}: holds Python objects, which are never unpickled, or is damaged; '
-                         f'save plain arrays ({error})') from None
     return {key: _wide(path, key, array) for key, array in tensors.items()}
+
+
+def _check_unpacked(path: str | Path, archive: zipfile.ZipFile) -> None:
+    """Raise ValueError for an archive that would grow beyond what deflate can have packed."""
+    held, unpacked = Path(path).stat().st_size, sum(i.file_size for i in archive.infolist())
+    if unpacked > PACKED * held:
+        raise ValueError(f'{path}: damaged .npz: it would grow from {held:,} to {unpacked:,} bytes')
+
+
+def _read_npy(path: str | Path, key: str, raw: bytes) -> np.ndarray:
+    """Read a .npy of numbers (numpy.lib.format); ValueError where it holds fewer than it says."""
+    stream = io.BytesIO(raw)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, columns_first, dtype = read(stream)
+    except (ValueError, KeyError, EOFError) as error:
+        raise ValueError(f'{path}: truncated or damaged .npz: {error}') from None
+    if dtype.hasobject:
+        raise ValueError(f'{path}: holds Python objects, which are never unpickled; save plain '
+                         'arrays')
+    if dtype.kind not in 'biuf':
+        raise ValueError(f'{path}: tensor {key!r} is {dtype}; expected floats')
+    count, begin = prod(shape), stream.tell()
+    if count * dtype.itemsize > len(raw) - begin or min(shape, default=0) < 0:
+        raise ValueError(f'{path}: truncated or damaged .npz: tensor {key!r} of shape {list(shape)} '
+                         f'asks for {count * dtype.itemsize:,} bytes, it holds {len(raw) - begin:,}')
+    array = np.frombuffer(raw, dtype, count, begin) if count else np.zeros(0, dtype)
+    return array.reshape(shape, order='F' if columns_first else 'C').copy()
 
 
 def write_npz(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:

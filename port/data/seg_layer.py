@@ -16,6 +16,7 @@ import numpy as np
 
 from port.data.masking import check_mask, hide
 from port.data.readers import LabelValues, planes, read_names, read_rgb
+from port.engine.memory import check_memory
 from port.engine.python_layer import PythonLayer
 from port.images.read_ahead import Arrays, ReadAhead, draw_seed, grouped, picks
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int, 'mask': str}
+MOST_PAIRS = 1 << 16       # of a batch
+MOST_PASSES = 1 << 32
 
 
 def read_params(text: str, where: str) -> dict[str, Any]:
@@ -109,9 +112,10 @@ class SegDataLayer(PythonLayer):
         self.seed = params.get('seed')
         self.ahead = max(0, int(params.get('prefetch', self.ahead)))
         self.batch: int = params.get('batch', 1)
-        if self.batch < 1:
-            raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch}; expected 1 or "
-                             'more pairs a pass')
+        if not 1 <= self.batch <= MOST_PAIRS or self.ahead > MOST_PAIRS:
+            raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch} and 'prefetch' "
+                             f'{self.ahead}; expected 1 to {MOST_PAIRS} pairs a pass, and no more '
+                             'read ahead')
         self.configure(params)
         self.mask = check_mask(params.get('mask', ''), self.where(), self.class_names, self.tops)
 
@@ -126,10 +130,10 @@ class SegDataLayer(PythonLayer):
         """Stand where `passes` forwards after setup lead."""
         if hasattr(self, 'queue'):
             self.queue.close()
-        order = picks(len(self.indices), self.seed if self.random else None)
-        skipped = passes * self.batch
-        for _ in range(skipped if self.random else skipped % len(self.indices)):
-            next(order)
+        if not 0 <= passes * self.batch < MOST_PASSES:
+            raise ValueError(f'{self.where()}: the snapshot stands after {passes} passes, which '
+                             'no training makes: a damaged snapshot')
+        order = picks(len(self.indices), self.seed if self.random else None, passes * self.batch)
         self.passes = passes
         self.queue = (ReadAhead(self.load, order, self.ahead) if self.batch == 1 else
                       ReadAhead(self.load_batch, grouped(order, self.batch), self.ahead))
@@ -172,6 +176,8 @@ class SegDataLayer(PythonLayer):
             listed = f'(listed in {self.split_file()}:{self.lines[index]})'
             kind = next(k for k in (FileNotFoundError, ValueError, OSError) if isinstance(error, k))
             raise kind(f'{error} {listed}') from error
+        check_memory(self.batch * max(1, self.ahead) * sum(a.nbytes for a in arrays),
+                     f'{self.where()}: batches of {self.batch}, {self.ahead} of them read ahead,')
         if self.mask:
             shown = hide(arrays[0], arrays[-1], self.mask, len(self.class_names), self.mean)
             return (shown, *arrays[1:])

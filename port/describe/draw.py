@@ -197,12 +197,22 @@ def draw(net: Net, path: str | os.PathLike, graphviz: bool | None = None) -> Pat
     blocks, edges = blocks_of(net)
     with replacing(path) as beside:
         if graphviz or graphviz is None and shutil.which('dot'):
-            subprocess.run(['dot', f'-T{path.suffix[1:].lower()}', '-o', str(beside)], check=True,
-                           input=dot(blocks, edges, net.param_name), text=True)
+            beside.write_bytes(_laid_out(dot(blocks, edges, net.param_name), path))
         else:
             from port.describe.draw_layout import paint
             paint(blocks, edges, beside, COLOURS)
     return path
+
+
+def _laid_out(graph: str, path: Path) -> bytes:
+    """Return what Graphviz makes of a graph; ValueError with its words where it fails."""
+    done = subprocess.run(['dot', f'-T{path.suffix[1:].lower()}'], input=graph.encode(),
+                          capture_output=True, check=False)
+    if done.returncode:
+        raise ValueError(f'{path}: Graphviz does not draw the net (exit status '
+                         f'{done.returncode}): {done.stderr.decode(errors="replace")[:300]}; '
+                         'leave it out with --no-graphviz')
+    return done.stdout
 
 
 def dot(blocks: list[Block], edges: list[Edge], title: str = '') -> str:

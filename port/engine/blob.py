@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.autograd.graph import increment_version
 
+from port.engine.memory import check_shape
+
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 
@@ -129,6 +131,7 @@ class Blob:
         if len(shape) > MAX_AXES or any(n < 0 for n in shape):
             raise ValueError(f'blob {self.name!r}: cannot take the shape {list(shape)}; expected '
                              f'at most {MAX_AXES} axes, each of size 0 or more')
+        check_shape(self.name, shape)
         self.shape = shape
         self._data.reshape(shape)
         self._diff.reshape(shape)

@@ -4,11 +4,14 @@ setup once, reshape when a bottom changed its shape, forward reads bottoms and a
 backward reads the tops' diffs, assigns the bottoms' and adds to the parameters'.
 """
 
+from math import prod
+
 import torch
 
 from netspec.schema.messages import FillerParameter, LayerParameter
 from port.engine.blob import Blob, Param
 from port.engine.fillers import fill
+from port.engine.memory import check_memory, check_shape
 from port.onnx.graph_builder import Graph
 
 Arity = tuple[int, int | None]
@@ -104,6 +107,9 @@ class Layer:
         Without a filler it is zero. Raises ValueError when the carried shape differs.
         """
         index = len(self.blobs)
+        check_shape(f'{self.name}[{index}]', shape)
+        check_memory(4 * prod(shape), f'parameter {index} of shape {list(shape)}',
+                     self.device.type)
         blob = Param(f'{self.name}[{index}]', tuple(shape), self.dtype, self.device)
         if index < len(self.param.blobs):
             blob.data = carried(self.param.blobs[index], tuple(shape), blob)

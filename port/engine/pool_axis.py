@@ -34,7 +34,8 @@ class Axis:
         Output o has place j where 0 <= o stride - pad + j < size. Places outside are left out.
         """
         found = []
-        for j in range(self.kernel):
+        first = max(0, self.pad - (self.out - 1) * self.stride)     # a kernel may be of 2 10^9
+        for j in range(first, min(self.kernel, self.size + self.pad)):
             low = max(0, -(-(self.pad - j) // self.stride))
             high = min(self.out, (self.size - 1 + self.pad - j) // self.stride + 1)
             if low < high:

@@ -27,6 +27,7 @@ TENSOR_FILES = ('.safetensors', '.npz', *SUFFIXES)
 ENDINGS = ('.caffemodel', '.h5', *TENSOR_FILES)
 PICKLES = tuple(b'\x80' + bytes([protocol]) for protocol in range(2, 6))
 NESTED = ('state_dict', 'model_state_dict', 'model_state', 'model', 'net', 'weights')
+SHARED = 8         # times that tensors may name the same numbers, on average: tied weights do
 ANEW = 'save it anew with torch.save(model.state_dict(), …)'
 
 
@@ -86,10 +87,27 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     except pickle.UnpicklingError as error:
         raise ValueError(f'{path}: holds more than tensors, and nothing else is ever unpickled; '
                          f'{ANEW} ({_first_line(error)})') from None
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
+    except Exception as error:        # of a damaged file torch's old format raises any kind
         raise ValueError(f'{path}: no state dict: truncated, damaged, or TorchScript '
                          f'({_first_line(error)}); {ANEW}') from None
-    return {key: _array(path, key, tensor) for key, tensor in _tensors(path, loaded).items()}
+    tensors = _tensors(path, loaded)
+    _check_sizes(path, tensors)
+    return {key: _array(path, key, tensor) for key, tensor in tensors.items()}
+
+
+def _check_sizes(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError where tensors name more numbers than the file holds: a stride of 0 does."""
+    held = Path(path).stat().st_size
+    for key, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        if size > held:
+            raise ValueError(f'{path}: tensor {key!r} of shape {list(tensor.shape)} asks for '
+                             f'{size:,} bytes, the file holds {held:,}; it is damaged, or expanded '
+                             f'without numbers of its own: {ANEW}')
+    total = sum(t.numel() * t.element_size() for t in tensors.values())
+    if total > SHARED * held:
+        raise ValueError(f'{path}: {len(tensors)} tensors ask for {total:,} bytes, the file holds '
+                         f'{held:,}; it is damaged, or they share their numbers: {ANEW}')
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from port.engine.blob import Blob
 from port.engine.layer import Layer
+from port.engine.memory import check_memory
 from port.engine.net_rules import Entry
 from port.engine.params import ParamTable
 from port.engine.registry import create
@@ -68,7 +69,8 @@ class Wiring:
         self.hidden: dict[str, str] = {}          # blobs of automatic splits -> what they split
         self.inputs: list[str] = []
         self.params = ParamTable()
-        self._values = 0                          # in all tops so far
+        self._values = 0                          # in all tops so far, as Caffe counts them
+        self._own = 0                             # in tops with memory of their own, parameters
         self._available: dict[str, None] = {}
         self._wants_diff: dict[int, bool] = {}   # by id of the blob
         self._views: set[int] = set()            # ids of the blobs on another's memory
@@ -136,6 +138,9 @@ class Wiring:
                 self.log('    with loss weight %g', weight)
             self._values += blob.count
         self.log('Memory required for data: %d', 4 * self._values)
+        own = () if layer.shares_memory else (b for b in node.top if b not in node.bottom)
+        self._own += sum(blob.count for blob in (*own, *layer.blobs))
+        check_memory(4 * self._own, 'the net up to here', self.device.type)
 
     def _mark(self, node: Node, rates: list[float]) -> None:
         """Decide whether the layer is worth a backward pass by what lies below it."""

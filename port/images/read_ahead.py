@@ -23,12 +23,17 @@ def draw_seed() -> int:
     return int.from_bytes(os.urandom(4), 'big')
 
 
-def picks(count: int, seed: int | None) -> Iterator[int]:
-    """Yield the index of every pass, for ever; seed None means in order."""
+def picks(count: int, seed: int | None, skip: int = 0) -> Iterator[int]:
+    """Yield the index of every pass after `skip`, for ever; seed None means in order."""
     if seed is None:
+        yield from range(skip % count, count)
         while True:
             yield from range(count)
     twister = random.Random(seed)
+    while skip:                     # a pick takes 64 bits of the twister
+        some = min(skip, 1 << 16)
+        twister.getrandbits(64 * some)
+        skip -= some
     while True:
         yield int(twister.random() * count)
 

@@ -61,6 +61,7 @@ class Solver:
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed)
         self.net = setup.train_net(self.param, self.folder, self.device)
+        setup.check_room(self.net, self.per_param)
         self.test_nets = setup.test_nets(self.param, self.folder, self.device)
         self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
                         for row in self.net.learnable]

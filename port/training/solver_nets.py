@@ -10,6 +10,7 @@ import torch
 
 from netspec.schema import complete_snapshot_prefix
 from netspec.schema.messages import TEST, TRAIN, NetParameter, NetState, SolverParameter
+from port.engine.memory import check_memory
 from port.engine.net import Net, load_net
 
 
@@ -66,6 +67,13 @@ def _build(p: SolverParameter, source: NetParameter | str, phase: int,
     param.state.CopyFrom(state)
     weights = [find(name.strip(), folder) for names in p.weights for name in names.split(',')]
     return Net((param, entries), weights=weights or None, device=device)
+
+
+def check_room(net: Net, histories: int) -> None:
+    """Raise ValueError where parameters, gradients and histories do not fit into memory."""
+    count = sum(row.blob.count for row in net.learnable)
+    check_memory(4 * (2 + histories) * count, f'{count:,} parameters, their gradients and '
+                 f'{histories} of history', net.device.type)
 
 
 def snapshot_prefix(p: SolverParameter, source: SolverParameter | str | Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -129,3 +130,42 @@ def test_torchvisions_names_need_a_mean(tmp_path) -> None:
     np.savez(tmp_path / 'vgg.npz', **{'stem.weight': np.ones(1)})
     with pytest.raises(ValueError, match='vgg.npz: tensors stem.weight are named neither'):
         read_weights(tmp_path / 'vgg.npz', (1, 2, 3))
+
+
+def npy(shape: tuple, descr: str = '<f4', data: bytes = b'', version: tuple = (1, 0)) -> bytes:
+    """A .npy member whose header says what it likes."""
+    header = repr({'descr': descr, 'fortran_order': False, 'shape': shape}).encode()
+    header += b' ' * (-(len(header) + 11) % 64) + b'\n'
+    return b'\x93NUMPY' + bytes(version) + struct.pack('<H', len(header)) + header + data
+
+
+@pytest.mark.parametrize(('member', 'said'), [
+    (npy((40 * 10 ** 9,)), 'asks for 160,000,000,000 bytes, it holds 0'),
+    (npy((2, -3), data=bytes(24)), 'asks for'),
+    (npy((3,), '|V0'), 'is .*V0; expected floats'),
+    (npy((3,), '<c8', bytes(24)), 'is complex64; expected floats'),
+    (npy((1,), data=bytes(4), version=(7, 0)), 'damaged'),
+    (npy((10 ** 30,)), 'asks for'),
+    (b'', 'damaged')])
+def test_an_npz_that_asks_for_more_than_it_holds(tmp_path, member: bytes, said: str) -> None:
+    with zipfile.ZipFile(tmp_path / 'w.npz', 'w') as archive:
+        archive.writestr('conv.0.npy', member)
+    with pytest.raises(ValueError, match=f'w.npz: .*{said}'):
+        read_weights(tmp_path / 'w.npz')
+
+
+def test_an_npz_that_packs_more_than_deflate_can(tmp_path) -> None:
+    with zipfile.ZipFile(tmp_path / 'w.npz', 'w', zipfile.ZIP_LZMA) as archive:
+        archive.writestr('conv.0.npy', npy((10 ** 7,), data=bytes(4 * 10 ** 7)))
+    with pytest.raises(ValueError, match='w.npz: damaged .npz: it would grow from'):
+        read_weights(tmp_path / 'w.npz')
+
+
+def test_an_npz_that_numpy_packed_is_read(tmp_path) -> None:
+    arrays = {'a.0': np.zeros((1000, 100), 'f'), 'b.0': np.asfortranarray(RNG.random((3, 4))),
+              'c.0': np.zeros((0, 3), 'f'), 'd.0': np.float32(3), 'e.0': np.arange(3, dtype='>i2')}
+    np.savez_compressed(tmp_path / 'w.npz', **arrays)
+    back = read_weights(tmp_path / 'w.npz')
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(back[key[0]][0], array)
+        assert back[key[0]][0].flags.writeable

@@ -9,6 +9,7 @@ import torch
 
 from port.engine.blob import Blob, upload
 from port.engine.layer import Layer
+from port.engine.memory import check_memory
 from port.images.read_ahead import ReadAhead
 from port.images.transformer import Transformer
 
@@ -106,7 +107,11 @@ class BatchLayer(Layer):
         self.queue = ReadAhead(self._load, count(item, self.batch), self.param.data_param.prefetch)
 
     def _load(self, start: int) -> Arrays:
-        items = [self.nth(start + i) for i in range(self.batch)]
+        items = [self.nth(start)]
+        ahead = self.param.data_param.prefetch
+        check_memory(self.batch * max(1, ahead) * sum(part.nbytes for part in items[0][0]),
+                     f'batches of {self.batch}, {ahead} of them read ahead,')
+        items += [self.nth(start + i) for i in range(1, self.batch)]
         for parts in zip(*(arrays for arrays, _ in items), strict=True):
             shapes = {part.shape: name for part, (_, name) in zip(parts, items, strict=True)}
             if len(shapes) > 1:

@@ -220,3 +220,15 @@ def test_batches_need_one_size(voc):
         build(voc, 'val', batch=2)
     with pytest.raises(ValueError, match="'batch' is 0"):
         build(voc, batch=0)
+
+
+def test_passes_that_no_training_makes(voc: Path) -> None:
+    layer, _ = build(voc)
+    with pytest.raises(ValueError, match='after 9000000000000000000 passes, .* damaged snapshot'):
+        layer.restore({**layer.state(), 'passes': 9 * 10 ** 18})
+
+
+@pytest.mark.parametrize('option', ['batch', 'prefetch'])
+def test_batches_beyond_all_use(voc: Path, option: str) -> None:
+    with pytest.raises(ValueError, match=rf"'{option}' .*1000000000.*expected 1 to 65536 pairs"):
+        build(voc, **{option: 10 ** 9})

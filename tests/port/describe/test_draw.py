@@ -98,10 +98,22 @@ def test_graphviz_is_used_where_installed(voc8: Net, tmp_path: Path,
     fake = tmp_path / 'bin' / 'dot'
     fake.parent.mkdir()
     fake.write_text(f'#!{sys.executable}\nimport sys\n'
-                    'open(sys.argv[3], "w").write(sys.argv[1] + sys.stdin.read())\n')
+                    'sys.stdout.write(sys.argv[1] + sys.stdin.read())\n')
     fake.chmod(0o755)
     monkeypatch.setenv('PATH', str(fake.parent), prepend=':')
     assert draw(voc8, tmp_path / 'net.svg').read_text().startswith('-Tsvgdigraph net {')
+
+
+def test_graphviz_that_fails_is_quoted(voc8: Net, tmp_path: Path,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / 'bin' / 'dot'
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "Error: No space left" >&2\nexit 3\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv('PATH', str(fake.parent), prepend=':')
+    with pytest.raises(ValueError, match=r'net.svg: .*\(exit status 3\): Error: No space left'):
+        draw(voc8, tmp_path / 'net.svg')
+    assert [p.name for p in tmp_path.iterdir()] == ['bin']
 
 
 def test_refusals_leave_nothing(voc8: Net, tmp_path: Path,

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from port.engine.pool_axis import Axis, output_sizes
+from port.engine.pool_axis import Axis, add_up, output_sizes
 
 
 @pytest.mark.parametrize('size, kernel, stride, pad, ceil, expected', [
@@ -57,3 +57,12 @@ def test_pieces_cover_each_window_in_order(size, kernel, stride, pad):
 def test_divisor(axis, expected):
     found = axis.divisor(torch.zeros(1))
     assert (found if isinstance(found, int) else found.flatten().tolist()) == expected
+
+
+@pytest.mark.parametrize('kernel, pad, out', [(2 * 10 ** 9 + 1, 10 ** 9, 9), (2 * 10 ** 9, 0, 1)])
+def test_a_kernel_of_any_size_costs_what_the_image_does(kernel: int, pad: int, out: int) -> None:
+    """Every window holds all 9 inputs."""
+    axis = Axis(-1, 9, kernel, 1, pad, out)
+    assert len(axis.pieces) <= 17
+    x = torch.arange(9.)
+    assert add_up(x[None], axis).tolist() == [[36.] * out]

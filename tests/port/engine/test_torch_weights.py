@@ -116,3 +116,34 @@ def test_what_is_no_colour_keeps_the_bias() -> None:
     assert donor_mean(VARIANTS['voc-fcn8s']) == VOC_MEAN
     assert VARIANTS['nyud-fcn32s-hha'].mean == HHA_MEAN
     assert donor_mean(VARIANTS['nyud-fcn32s-hha']) == IMAGENET.centre
+
+
+def test_a_tensor_of_stride_nothing_is_not_written_out(tmp_path: Path) -> None:
+    """1.5 kB that would become 160 GB."""
+    torch.save({'a.0': torch.ones(1).expand(200000, 200000)}, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match=r"w.pth: tensor 'a.0' .* asks for 160,000,000,000 bytes"):
+        read_weights(tmp_path / 'w.pth')
+
+
+def test_many_tensors_over_the_same_numbers(tmp_path: Path) -> None:
+    """Tied weights are two or three names; a thousand views of one storage are none."""
+    base = torch.ones(1000)
+    torch.save({f'a{i}.0': base for i in range(3)}, tmp_path / 'tied.pth')
+    assert len(read_weights(tmp_path / 'tied.pth')) == 3
+    torch.save({f'a{i}.0': base.view(10, 100).t() for i in range(1000)}, tmp_path / 'w.pth')
+    with pytest.raises(ValueError, match='1000 tensors ask for 4,000,000 bytes'):
+        read_weights(tmp_path / 'w.pth')
+
+
+def test_the_old_format_damaged_anywhere(tmp_path: Path) -> None:
+    """IndexError, AssertionError, struct.error …: one ValueError that names the file."""
+    path = tmp_path / 'w.pth'
+    torch.save({'a.0': torch.arange(6.)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 3):
+        for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1:]):
+            path.write_bytes(damaged)
+            try:
+                read_weights(path)
+            except ValueError as error:
+                assert str(path) in str(error)

@@ -74,3 +74,10 @@ def test_an_error_comes_at_its_turn_and_asking_again_reads_again(ahead: int) -> 
     broken.clear()
     assert queue.current()[0][0] == 2
     queue.close()
+
+
+@pytest.mark.parametrize('seed', [None, 5])
+@pytest.mark.parametrize('skip', [0, 1, 6, 7, 200000])
+def test_skipping_leads_to_where_so_many_picks_do(seed: int | None, skip: int) -> None:
+    walked = list(itertools.islice(picks(7, seed), skip, skip + 20))
+    assert list(itertools.islice(picks(7, seed, skip), 20)) == walked
