@@ -112,9 +112,10 @@ def _read_npy(path: str | Path, key: str, raw: bytes) -> np.ndarray:
     if dtype.kind not in 'biuf':
         raise ValueError(f'{path}: tensor {key!r} is {dtype}; expected floats')
     count, begin = prod(shape), stream.tell()
-    if count * dtype.itemsize > len(raw) - begin or min(shape, default=0) < 0:
-        raise ValueError(f'{path}: truncated or damaged .npz: tensor {key!r} of shape {list(shape)} '
-                         f'asks for {count * dtype.itemsize:,} bytes, it holds {len(raw) - begin:,}')
+    asked, held = count * dtype.itemsize, len(raw) - begin
+    if asked > held or min(shape, default=0) < 0:
+        raise ValueError(f'{path}: truncated or damaged .npz: tensor {key!r} of shape '
+                         f'{list(shape)} asks for {asked:,} bytes, it holds {held:,}')
     array = np.frombuffer(raw, dtype, count, begin) if count else np.zeros(0, dtype)
     return array.reshape(shape, order='F' if columns_first else 'C').copy()
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from PIL import Image
+
+from port.data.mat_files import read_array
 
 INVALID = -1
 
@@ -85,20 +86,11 @@ def read_index(path: Path) -> np.ndarray:
     return np.asarray(image)
 
 
-def read_mat(path: Path, variable: str) -> np.ndarray:
-    """Read one variable of a MATLAB file up to version 7."""
+def read_mat(path: Path, variable: str, field: str = '') -> np.ndarray:
+    """Read one variable of a MATLAB file up to version 7, or a field of one."""
     if not path.is_file():
         raise missing(path, 'label file')
-    try:
-        content = scipy.io.loadmat(path, variable_names=[variable])
-    except NotImplementedError as error:
-        raise ValueError(f'{path}: a MATLAB 7.3 file; save it again with -v7') from error
-    except Exception as error:  # scipy raises a dozen kinds on a damaged file
-        raise ValueError(f'{path}: cannot be read as a MATLAB file: {error}') from error
-    if variable not in content:
-        known = [name for name, *_ in scipy.io.whosmat(path)]
-        raise ValueError(f"{path}: holds no variable '{variable}'; it holds {known}")
-    return content[variable]
+    return read_array(path, variable, field)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,4 @@ class SBDDSegDataLayer(SegDataLayer):
 
 def read_segmentation(path: Path) -> np.ndarray:
     """Read the field Segmentation of the struct GTcls, H x W."""
-    struct = read_mat(path, 'GTcls')
-    if struct.dtype.names is None or 'Segmentation' not in struct.dtype.names or not struct.size:
-        raise ValueError(f'{path}: GTcls has no field Segmentation; it has {struct.dtype.names}')
-    return struct['Segmentation'].flat[0]
+    return read_mat(path, 'GTcls', 'Segmentation')

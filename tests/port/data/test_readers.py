@@ -101,7 +101,7 @@ def test_mat_variables_and_what_is_wrong_with_them(tmp_path: Path) -> None:
 def test_a_matlab_73_file_says_what_to_do(tmp_path: Path) -> None:
     head = b'MATLAB 7.3 MAT-file'.ljust(124) + b'\x00\x02IM'
     (tmp_path / 'new.mat').write_bytes(head.ljust(600, b'\0'))
-    with pytest.raises(ValueError, match=r'new\.mat: a MATLAB 7\.3 file; save it again with -v7'):
+    with pytest.raises(ValueError, match=r'new\.mat: .*of version 7\.3; save it again with -v7'):
         read_mat(tmp_path / 'new.mat', 'S')
 
 
