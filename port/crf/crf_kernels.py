@@ -1,7 +1,7 @@
 """What lattice.c holds, as Python sees it, and threads that share its works."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -45,7 +45,8 @@ def library() -> ctypes.CDLL | None:
     for name, kinds in {
             'embed': [p, p, s, p, p, s, s], 'fill_table': [p, p, s],
             'number': [p, p, i, s, s, p, p, p], 'find_neighbours': [p, p, s, i, p, p, s, s],
-            'turn_round': [p, p, s, i, p, p, p], 'splat_ones': [p, p, p, s, s],
+            'count_points': [p, s, p], 'turn_round': [p, p, s, i, p, p, p],
+            'splat_ones': [p, p, p, s, s],
             'blur_ones': [p, p, p, s, s], 'slice_ones': [p, p, i, p, p, s, s],
             'splat': [p, p, p, p, p, s, s, s], 'blur': [p, p, p, s, s, s],
             'slice_softmax': [p, i, p, p, s, s, s], 'to_rows': [p, s, i, p, s, f, s, s],
@@ -88,5 +89,16 @@ class Team:
                 kernel(bounds[thread], bounds[thread + 1])
         others = [self.pool.submit(part, t) for t in range(1, self.threads)] if self.pool else []
         part(0)
+        for other in others:
+            other.result()
+
+    def each(self, tasks: Sequence[Callable[[], object]]) -> None:
+        """Do tasks, none of which calls upon the team itself, at once."""
+        if self.pool is None or len(tasks) < 2:
+            for task in tasks:
+                task()
+            return
+        others = [self.pool.submit(task) for task in tasks[1:]]
+        tasks[0]()
         for other in others:
             other.result()

@@ -27,16 +27,17 @@ INLINE vec nearest(vec v) {                     /* halves to even; good to 2^22 
 
 typedef struct { int axes; float scale[MOST]; int64_t stride[MOST]; } Space;
 
-/* features: axes x count. codes, weights: count x (axes + 1). */
+/* features: axes x count. codes, weights: points x (axes + 1); points beyond count are zeros. */
 static void embed_block(const Space *space, const float *features, size count, size at,
                         int points, int64_t *codes, float *weights) {
+    const int real = count - at < points ? (int)(count - at) : points;
     const int d = space->axes;
     const float inverse = 1.0f / (d + 1);
     vec up[MOST + 1], near[MOST + 1], rest[MOST + 1], sum = {0}, surplus = {0};
     ints rank[MOST + 1];
     for (int j = d; j > 0; j--) {
         vec f = {0};
-        for (int i = 0; i < points; i++) f[i] = features[(j - 1) * count + at + i];
+        for (int i = 0; i < real; i++) f[i] = features[(j - 1) * count + at + i];
         vec part = f * space->scale[j - 1], times;
         ROUNDED(part);
         times = part * (float)j;
@@ -88,7 +89,7 @@ static void embed_block(const Space *space, const float *features, size count, s
 }
 
 void embed(const Space *space, const float *features, size count, int64_t *codes, float *weights,
-           size first, size last) {
+           size first, size last) {        /* last: up to count, made a whole number of groups */
     const size corners = space->axes + 1;
     for (size at = first; at < last; at += L)
         embed_block(space, features, count, at, last - at < L ? (int)(last - at) : L,
@@ -145,6 +146,10 @@ void find_neighbours(const Table *table, const int64_t *vertices, size count, in
                 int64_t found = slot_of(table, code)->number;
                 pairs[2 * (axis * count + i) + side] = (int32_t)(found < 0 ? count : found);
             }
+}
+
+void count_points(const int32_t *ids, size count, size *counts) {
+    for (size i = 0; i < count; i++) counts[ids[i]]++;
 }
 
 /* Turn "the vertices of each point" round into "the points of each vertex", in order. next holds

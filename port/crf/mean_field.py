@@ -28,13 +28,13 @@ PairwiseTerm = tuple[str, float, float] | tuple[str, float, float, float]
 def features(term: PairwiseTerm, height: int, width: int, image: np.ndarray | None) -> np.ndarray:
     """Return a term's features, 2 or 5 x pixels float32: x, y, and the picture's three colours."""
     kind, _, *deviations = term
-    xy = np.float32(deviations[0])
-    rows, columns = np.indices((height, width), np.float32)
-    planes = [columns / xy, rows / xy]
+    planes = np.empty((5 if kind == 'bilateral' else 2, height, width), np.float32)
+    np.divide(np.arange(width), np.float32(deviations[0]), planes[0], dtype=np.float32)
+    np.divide(np.arange(height)[:, None], np.float32(deviations[0]), planes[1], dtype=np.float32)
     if kind == 'bilateral':
-        colours = np.asarray(image, np.float32) / np.float32(deviations[1])
-        planes += list(np.moveaxis(colours, 2, 0))
-    return np.stack(planes).reshape(len(planes), -1)
+        np.divide(np.moveaxis(np.asarray(image), 2, 0), np.float32(deviations[1]), planes[2:],
+                  dtype=np.float32)
+    return planes.reshape(len(planes), -1)
 
 
 def check_terms(terms: Sequence[PairwiseTerm]) -> None:

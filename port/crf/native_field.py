@@ -7,83 +7,89 @@ from functools import partial
 import numpy as np
 
 from port.crf.crf_kernels import LANES, LatticeSpace, SlicedTerm, Team, VertexTable, Work, kernels
-from port.crf.lattice import TINY, demand, filled, gain, scales, steps, strides
+from port.crf.lattice import GROUP, TINY, demand, gain, scales, steps, strides
 
 NEVER = -1e30       # the score of classes that only fill a row up
 FIRST_BITS = 14     # of a table's size
 
 
 class NativeTerm:
-    """One pairwise term: the lattice of all points' features, the weights of the term in it."""
+    """One pairwise term: the lattice of all points' features, the weights of the term in it.
+
+    Made in steps, so that steps which one thread must do can be done for several terms at once.
+    """
 
     def __init__(self, features: np.ndarray, weight: float, symmetric: bool, row: int,
                  team: Team) -> None:
-        self.axes, self.points = features.shape
+        (self.axes, self.points), self.features = features.shape, features
+        self.weight, self.symmetric = weight, symmetric
         self.corners, self.row, self.team = self.axes + 1, row, team
+        self.stride = strides(features)
         demand(self.points * self.corners * 24, f'the lattice of {self.points} points')
-        codes, stride = self._embed(filled(features), strides(features))
-        vertices, table = self._number(codes)
-        self.count = len(vertices)
-        demand(self.count * (row + self.corners) * 8, f'the lattice of {self.points} points and '
-               f'{self.count} vertices, of {row} classes,')
-        self.even = team.even(self.count)
-        self._neighbours(vertices, table, steps(stride))
-        del codes, table
-        self._members()
-        self._normalise(weight, symmetric)
-        self.values = np.zeros((2, self.count + 1, row), np.float32)    # the last: no vertex
-        self.last = self.values[self.corners % 2]
 
-    def _embed(self, features: np.ndarray, stride: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        d, count = features.shape
-        space = LatticeSpace(d)
-        space.scale[:d], space.stride[:d] = scales(d).tolist(), stride.tolist()
-        codes = np.empty((count, self.corners), np.int64)
+    def embed(self) -> None:
+        """Find the codes and weights of the corners of all points, and of those that fill up."""
+        space, count = LatticeSpace(self.axes), self.points + -self.points % GROUP
+        space.scale[:self.axes] = scales(self.axes).tolist()
+        space.stride[:self.axes] = self.stride.tolist()
+        self.codes = np.empty((count, self.corners), np.int64)
         self.weights = np.empty((count, self.corners), np.float32)
-        kernel = partial(kernels().embed, ctypes.byref(space), features.ctypes.data, count,
-                         codes.ctypes.data, self.weights.ctypes.data)
+        kernel = partial(kernels().embed, ctypes.byref(space), self.features.ctypes.data,
+                         self.points, self.codes.ctypes.data, self.weights.ctypes.data)
         self.team((kernel, self.team.even(count, LANES)))
-        return codes, stride
 
-    def _number(self, codes: np.ndarray) -> tuple[np.ndarray, tuple[VertexTable, np.ndarray]]:
-        """Number the vertices in the order in which points meet them."""
-        self.ids = np.empty(codes.shape, np.int32)
-        vertices, known = np.empty(codes.size, np.int64), ctypes.c_ssize_t(0)
+    def number(self) -> None:
+        """Number the vertices in the order in which points meet them; one thread."""
+        self.ids = np.empty(self.codes.shape, np.int32)
+        vertices, known = np.empty(self.codes.size, np.int64), ctypes.c_ssize_t(0)
         at, bits = 0, FIRST_BITS
         while True:
-            slots = np.empty((1 << bits, 2), np.int64)
-            table = VertexTable(slots.ctypes.data, bits)
-            kernels().fill_table(ctypes.byref(table), vertices.ctypes.data, known.value)
-            at = kernels().number(ctypes.byref(table), codes.ctypes.data, self.corners, at,
-                                  len(codes), self.ids.ctypes.data, vertices.ctypes.data,
-                                  ctypes.byref(known))
-            if at == len(codes):
-                return vertices[:known.value], (table, slots)
+            self.slots = np.empty((1 << bits, 2), np.int64)
+            self.table = VertexTable(self.slots.ctypes.data, bits)
+            kernels().fill_table(ctypes.byref(self.table), vertices.ctypes.data, known.value)
+            at = kernels().number(ctypes.byref(self.table), self.codes.ctypes.data, self.corners,
+                                  at, len(self.codes), self.ids.ctypes.data,
+                                  vertices.ctypes.data, ctypes.byref(known))
+            if at == len(self.codes):
+                break
             bits += 2
+        self.vertices = vertices[:known.value]
+        self.count = len(self.vertices)
 
-    def _neighbours(self, vertices: np.ndarray, table: tuple[VertexTable, np.ndarray],
-                    steps: np.ndarray) -> None:
+    def find_neighbours(self) -> None:
+        """Find the numbers of each vertex's two neighbours in each direction."""
+        demand(self.count * (self.row + self.corners) * 8, f'the lattice of {self.points} points '
+               f'and {self.count} vertices, of {self.row} classes,')
+        self.even, moves = self.team.even(self.count), steps(self.stride)
         self.pairs = np.empty((self.corners, self.count, 2), np.int32)
-        kernel = partial(kernels().find_neighbours, ctypes.byref(table[0]), vertices.ctypes.data,
-                         self.count, self.corners, steps.ctypes.data, self.pairs.ctypes.data)
+        kernel = partial(kernels().find_neighbours, ctypes.byref(self.table),
+                         self.vertices.ctypes.data, self.count, self.corners, moves.ctypes.data,
+                         self.pairs.ctypes.data)
         self.team((kernel, self.even))
 
-    def _members(self) -> None:
-        """Find the points of each vertex, as the splat goes over vertices: no two threads meet."""
-        ids = self.ids[:self.points]
-        counts = np.bincount(ids.ravel(), minlength=self.count)
-        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
-        self.members = np.empty(ids.size, np.int32)
-        self.shares = np.empty(ids.size, np.float32)
+    def gather_points(self) -> None:
+        """Find the points of each vertex, as the splat goes over vertices so that no two threads
+        meet; one thread.
+        """
+        size, counts = self.points * self.corners, np.zeros(self.count + 1, np.intp)
+        kernels().count_points(self.ids.ctypes.data, size, counts[1:].ctypes.data)
+        self.starts = np.cumsum(counts)
+        self.members, self.shares = np.empty(size, np.int32), np.empty(size, np.float32)
         following = self.starts[:-1].copy()
         kernels().turn_round(self.ids.ctypes.data, self.weights.ctypes.data, self.points,
                              self.corners, following.ctypes.data, self.members.ctypes.data,
                              self.shares.ctypes.data)
-        wanted = ids.size * np.arange(self.team.threads + 1) // self.team.threads
-        self.parts = np.searchsorted(self.starts, wanted)
+        self.parts = np.searchsorted(self.starts, self.team.even(size))
         self.parts[-1] = self.count
 
-    def _normalise(self, weight: float, symmetric: bool) -> None:
+    def finish(self) -> None:
+        """Normalise; drop what is not needed any more, and make room for the values."""
+        self._normalise()
+        self.values = np.zeros((2, self.count + 1, self.row), np.float32)   # the last: no vertex
+        self.last = self.values[self.corners % 2]
+        del self.features, self.codes, self.slots, self.table, self.vertices
+
+    def _normalise(self) -> None:
         """Put the term's weight and 1 / (K 1) into the weights of the slice: there is nothing
         left to multiply. Symmetric: its root into those of the splat and of the slice.
         """
@@ -99,8 +105,8 @@ class NativeTerm:
                            self.corners, old.ctypes.data, total.ctypes.data),
                    self.team.even(self.points)))
         total = total * np.float32(gain(self.axes)) + TINY
-        after = np.float32(gain(self.axes) * weight) / total
-        if symmetric:
+        after = np.float32(gain(self.axes) * self.weight) / total
+        if self.symmetric:
             self.shares /= np.sqrt(total)[self.members]
             after *= np.sqrt(total)
         self.weights[:self.points] *= after[:, None]
@@ -139,8 +145,20 @@ class NativeField:
                            self.scores.ctypes.data, self.row, NEVER), self.even))
         self.q = np.empty_like(self.scores)
         self._softmax(())
-        self.terms = [NativeTerm(*term, symmetric, self.row, self.team) for term in terms]
+        self.terms = [NativeTerm(*term, symmetric, self.row, team) for term in terms]
+        self._build()
         self.stages = self._stages()
+
+    def _build(self) -> None:
+        """Make all terms' lattices."""
+        for term in self.terms:
+            term.embed()
+        self.team.each([term.number for term in self.terms])
+        for term in self.terms:
+            term.find_neighbours()
+        self.team.each([term.gather_points for term in self.terms])
+        for term in self.terms:
+            term.finish()
 
     def _stages(self) -> list[list[Work]]:
         """Return the works of an iteration before its slice: all terms' splats, then all their

@@ -13,17 +13,12 @@ pytestmark = pytest.mark.skipif(crf_kernels.library() is None, reason='no C comp
 IMAGE = np.random.default_rng(5).integers(0, 256, (37, 51, 3), np.uint8)
 
 
-class Kept(NativeTerm):
-    """A term that keeps what it was made from."""
-
-    def _embed(self, *args):
-        self.made = super()._embed(*args)
-        self.raw = self.weights.copy()
-        return self.made
-
-    def _number(self, *args):
-        self.vertices, table = super()._number(*args)
-        return self.vertices, table
+def numbered(planes: np.ndarray, team: Team) -> NativeTerm:
+    """A term whose vertices are known."""
+    term = NativeTerm(planes, 1, False, 8, team)
+    term.embed()
+    term.number()
+    return term
 
 
 @pytest.fixture(params=[('gaussian', 3, 3), ('bilateral', 5, 50, 10), ('bilateral', 4, 7, 2)],
@@ -36,10 +31,10 @@ def planes(request) -> np.ndarray:
 def test_the_same_vertices_as_in_numpy(planes: np.ndarray, threads: int) -> None:
     """To the bit: which vertices exist must not depend on the route."""
     with Team(threads) as team:
-        term = Kept(planes, 1, False, 8, team)
+        term = numbered(planes, team)
     codes, weights = embed(filled(planes), strides(planes))
-    assert np.array_equal(term.made[0], codes)
-    np.testing.assert_allclose(term.raw, weights, atol=1e-6)
+    assert np.array_equal(term.codes, codes)
+    np.testing.assert_allclose(term.weights, weights, atol=1e-6)
     assert np.array_equal(np.sort(term.vertices), np.unique(codes))
     assert np.array_equal(term.vertices[term.ids], codes)
 
@@ -47,7 +42,7 @@ def test_the_same_vertices_as_in_numpy(planes: np.ndarray, threads: int) -> None
 def test_tables_grow(planes: np.ndarray, monkeypatch) -> None:
     monkeypatch.setattr(native_field, 'FIRST_BITS', 5)
     with Team(1) as team:
-        term = Kept(planes, 1, False, 8, team)
+        term = numbered(planes, team)
     codes, _ = embed(filled(planes), strides(planes))
     assert term.count == len(np.unique(codes)) > 1 << 5
     assert np.array_equal(term.vertices[term.ids], codes)
@@ -55,7 +50,8 @@ def test_tables_grow(planes: np.ndarray, monkeypatch) -> None:
 
 def test_neighbours(planes: np.ndarray) -> None:
     with Team(2) as team:
-        term = Kept(planes, 1, False, 8, team)
+        term = numbered(planes, team)
+        term.find_neighbours()
     number = {code: i for i, code in enumerate(term.vertices.tolist())}
     for axis, step in enumerate(steps(strides(planes)).tolist()):
         for side, sign in enumerate((1, -1)):
@@ -66,10 +62,11 @@ def test_neighbours(planes: np.ndarray) -> None:
 
 def test_points_of_each_vertex(planes: np.ndarray) -> None:
     with Team(1) as team:
-        term = Kept(planes, 1, False, 8, team)
+        term = numbered(planes, team)
+        term.gather_points()
     ids = term.ids[:term.points]
     for vertex in (0, term.count // 2, term.count - 1):
         points, corner = np.nonzero(ids == vertex)
         inside = slice(term.starts[vertex], term.starts[vertex + 1])
         assert np.array_equal(term.members[inside], points)
-        assert np.array_equal(term.shares[inside], term.raw[points, corner])
+        assert np.array_equal(term.shares[inside], term.weights[points, corner])
