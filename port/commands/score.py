@@ -10,7 +10,9 @@ from tqdm import tqdm
 
 from netspec.schema import spare
 from netspec.schema.messages import TEST
+from port.commands._dense_crf import crf_option
 from port.commands._shared import device, gpu_option
+from port.crf.crf_weights import CrfWeights
 from port.data.label_pictures import write_beside
 from port.engine.net import Net
 from port.engine.net_weights import paths_of
@@ -32,9 +34,10 @@ from port.scoring.evaluate import evaluate
               help='Write the figures and the histogram to this file.')
 @click.option('--fast', is_flag=True, help='The same scores within rounding, in less time '
               '(docs/padding.md).')
+@crf_option
 @gpu_option
 def command(model: Path, weights: str, images: int | None, save: Path | None,
-            json_path: Path | None, fast: bool, gpu: int | None) -> None:
+            json_path: Path | None, fast: bool, crf: CrfWeights | None, gpu: int | None) -> None:
     """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""
     if json_path and not json_path.parent.is_dir():
         raise FileNotFoundError(f'{json_path}: the folder {json_path.parent} does not exist; '
@@ -42,7 +45,7 @@ def command(model: Path, weights: str, images: int | None, save: Path | None,
     spare([json_path] if json_path else [], [model, *paths_of(weights)], 'name another --json')
     net = Net(model, TEST, device=device(gpu))
     load(net, weights)
-    results = evaluate(net, images, save=save, progress=bar,
+    results = evaluate(net, images, save=save, progress=bar, crf=crf,
                        forward=fast_forward(net) if fast else None).scores
     for layer, result in results.items():
         click.echo((f'{layer}\n' if len(results) > 1 else '') + result.text())

@@ -17,17 +17,20 @@ import torch
 
 from netspec.schema import spare, write_atomic
 from netspec.schema.messages import TEST, NetParameter
+from port.crf.crf_weights import CrfWeights
 from port.data import datasets
 from port.data.label_pictures import write_label
 from port.data.seg_layer import SegDataLayer
 from port.engine.net import Net
 from port.engine.python_layer import PythonLayer
 from port.engine.starting_weights import load
+from port.scoring.crf_labels import CrfOfData
 from port.scoring.metrics import Scores, fast_hist, host, plain
 from port.training.signals import Interrupted
 
 Forward = Callable[[], torch.Tensor | float]                    # one pass; returns the loss
 Progress = Callable[[Sequence[str]], Iterable[str]]             # shows how far the loop has come
+Labels = Callable[[str], np.ndarray]                            # of a score blob, H x W
 Heads = Sequence[tuple[str, str]]                               # (score blob, label blob)
 
 
@@ -117,11 +120,12 @@ class Tally:
 
 
 def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pairs: Heads,
-          folders: Mapping[str, Path]) -> Tally:
+          folders: Mapping[str, Path], labels: Labels | None = None) -> Tally:
     """Run a pass for each name and count its labels by every head.
 
     blobs: the net's, of this engine or of pycaffe, by name. folders: where a head's predictions
     go as NAME.png, for the heads that it names. A pass holds one image, as the published nets do.
+    labels: what labels by a head's score blob, in place of the largest score.
     """
     hists: dict[str, np.ndarray] = {}
     images: dict[str, float] = {}
@@ -130,7 +134,8 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
         losses.append(float(forward()))
         for score, label in pairs:
             scores = blobs[score].data[0]
-            predicted, truth = host(scores.argmax(0)), host(blobs[label].data[0, 0])
+            predicted = labels(score) if labels else host(scores.argmax(0))
+            truth = host(blobs[label].data[0, 0])
             hist = fast_hist(truth, predicted, len(scores))
             hists[score] = hists.get(score, 0) + hist
             images.setdefault(name, Scores(hist).mean_iu)       # that of the first head
@@ -143,11 +148,13 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
 
 def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
              save: Path | None = None, forward: Forward | None = None,
-             progress: Progress = iter, asked: Callable[[], bool] = lambda: False) -> Evaluation:
+             crf: CrfWeights | None = None, progress: Progress = iter,
+             asked: Callable[[], bool] = lambda: False) -> Evaluation:
     """Run a net in the TEST phase over its split, or the first `images` of it, and count.
 
     iteration: only noted. save: folder for the predictions, with a folder in it for each head
-    where there are several. forward: what runs the net, in place of its run_forward.
+    where there are several. forward: what runs the net, in place of its run_forward. crf: weights
+    of a dense CRF that refines the scores on the plain picture.
     Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
     without labels, and where `save` would replace what is read.
     """
@@ -164,8 +171,8 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
             if asked():
                 raise Interrupted(f'stopped while scoring iteration {iteration}')
             yield name
-    start = time.monotonic()
-    found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders)
+    start, labels = time.monotonic(), CrfOfData(net, crf) if crf else None
+    found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels)
     scores = {score: Scores(hist, class_names_of(data, len(hist)))
               for score, hist in found.hists.items()}
     return Evaluation(iteration, scores, found.images, found.loss, time.monotonic() - start)

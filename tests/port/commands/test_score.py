@@ -1,6 +1,7 @@
 """fcn score and fcn test: figures of a net on its split, counted again by hand."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from netspec.schema.messages import TEST
+from port.crf import refine
 from port.engine.net import Net
 from port.fast.scoring import FastScoring
 
@@ -139,3 +141,24 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
     line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--json',
                    run / 'val.prototxt')
     assert 'val.prototxt: is read here' in line and '--json' in line
+
+
+def test_crf(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
+    """The labels that are saved and counted are those refined on the picture as it lies there."""
+    for more in ((), ('--fast',)):
+        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--save',
+                   tmp_path / 'out', '--json', tmp_path / 's.json', '--crf', 'deeplab-largefov',
+                   *more).exit_code == 0
+        net, names = Net(trained / 'val.prototxt', TEST, weights=lively), []
+        for i in range(3):
+            names.append(f'val_{i:06d}')
+            net.run_forward()
+            rgb = np.asarray(Image.open(scenes.image(names[-1])).convert('RGB'))
+            scores = net.blobs['score'].data[0].numpy()
+            expected = refine(scores, rgb, [('gaussian', 3, 3), ('bilateral', 4, 121, 5)])
+            saved = opened(tmp_path / 'out' / f'{names[-1]}.png')
+            assert (saved == expected.argmax(0)).mean() > .999      # --fast rounds otherwise
+            assert (saved != scores.argmax(0)).any()
+        figures = json.loads((tmp_path / 's.json').read_text())['score']
+        assert figures['hist'] == count(scenes, tmp_path / 'out', names).tolist()
+        shutil.rmtree(tmp_path / 'out')
