@@ -97,10 +97,12 @@ class _Store:
                 self._host = tensor.cpu().contiguous()
             elif not tensor.is_contiguous():
                 self._tensor = tensor.contiguous()
-        array = (self._host if self._host is not None else self._tensor.detach()).numpy()
+        held = self._tensor
+        assert held is not None              # read has made it
+        array = (held.detach() if self._host is None else self._host).numpy()
         self._face = weakref.ref(array)
-        if not self._tensor.is_inference():
-            increment_version((self._tensor,))   # torch does not see what numpy writes
+        if not held.is_inference():
+            increment_version((held,))       # torch does not see what numpy writes
         return array
 
     def forget(self) -> None:
@@ -330,7 +332,7 @@ class ArrayBlob:
             self.data[...] = array
         else:
             whole = array if array.shape == blob.shape else np.broadcast_to(array, blob.shape)
-            blob.data = upload(np.require(whole, requirements='CW'), blob.device, blob.dtype)
+            blob.data = upload(np.require(whole, requirements=['C', 'W']), blob.device, blob.dtype)
 
     def _legacy(self, axis: int) -> int:
         shape = self.blob.shape

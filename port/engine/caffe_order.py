@@ -6,11 +6,16 @@ padding of 100 such a unit stands in thousands of blank positions, and its gradi
 sums in the same order give Caffe's gradients there.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 import torch.nn.functional as F
 
+from port.engine.blob import Blob
 from port.engine.window import Window
 
+if TYPE_CHECKING:
+    from port.engine.net import Net
 # Columns from which a BLAS sums in blocks, as Caffe's does. For fewer, MKL has a kernel that
 # sums all terms in one chain: its error is ten times as large for 25,088 terms (fc6), and it is
 # slower. They are filled up with zeros.
@@ -47,7 +52,7 @@ def _multiply(weight: torch.Tensor, columns: torch.Tensor, out: torch.Tensor) ->
         torch.mm(weight, columns, out=out)
 
 
-def fed_by_hand(net) -> bool:
+def fed_by_hand(net: 'Net') -> bool:
     """Whether all data comes through Input layers, so that sizes are known before the pass."""
     return all(node.bottom or node.layer.type in ('Input', 'Parameter') for node in net.nodes)
 
@@ -59,12 +64,12 @@ class CaffeOrder:
     order takes about 1.15 times as long.
     """
 
-    def __init__(self, net) -> None:
-        self.shapes = None
+    def __init__(self, net: 'Net') -> None:
+        self.shapes: list[tuple[int, ...]] | None = None
         self.layers = [node for node in net.nodes if node.layer.type == 'Convolution']
         self.possible = bool(self.layers) and fed_by_hand(net)
 
-    def choose(self, net) -> None:
+    def choose(self, net: 'Net') -> None:
         """Decide anew if the inputs of the net, still the same one, changed their sizes.
 
         The net is not kept: in a cycle its weights would stay in memory when it is let go of.
@@ -73,10 +78,11 @@ class CaffeOrder:
         if not self.possible or shapes == self.shapes:
             return
         net.reshape()
+        layers: list[tuple[Any, list[Blob]]] = [(n.layer, n.bottom) for n in self.layers]
         fits = (net.device.type == 'cpu' and net.dtype == torch.float32
-                and all(len(b.shape) == 4 and n.layer.channel_axis == 1
-                        and column_bytes(n.layer.window, b.shape) <= LIMIT
-                        for n in self.layers for b in n.bottom))
-        for node in self.layers:
-            node.layer.columns = fits
+                and all(len(b.shape) == 4 and layer.channel_axis == 1
+                        and column_bytes(layer.window, b.shape) <= LIMIT
+                        for layer, bottom in layers for b in bottom))
+        for layer, _ in layers:
+            layer.columns = fits
         self.shapes = shapes

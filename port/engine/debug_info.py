@@ -1,8 +1,14 @@
 """The lines of `debug_info: true`: mean absolute values after each layer (net.cpp)."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import torch
+
+from port.engine.wiring import Node
+
+if TYPE_CHECKING:
+    from port.engine.net import Net
 
 log = logging.getLogger('port.net')
 
@@ -11,7 +17,7 @@ def _mean(values: torch.Tensor) -> float:
     return float(values.abs().sum() / max(values.numel(), 1))
 
 
-def forward(net, node) -> None:
+def forward(net: 'Net', node: Node) -> None:
     """Log the mean absolute data of a layer's tops and parameters."""
     for blob in node.top:
         log.info('    [Forward] Layer %s, top blob %s data: %g', node.name, blob.name,
@@ -22,7 +28,7 @@ def forward(net, node) -> None:
                  _mean(blob.data))
 
 
-def backward(net, node) -> None:
+def backward(net: 'Net', node: Node) -> None:
     """Log the mean absolute diff of a layer's bottoms and parameters."""
     for blob, asked in zip(node.bottom, node.propagate_down, strict=True):
         if asked:
@@ -34,7 +40,7 @@ def backward(net, node) -> None:
                      _mean(blob.diff))
 
 
-def totals(net) -> None:
+def totals(net: 'Net') -> None:
     """Log L1 and L2 norms over all parameters."""
     data = [row.blob.data.double() for row in net.learnable]
     diff = [row.blob.diff.double() for row in net.learnable]

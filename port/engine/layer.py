@@ -8,7 +8,7 @@ from math import prod
 
 import torch
 
-from netspec.schema.messages import FillerParameter, LayerParameter
+from netspec.schema.messages import BlobProto, FillerParameter, LayerParameter
 from port.engine.blob import Blob, Param
 from port.engine.fillers import fill
 from port.engine.memory import check_memory, check_shape
@@ -154,7 +154,7 @@ class LossLayer(Layer):
             raise ValueError(f'{self.type} layer cannot backpropagate to label inputs')
 
 
-def carried(proto, shape: tuple[int, ...], like: Blob) -> torch.Tensor:
+def carried(proto: BlobProto, shape: tuple[int, ...], like: Blob) -> torch.Tensor:
     """Return the array of a BlobProto as a tensor of `shape`; ValueError if it cannot be."""
     from netspec.schema import blob_array
     array = blob_array(proto)

@@ -6,8 +6,9 @@ pass, so that in-place layers, loss weights and skipped gradients give Caffe's n
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ def _entries(net: NetParameter, lines: Mapping[int, int], source: str) -> list[E
 
 
 Loaded = tuple[NetParameter, list[Entry]]
+Weights = str | Path | Sequence[str | Path] | Mapping[str, Sequence[np.ndarray | None]]
 
 
 def load_net(source: NetParameter | Loaded | str | Path) -> Loaded:
@@ -65,7 +67,7 @@ class Net(torch.nn.Module):
     """
 
     def __init__(self, source: NetParameter | Loaded | str | Path, phase: int | None = None,
-                 level: int = 0, stages: Iterable[str] = (), weights=None,
+                 level: int = 0, stages: Iterable[str] = (), weights: Weights | None = None,
                  dtype: torch.dtype = torch.float32, device: torch.device | str = 'cpu') -> None:
         super().__init__()
         net, entries = load_net(source)
@@ -119,7 +121,7 @@ class Net(torch.nn.Module):
             self._modules[name.replace('.', '_')] = torch.nn.ParameterList(owned)
         self._held = held
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         some = fn(torch.empty(0, dtype=self.dtype, device=self.device))
         self.device, self.dtype = some.device, some.dtype
@@ -198,7 +200,7 @@ class Net(torch.nn.Module):
         for blob, memory in zip(node.shared, shared, strict=True):
             if blob.data.data_ptr() != memory.data_ptr():
                 blob.data = memory.copy_(blob.data)
-        loss = 0.0
+        loss: torch.Tensor | float = 0.0
         for blob, weight in zip(top, layer.loss_weights, strict=True):
             if weight:
                 loss = loss + (blob.data * blob.diff).sum()
@@ -263,7 +265,7 @@ class Net(torch.nn.Module):
 
     # -- weights -----------------------------------------------------------------------------------
 
-    def copy_from(self, weights) -> None:
+    def copy_from(self, weights: Weights) -> None:
         """Copy parameters by layer name from {layer: [arrays]} or from file(s); extra layers in
         the source are ignored. Raises ValueError naming layer, param and both shapes.
         """

@@ -131,7 +131,8 @@ def insert_splits(entries: list[Entry]) -> list[Entry]:
     Raises ValueError for a bottom that nobody makes, a top made twice, and a layer in place on
     what another reads.
     """
-    seen, used, result = _trace(entries), Counter(), []
+    seen, result = _trace(entries), []
+    used: Counter[tuple[int, int]] = Counter()
     for i, entry in enumerate(entries):
         param = LayerParameter()
         param.CopyFrom(entry.param)

@@ -1,7 +1,7 @@
 """Weights in and out of a net by layer name (Net::CopyTrainedLayersFrom, Net::ToProto)."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from port.engine.blob import Blob
+from port.engine.net import Net, Weights
 from port.engine.torch_weights import TENSOR_FILES, read_weights, write_weights
 from surgery.caffemodel import write_caffemodel
 from surgery.hdf5 import write_hdf5
 
 log = logging.getLogger('port.net')
 Held = set[tuple[str, int]]     # layer, index of a parameter
+Blobs = Sequence[np.ndarray | None]
 RENAME = 'rename the layer to learn it from scratch'
 
 
@@ -33,13 +36,13 @@ def _equal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     return mine == theirs
 
 
-def paths_of(weights) -> list[str | Path]:
+def paths_of(weights: Weights) -> list[str | Path]:
     """Return the files that weights are given by; none for {layer: [arrays]}."""
     if isinstance(weights, Mapping):
         return []
     if isinstance(weights, str):
-        return weights.split(',')
-    paths = list(weights) if isinstance(weights, Iterable) else [weights]
+        return [*weights.split(',')]
+    paths: list[str | Path] = list(weights) if isinstance(weights, Iterable) else [weights]
     wrong = [path for path in paths if not isinstance(path, (str, PathLike))]
     if wrong:
         raise TypeError('weights: expected a file, several, or {layer: [arrays]}, got '
@@ -47,7 +50,7 @@ def paths_of(weights) -> list[str | Path]:
     return paths
 
 
-def copy_from(net, weights) -> Held:
+def copy_from(net: Net, weights: Weights) -> Held:
     """Copy weights into a net: a path, several (a list, or a comma-separated string), or
     {layer: [arrays]}; return what they held. Layers that either lacks are left alone, as in Caffe.
 
@@ -59,16 +62,16 @@ def copy_from(net, weights) -> Held:
                          for path in paths_of(weights)))
 
 
-def lacking(net, held: Held) -> list[str]:
+def lacking(net: Net, held: Held) -> list[str]:
     """Return the layers of a net that own a parameter which weights did not hold."""
     rows = {id(net.param_owner[key]) for key in held}
     return list(dict.fromkeys(row.layer for row in net.learnable if id(row) not in rows))
 
 
-def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> Held:
-    empty = {layer: [] for layer in getattr(weights, 'types', ()) if layer not in weights}
+def _copy(net: Net, weights: Mapping[str, Blobs], where: str) -> Held:
+    everything = dict.fromkeys(getattr(weights, 'types', ()), ()) | dict(weights)
     known, held = {node.name for node in net.nodes}, set()
-    for layer, arrays in {**weights, **empty}.items():
+    for layer, arrays in everything.items():
         if layer not in known:
             log.info('Ignoring source layer %s', layer)
         blobs = net.params.get(layer)
@@ -93,7 +96,7 @@ def _copy(net, weights: Mapping[str, list[np.ndarray]], where: str) -> Held:
     return held
 
 
-def _put(blob, which: str, array: np.ndarray) -> None:
+def _put(blob: Blob, which: str, array: np.ndarray) -> None:
     """Copy an array into a parameter's data or diff without an intermediate copy."""
     if not array.flags.aligned or not array.flags.writeable:
         if blob.device.type == 'cpu' and blob.dtype == torch.float32:
@@ -104,13 +107,13 @@ def _put(blob, which: str, array: np.ndarray) -> None:
         getattr(blob, which).copy_(torch.from_numpy(array).view(blob.shape))
 
 
-def arrays(net, which: str = 'data') -> dict[str, list[np.ndarray]]:
+def arrays(net: Net, which: str = 'data') -> dict[str, list[np.ndarray]]:
     """Return {layer: [arrays]} of a net's parameters, or of their diffs."""
     return {layer: [getattr(b, which).detach().cpu().contiguous().numpy() for b in blobs]
             for layer, blobs in net.params.items()}
 
 
-def save(net, path: str | Path, diff: bool = False, hdf5: bool | None = None) -> None:
+def save(net: Net, path: str | Path, diff: bool = False, hdf5: bool | None = None) -> None:
     """Write the net's parameters: HDF5 where the name ends in .h5, tensors by name where it ends
     in .safetensors, .npz, .pt or .pth, else a caffemodel.
 
@@ -118,25 +121,25 @@ def save(net, path: str | Path, diff: bool = False, hdf5: bool | None = None) ->
     the name. HDF5 holds shared parameters once, as Caffe's does.
     """
     if hdf5 is None and str(path).endswith(TENSOR_FILES):
-        return write_weights(path, arrays(net))
+        write_weights(path, arrays(net))
+        return
     diffs = arrays(net, 'diff') if diff else None
     if str(path).endswith('.h5') if hdf5 is None else hdf5:
         owned = {layer: [a if _owns(net, layer, i) else None for i, a in enumerate(blobs)]
                  for layer, blobs in arrays(net).items()}
-        everything = {node.name: owned.get(node.name, []) for node in net.nodes}
-        write_hdf5(path, everything, diffs=diffs)
+        write_hdf5(path, {node.name: owned.get(node.name, []) for node in net.nodes}, diffs=diffs)
     else:
         types = {node.name: node.layer.type for node in net.nodes}
         found = arrays(net)
-        everything = {name: found.get(name, []) for name in types}   # as Caffe: all layers
-        write_caffemodel(path, everything, types, net.param_name, diffs)
+        write_caffemodel(path, {name: found.get(name, []) for name in types},  # as Caffe: all
+                         types, net.param_name, diffs)
 
 
-def _owns(net, layer: str, index: int) -> bool:
+def _owns(net: Net, layer: str, index: int) -> bool:
     row = net.param_owner[layer, index]
     return row.layer == layer and row.index == index
 
 
-def parameter_count(net) -> int:
+def parameter_count(net: Net) -> int:
     """Return the number of learnable values, shared ones once."""
     return sum(prod(row.blob.shape) for row in net.learnable)

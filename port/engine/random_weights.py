@@ -54,7 +54,7 @@ def _draw_layer(name: str, layer: Layer, rng: np.random.Generator, kept: float |
 def _draw(layer: Layer, rng: np.random.Generator, kept: float | None) -> None:
     """Draw weights and biases; kept: of each filter's mean, None for all that chance gave it."""
     weight = layer.blobs[0]
-    fan_in = weight.shape[0] if layer.type == 'Embed' else int(np.prod(weight.shape[1:]))
+    fan_in: float = weight.shape[0] if layer.type == 'Embed' else int(np.prod(weight.shape[1:]))
     values = rng.standard_normal(weight.shape, np.float32)
     if kept is not None and fan_in > 1:
         values -= (1 - kept) * values.mean(tuple(range(1, values.ndim)), keepdims=True)

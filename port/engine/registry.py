@@ -9,17 +9,22 @@ import pkgutil
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
 from netspec.schema.lexer import closest
 from netspec.schema.messages import LayerParameter
 
+if TYPE_CHECKING:
+    from port.engine.layer import Layer
+
 LAYERS = 'port.layers'
-_TYPES: dict[str, type] = {}
+_TYPES: dict[str, type['Layer']] = {}
+L = TypeVar('L', bound='Layer')
 
 
-def layer(type_name: str) -> Callable[[type], type]:
+def layer(type_name: str) -> Callable[[type[L]], type[L]]:
     """Register the decorated class under its Caffe type name; a duplicate raises ValueError."""
-    def register(cls: type) -> type:
+    def register(cls: type[L]) -> type[L]:
         if type_name in _TYPES:
             raise ValueError(f'layer type {type_name!r} is registered twice: by '
                              f'{_TYPES[type_name].__module__} and by {cls.__module__}')
@@ -41,7 +46,7 @@ def known_types() -> list[str]:
     return sorted(_TYPES)
 
 
-def layer_class(type_name: str) -> type:
+def layer_class(type_name: str) -> type['Layer']:
     """Return the class of a type name; KeyError with the closest known name if there is none."""
     _load()
     if type_name not in _TYPES:
@@ -53,6 +58,6 @@ def layer_class(type_name: str) -> type:
     return _TYPES[type_name]
 
 
-def create(param: LayerParameter, phase: int):
+def create(param: LayerParameter, phase: int) -> 'Layer':
     """Make the layer that a LayerParameter names; KeyError if its type is unknown."""
     return layer_class(param.type)(param, phase)

@@ -9,7 +9,7 @@ import logging
 import numpy as np
 import torch
 
-from port.engine.net import Net
+from port.engine.net import Net, Weights
 from port.engine.net_weights import Misfit, copy_from, lacking, paths_of
 from surgery import interp, upsample_filt
 
@@ -19,7 +19,7 @@ SCORE = 'score'        # score layers start at zero, as in the paper
 SHOWN = 5              # layers that are named before the rest is only counted
 
 
-def load(net: Net, weights) -> None:
+def load(net: Net, weights: Weights) -> None:
     """Copy weights into a net that is used as it is, and prepare it.
 
     weights: as Net.copy_from takes them, which is as lenient as Caffe. Here every layer with
@@ -42,7 +42,7 @@ def load(net: Net, weights) -> None:
     prepare(net)
 
 
-def begin(net: Net, weights) -> None:
+def begin(net: Net, weights: Weights) -> None:
     """Copy weights that training starts from, as leniently as Caffe; log what got none."""
     held = copy_from(net, weights)
     missing = lacking(net, held)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import TracebackType
 
 import torch
 
@@ -48,7 +49,8 @@ class located:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         label = self.entry.label
         if isinstance(error, (ValueError, KeyError, FileNotFoundError, TypeError)):
             text = str(error.args[0]) if len(error.args) == 1 else str(error)
