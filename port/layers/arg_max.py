@@ -57,15 +57,15 @@ class ArgMax(Layer):
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         axes = len(g.shape(bottoms[0]))
         if self.at is not None:
-            return [self._onnx_along(g, bottoms[0], tops[0])]
+            return [self._onnx_along(g, bottoms[0], tops[0], self.at)]
         values, indices = self._onnx_largest(g, g.reshape(bottoms[0], [0, -1]), 1)
         found = [g.cast(indices, np.float32), *([values] if self.values else [])]
         rows = [g.reshape(v, [0, 1, self.k]) for v in found]
         whole = g.add('Concat', *rows, axis=1) if len(rows) > 1 else rows[0]
         return [g.reshape(whole, [0, len(rows), self.k] + [1] * (axes - 3), tops[0])]
 
-    def _onnx_along(self, g: Graph, x: str, top: str) -> str:
-        values, indices = self._onnx_largest(g, x, self.at)
+    def _onnx_along(self, g: Graph, x: str, top: str, axis: int) -> str:
+        values, indices = self._onnx_largest(g, x, axis)
         return values if self.values else g.cast(indices, np.float32, top)
 
     def _onnx_largest(self, g: Graph, x: str, axis: int) -> tuple[str, str]:

@@ -74,7 +74,8 @@ class BatchNorm(Layer):
         if x.numel() == x.shape[1]:
             y.zero_()                  # one value a channel: x is its own mean,
             variance.zero_()           # and torch divides 0 by 0
-        for blob, new in zip(self.blobs, (mean, variance, 1), strict=True):
+        news: tuple[torch.Tensor | int, ...] = (mean, variance, 1)
+        for blob, new in zip(self.blobs, news, strict=True):
             blob.data.mul_(self.fraction).add_(new)
         return y
 

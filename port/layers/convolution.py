@@ -37,4 +37,4 @@ class Convolution(ConvBase):
         if not self.tail:
             return super().gradients(diff, x, weight, mask)
         down, *rest = super().gradients(diff, F.pad(x, self.tail), weight, mask)
-        return (F.pad(down, [-n for n in self.tail]) if mask[0] else None, *rest)
+        return (None if down is None else F.pad(down, [-n for n in self.tail]), *rest)

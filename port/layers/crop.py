@@ -51,8 +51,9 @@ class Crop(Layer):
             return bottoms[:1]
         first, last = cut[0], cut[-1] + 1
         starts, sizes = starts[first:last], sizes[first:last]
-        if all(isinstance(size, int) for size in sizes):
-            ends = g.ints(*(s + n for s, n in zip(starts, sizes, strict=True)))
+        known = [s + n for s, n in zip(starts, sizes, strict=True) if isinstance(n, int)]
+        if len(known) == len(sizes):
+            ends = g.ints(*known)
         else:
             ends = g.sizes(bottoms[1], first, last)
             ends = g.add('Add', ends, g.ints(*starts)) if any(starts) else ends

@@ -2,6 +2,7 @@
 
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def datum_pixels(datum: Datum, color: bool | None) -> np.ndarray:
     return values.reshape(shape)
 
 
-def open_lmdb(source: str):
+def open_lmdb(source: str) -> Any:
     """Open an LMDB for reading, once a process: two nets may read one source."""
     try:
         import lmdb

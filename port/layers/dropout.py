@@ -40,7 +40,7 @@ class Dropout(Neuron):
 
     def _thin(self, source: torch.Tensor, out: torch.Tensor) -> None:
         """Write source, thinned and scaled by the last mask, to `out`; a copy when testing."""
-        if self.phase == TRAIN:
+        if self.phase == TRAIN and self.dropped is not None:
             torch.mul(source, self.scale, out=out).masked_fill_(self.dropped, 0)
         elif out is not source:
             out.copy_(source)

@@ -2,6 +2,9 @@
 DummyDataLayer).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from netspec.schema.messages import FillerParameter
 from port.engine.blob import Blob
 from port.engine.fillers import fill
@@ -37,7 +40,7 @@ class DummyData(Layer):
         return list(zip(*sizes, strict=True))
 
     @staticmethod
-    def _one_each(field: str, given, tops: int) -> list:
+    def _one_each(field: str, given: Sequence[Any], tops: int) -> list:
         if len(given) not in (1, tops):
             raise ValueError(f'dummy_data_param gives {field} {len(given)} time(s) for {tops} '
                              'top(s); expected once for all, or once for each top')

@@ -27,6 +27,7 @@ class ImageSegData(ImageListLayer):
 
     tops = (3, 3)
     auto_top = True
+    transformer: PairTransformer
 
     def open_source(self) -> int:
         given = self.param.image_data_param

@@ -3,6 +3,8 @@
 y[i] reads x at i (size_in - 1) / (size_out - 1), between its two neighbours, along each axis.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -37,7 +39,8 @@ class Interp(Layer):
         if len(shape) != 4:
             raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
                              'channels, height, width')
-        self.part = tuple(slice(-p.pad_beg, n + p.pad_end) for n in shape[2:])
+        self.part: tuple[Any, ...] = (
+            ..., *(slice(-p.pad_beg, n + p.pad_end) for n in shape[2:]))
         self.inner = [n + p.pad_beg + p.pad_end for n in shape[2:]]
         self.outer = [interp_size(p, n, fixed) for n, fixed
                       in zip(self.inner, (p.height, p.width), strict=True)]
@@ -47,7 +50,7 @@ class Interp(Layer):
         top[0].reshape(*shape[:2], *self.outer)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        x = bottom[0].data[(..., *self.part)]
+        x = bottom[0].data[self.part]
         top[0].data = (x.clone() if self.inner == self.outer else
                        torch.ops.aten.upsample_bilinear2d(x, self.outer, True))
 
@@ -85,5 +88,5 @@ class Interp(Layer):
             bottom[0].diff = down
             return
         wide = diff.new_zeros(shape)
-        wide[(..., *self.part)] = down
+        wide[self.part] = down
         bottom[0].diff = wide

@@ -94,7 +94,8 @@ class MemoryData(Layer):
         if not len(data) or len(data) % self.batch:
             raise ValueError(f'{len(data)} items do not make whole batches; expected a multiple of '
                              f'the batch size {self.batch}')
-        dims = np.tile(np.float32(self.item[1:]), (len(data), 1)) if data_dim is None else data_dim
+        own = np.array(self.item[1:], np.float32)
+        dims = np.tile(own, (len(data), 1)) if data_dim is None else data_dim
         if np.size(dims) != 2 * len(data):
             raise ValueError(f'data_dim has shape {list(np.shape(dims))}; expected height and '
                              f'width of each item, {len(data)} x 1 x 1 x 2')

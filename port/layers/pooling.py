@@ -31,7 +31,7 @@ class Pooling(Layer):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p = self.param.pooling_param
         self.method = p.pool
-        self.kernel = None if p.global_pooling else self._kernel(p)
+        self.kernel: Pair | None = None if p.global_pooling else self._kernel(p)
         if p.global_pooling and any(map(p.HasField, ('kernel_size', 'kernel_h', 'kernel_w'))):
             raise ValueError('global_pooling takes the whole image; no kernel may be given')
         self.stride, self.pad = self._pair(p, 'stride'), self._pair(p, 'pad')
@@ -39,8 +39,8 @@ class Pooling(Layer):
             raise ValueError(f'stride is {list(self.stride)}; expected at least 1')
         if p.global_pooling and (self.stride != (1, 1) or self.pad != (0, 0)):
             raise ValueError('global_pooling takes only pad 0 and stride 1')
-        if any(self.pad):
-            self._check_pad()
+        if self.kernel and any(self.pad):
+            self._check_pad(self.kernel)
 
     def _kernel(self, p: PoolingParameter) -> Pair:
         sides = p.HasField('kernel_h') and p.HasField('kernel_w')
@@ -62,12 +62,12 @@ class Pooling(Layer):
                              'not as a mixture')
         return getattr(p, f'{name}_h'), getattr(p, f'{name}_w')
 
-    def _check_pad(self) -> None:
+    def _check_pad(self, kernel: Pair) -> None:
         if self.method == PoolingParameter.STOCHASTIC:
             raise ValueError('padding is for MAX and AVE pooling, not for STOCHASTIC')
-        if any(p >= k for p, k in zip(self.pad, self.kernel, strict=True)):
+        if any(p >= k for p, k in zip(self.pad, kernel, strict=True)):
             raise ValueError(f'padding {list(self.pad)} must be smaller than the kernel '
-                             f'{list(self.kernel)}')
+                             f'{list(kernel)}')
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape

@@ -70,7 +70,8 @@ class Scale(Broadcast):
             self.blobs[-1].add_diff(self.gathered(diff, self.blobs[-1]))
         scale = (bottom[1:] or self.blobs)[0]
         if (propagate_down[1:] or self.param_propagate_down)[0]:
-            gradient = self.gathered(diff * (self.kept if in_place else bottom[0].data), scale)
+            kept = self.kept if in_place and self.kept is not None else bottom[0].data
+            gradient = self.gathered(diff * kept, scale)
             if len(bottom) == 2 or self.overwrites(bottom[0], scale):
                 scale.diff = gradient
             else:

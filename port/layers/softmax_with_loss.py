@@ -83,7 +83,7 @@ class SoftmaxWithLoss(LossLayer):
 
     def _divisor(self, weights: torch.Tensor | None, batch: int,
                  count: int) -> torch.Tensor | float:
-        if not self.weighed:
+        if not self.weighed or weights is None:
             return normalizer(self.mode, batch, count, self.valid)
         total = (weights if self.valid is None else weights[self.valid]).sum()
         return torch.where(total > 0, total, 1)         # nothing counted: 0, where v1 gives NaN

@@ -1,6 +1,7 @@
 """SPP (Caffe's spp_layer.cpp): spatial pyramid pooling, a vector of one length for any image."""
 
 from math import prod
+from typing import Any
 
 import torch
 
@@ -70,7 +71,8 @@ class SPP(Layer):
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         if not all(isinstance(size, int) for size in g.shape(bottoms[0])[2:]):
             raise ValueError('SPP over free image sizes has no ONNX form: its kernels follow them')
-        parts = [pooling.onnx(g, bottoms, [tops[0] if self.height == 1 else None])[0]
+        single: list[Any] = [tops[0] if self.height == 1 else None]       # None: a name is made up
+        parts = [pooling.onnx(g, bottoms, single)[0]
                  for pooling, _ in self.levels]
         if self.height == 1:
             return parts

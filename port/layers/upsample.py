@@ -4,6 +4,7 @@ upsample_layer.cpp; arXiv 1511.00561 section 3).
 
 import numpy as np
 
+from netspec.schema.messages import UpsampleParameter
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -39,7 +40,7 @@ class Upsample(Layer):
             raise ValueError(f'upsample to {list(self.fixed or self.scale)}; expected 2 or more')
 
     @staticmethod
-    def _scale(p) -> Pair:
+    def _scale(p: UpsampleParameter) -> Pair:
         sides = [p.HasField('scale_h'), p.HasField('scale_w')]
         if any(sides) and (not all(sides) or p.HasField('scale')):
             raise ValueError('the size must be given as upsample_h and upsample_w, as scale, or as '
@@ -59,11 +60,12 @@ class Upsample(Layer):
         x, size = bottom[0].data, top[0].shape[2:]
         self.places = bottom[1].data.long().flatten(2)
         if self.places.numel() and self.places.device.type == 'cpu':
-            self._check(*(int(v) for v in self.places.aminmax()), size)
+            low, high = self.places.aminmax()
+            self._check(int(low), int(high), size)
         wide = x.new_zeros(*x.shape[:2], size[0] * size[1])
         top[0].data = wide.scatter_(2, self.places, x.flatten(2)).view(*x.shape[:2], *size)
 
-    def _check(self, low: int, high: int, size: Pair) -> None:
+    def _check(self, low: int, high: int, size: tuple[int, ...]) -> None:
         if low < 0 or high >= size[0] * size[1]:
             raise ValueError(f'the mask names place {low if low < 0 else high} of an image of '
                              f'{size[0]} x {size[1]}; the scale or pad_out does not fit the '

@@ -51,7 +51,7 @@ class WindowData(BatchLayer):
             part = warp(pixels, planned, mirror)
         except ValueError as error:
             raise ValueError(f'{window.path} (in {given.source}): {error}') from None
-        out = np.zeros((len(pixels), self.size, self.size), self.transformer.dtype)
+        out: np.ndarray = np.zeros((len(pixels), self.size, self.size), self.transformer.dtype)
         rows = slice(planned.top, planned.top + part.shape[1])
         columns = slice(planned.left, planned.left + part.shape[2])
         out[:, rows, columns] = (part - self._mean(rows, columns)) * given.scale

@@ -1,5 +1,6 @@
 """Weights over a sliding window, for Convolution and Deconvolution (BaseConvolutionLayer)."""
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -89,7 +90,7 @@ class ConvBase(Layer):
         weight = self.blobs[0].data
         return weight if self.spatial_axes else weight.unsqueeze(-1)
 
-    def geometry(self) -> tuple:
+    def geometry(self) -> tuple[Sequence[int], Sequence[int], Sequence[int], bool, Sequence[int]]:
         """Return stride, padding, dilation, transposed, output padding as aten takes them."""
         w, ones = self.window, (1,) * max(1, self.spatial_axes)
         none = tuple(0 for _ in ones)
@@ -130,8 +131,8 @@ class ConvBase(Layer):
     def _onnx_window(self) -> dict[str, list[int]]:
         """Return the attributes that are not ONNX's defaults."""
         w = self.window
-        found = {'strides': w.stride, 'dilations': w.dilation}
-        found = {key: list(sizes) for key, sizes in found.items() if {*sizes} != {1}}
+        found = {'strides': [*w.stride], 'dilations': [*w.dilation]}
+        found = {key: sizes for key, sizes in found.items() if {*sizes} != {1}}
         return found | ({'pads': [*w.pad, *w.pad]} if any(w.pad) else {})
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
@@ -141,9 +142,10 @@ class ConvBase(Layer):
             mask = [down, *wanted]
             if not any(mask):
                 continue
-            diffs = self.gradients(self.fold(blob.diff), self.fold(source.data), weight, mask)
-            if down:
-                source.diff = diffs[0].reshape(source.shape)
-            for param, want, diff in zip(self.blobs, wanted, diffs[1:], strict=False):
-                if want:
+            below, *rest = self.gradients(self.fold(blob.diff), self.fold(source.data), weight,
+                                          mask)
+            if down and below is not None:
+                source.diff = below.reshape(source.shape)
+            for param, want, diff in zip(self.blobs, wanted, rest, strict=False):
+                if want and diff is not None:
                     param.add_diff(diff)

@@ -26,7 +26,9 @@ class BatchLayer(Layer):
     """
 
     bottoms = (0, 0)
-    tops = (2, 2)
+    tops: tuple[int, int | None] = (2, 2)
+    batch: int              # items of a pass, set by `open_source`
+    queue: ReadAhead
 
     # -- what a subclass writes ------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from math import prod
 
 import torch
 
-from netspec.schema.messages import LossParameter
+from netspec.schema.messages import AccuracyParameter, LossParameter
 from port.engine.blob import Blob
 
 FULL, VALID = LossParameter.FULL, LossParameter.VALID
@@ -25,7 +25,7 @@ def mode_of(param: LossParameter, default: int = VALID) -> int:
     return default
 
 
-def ignored(param: LossParameter) -> tuple[int, ...]:
+def ignored(param: LossParameter | AccuracyParameter) -> tuple[int, ...]:
     """Return the ignore_label, if any."""
     return (param.ignore_label,) if param.HasField('ignore_label') else ()
 

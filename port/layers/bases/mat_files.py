@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -32,7 +33,8 @@ def file_names(source: str, strip: int) -> list[str]:
 def write_mat(path: str, blob: np.ndarray) -> None:
     """Write a blob N x C x H x W as W x H x C x N; whole or not at all."""
     content = io.BytesIO()
-    scipy.io.savemat(content, {VARIABLE: blob.reshape(blob.shape + (1,) * (4 - blob.ndim)).T})
+    file: Any = content                    # its stubs know paths only
+    scipy.io.savemat(file, {VARIABLE: blob.reshape(blob.shape + (1,) * (4 - blob.ndim)).T})
     write_atomic(path, [content.getvalue()])
 
 

@@ -10,6 +10,7 @@ from math import prod
 
 import torch
 
+from netspec.schema.messages import LayerParameter
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 
@@ -29,7 +30,7 @@ class Recurrent(Layer):
     hidden: tuple[str, ...] = ('h',)
     gates = 1
 
-    def __init__(self, param, phase: int) -> None:
+    def __init__(self, param: LayerParameter, phase: int) -> None:
         super().__init__(param, phase)
         exposed = len(self.hidden) if param.recurrent_param.expose_hidden else 0
         self.exposed, self.static = exposed, False
