@@ -1,5 +1,6 @@
 """fcn infer: pictures in, label PNGs and overlays out."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,13 @@ from port.commands._shared import (
 )
 from port.crf.crf_weights import CrfWeights
 from port.data.datasets import palette
-from port.data.label_pictures import vis_seg, write_beside, write_label
+from port.data.label_pictures import (
+    made_here,
+    signature,
+    vis_seg,
+    write_beside,
+    write_label,
+)
 from port.data.readers import missing
 from port.engine.net import Net
 from port.engine.starting_weights import load
@@ -35,7 +42,11 @@ PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
 
 
 def pictures(paths: tuple[Path, ...]) -> list[Path]:
-    """Return the picture files given, those of a folder in order of name."""
+    """Return the picture files given, those of a folder in order of name.
+
+    A folder may hold what only looks like one, such as a broken link: it comes along, to be
+    listed as unusable. Raises FileNotFoundError for a file given that is none.
+    """
     found = []
     for path in paths:
         if path.is_dir():
@@ -44,27 +55,39 @@ def pictures(paths: tuple[Path, ...]) -> list[Path]:
                 raise FileNotFoundError(f'{path}: no pictures in this folder '
                                         f'({", ".join(sorted(PICTURES))})')
             found += inside
-        else:
+        elif path.is_file():
             found.append(path)
-    for path in found:
-        if not path.is_file():
+        else:
             raise missing(path, 'image')
     return found
 
 
+def places_of(path: Path, out: Path) -> tuple[Path, Path]:
+    """Name the files of a picture's labels and of their overlay."""
+    return out / f'{path.stem}.png', out / f'{path.stem}_overlay.png'
+
+
 def label_files(files: list[Path], out: Path) -> list[Path]:
-    """Name each picture's label file; ValueError where that is a picture, or another's already."""
-    places: dict[Path, Path] = {}
+    """Name each picture's label file.
+
+    Raises ValueError where that, or the overlay, is a picture, another's already, or a file that
+    no labelling made.
+    """
+    taken: dict[Path, Path] = {}
     pictures = {path.resolve() for path in files}
     for path in files:
-        place = out / f'{path.stem}.png'
-        if place in places or place.resolve() in pictures:
-            what = f'{places[place]} and {path}' if place in places else path
-            raise ValueError(f'{what}: the labels would go to {place}, over '
-                             f'{"one another" if place in places else "a picture"}; '
-                             'give another folder with --out')
-        places[place] = path
-    return list(places)
+        for place in places_of(path, out):
+            real = place.resolve()
+            if real in taken or real in pictures:
+                what = f'{taken[real]} and {path}' if real in taken else path
+                raise ValueError(f'{what}: the labels would go to {place}, over '
+                                 f'{"one another" if real in taken else "a picture"}; '
+                                 'give another folder with --out')
+            if os.path.lexists(place) and not (place.is_file() and made_here(place)):
+                raise ValueError(f'{path}: the labels would go to {place}, which is there and was '
+                                 'not made by fcn infer; give another folder with --out')
+            taken[real] = path
+    return [places_of(path, out)[0] for path in files]
 
 
 def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
@@ -72,7 +95,8 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
     """Write the labels of a picture and their overlay."""
     overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
     write_label(place, labels, colours)
-    write_beside(place.parent / f'{path.stem}_overlay.png', lambda p: overlay.save(p, 'PNG'))
+    write_beside(places_of(path, place.parent)[1],
+                 lambda part: overlay.save(part, 'PNG', pnginfo=signature()))
 
 
 @click.command(epilog='Example:  fcn infer voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from netspec.schema import replacing
 
+SOFTWARE = 'fcn-caffe'
 VOID_COLOUR = (224, 224, 192)  # VOC's palette at 255
 LOSS_LINE = re.compile(r'Iteration (\d+) .*\bloss = ([-+.\deE]+|nan|inf|-inf)\s*$')
 
@@ -67,7 +69,23 @@ def write_label(path: str | os.PathLike[str], label: np.ndarray,
     given = make_palette(256) if palette is None else palette[:256]
     colours[:len(given)] = given
     image.putpalette(colours.tobytes())
-    return write_beside(path, image.save)
+    return write_beside(path, lambda part: image.save(part, pnginfo=signature()))
+
+
+def signature() -> PngInfo:
+    """Return what a PNG made here says of itself, by which `made_here` knows it again."""
+    info = PngInfo()
+    info.add_text('Software', SOFTWARE)
+    return info
+
+
+def made_here(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a PNG that bears the signature."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get('Software') == SOFTWARE
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], gap: int = 6,

@@ -91,9 +91,11 @@ class Writing:
 
 
 def _read(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise Unusable(f'{path}: is no file, but a broken link, a pipe or a folder')
     try:
         return read_rgb(path)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise Unusable(str(error)) from error
 
 

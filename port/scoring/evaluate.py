@@ -5,6 +5,7 @@ all count by `count`.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,8 +162,10 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
     pairs, data = heads(net), data_instance(net)
     names = _names(pairs, data, images)
     folders = {score: save if len(pairs) == 1 else save / score for score, _ in pairs if save}
-    spare((folder / f'{name}.png' for folder in folders.values() for name in names),
-          files_read(data) if save else (), 'give another folder with --save')
+    places = [folder / f'{name}.png' for folder in folders.values() for name in names]
+    if save:
+        _check_inside(save, places)
+        spare(places, files_read(data), 'give another folder with --save')
     if isinstance(data, SegDataLayer):
         data.start(0)
 
@@ -176,6 +179,15 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
     scores = {score: Scores(hist, class_names_of(data, len(hist)))
               for score, hist in found.hists.items()}
     return Evaluation(iteration, scores, found.images, found.loss, time.monotonic() - start)
+
+
+def _check_inside(save: Path, places: Iterable[Path]) -> None:
+    """Raise ValueError where a name, of a list or of a blob, leads out of a folder to write to."""
+    inside = os.path.abspath(save)
+    for place in places:
+        if os.path.commonpath((inside, os.path.abspath(place))) != inside:
+            raise ValueError(f'a prediction would go to {place}, out of {save}: mend the list of '
+                             'the split, or score without --save')
 
 
 def _names(pairs: Heads, data: PythonLayer | None, images: int | None) -> list[str]:

@@ -1,5 +1,6 @@
 """fcn infer: labels of the picture's own size in the palette's colours, and overlays."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,49 @@ def test_crf_beyond_memory(photos: Path, lively: Path, tmp_path: Path, monkeypat
                    'deeplab-largefov', '--out', tmp_path / 'x', photos / 'a.png')
     assert f'{photos / "a.png"}: the mean field of 2257 points and 21 classes takes about' in line
     assert not (tmp_path / 'x').exists()
+
+
+def test_no_result_takes_the_place_of_another(photos: Path, lively: Path, tmp_path: Path,
+                                              refused) -> None:
+    """The overlay of a.png and the labels of a_overlay.jpg have one name."""
+    (photos / 'a_overlay.jpg').write_bytes((photos / 'b.jpg').read_bytes())
+    line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+                   tmp_path / 'out', photos)
+    assert f'{photos / "a.png"} and {photos / "a_overlay.jpg"}: the labels would go to' in line
+    assert not (tmp_path / 'out').exists()
+
+
+def test_what_was_not_made_here_stays(photos: Path, lively: Path, tmp_path: Path, fcn,
+                                      refused) -> None:
+    """Labelling again replaces labels; another's file, a link or a folder of the name stays."""
+    out = tmp_path / 'out'
+    args = ('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out', out,
+            photos / 'a.png')
+    assert fcn(*args).exit_code == 0 and fcn(*args).exit_code == 0
+    for name in ('a.png', 'a_overlay.png'):
+        place = out / name
+        own = place.read_bytes()
+        for content in (b'mine', (photos / 'a.png').read_bytes()):
+            place.write_bytes(content)
+            assert f'{place}, which is there and was not made by fcn infer' in refused(*args)
+            assert place.read_bytes() == content
+        place.unlink()
+        place.symlink_to(tmp_path / 'nowhere')
+        assert 'which is there and was not made' in refused(*args)
+        place.unlink()
+        place.write_bytes(own)
+    assert fcn(*args).exit_code == 0
+
+
+def test_what_is_no_file_does_not_stop_the_others(photos: Path, lively: Path, tmp_path: Path,
+                                                  fcn) -> None:
+    (photos / 'e.png').symlink_to(photos / 'gone.png')
+    os.mkfifo(photos / 'f.png')
+    (photos / 'g.png').mkdir()
+    done = fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+               tmp_path / 'out', photos)
+    lines = done.output.splitlines()
+    assert done.exit_code == 1 and len(list((tmp_path / 'out').iterdir())) == 8
+    for line, name in zip(lines, 'efg', strict=False):
+        assert f'{photos / name}.png: is no file, but a broken link, a pipe or a folder' in line
+    assert '3 problem(s)' in lines[3] and 'labelled 4 picture(s)' in lines[3]

@@ -131,3 +131,11 @@ def test_a_data_layer_of_batches_is_refused(tmp_path: Path) -> None:
               TEST)
     with pytest.raises(ValueError, match='gives 2 images a pass, but images are scored one by'):
         evaluate(net)
+
+
+@pytest.mark.parametrize('name', ['../../2', '/tmp/x', 'a/../../../2'])
+def test_no_prediction_leaves_its_folder(net: Net, tmp_path: Path, name: str) -> None:
+    net.layers[0].instance.indices = ['a/b/../0', '1', name]
+    with pytest.raises(ValueError, match='a prediction would go to .*, out of .*/out'):
+        evaluate(net, save=tmp_path / 'out')
+    assert not list(tmp_path.rglob('*.png'))
