@@ -1,5 +1,7 @@
 """--crf, which several commands take: dense CRF weights by a model's name, or five numbers."""
 
+from typing import Any
+
 import click
 
 from port.crf.crf_weights import CrfWeights, crf_weights
@@ -10,7 +12,8 @@ class CrfType(click.ParamType):
 
     name = 'model|w,xy,w,xy,rgb'
 
-    def convert(self, value, param, ctx) -> CrfWeights:
+    def convert(self, value: Any, param: click.Parameter | None,
+                ctx: click.Context | None) -> CrfWeights:
         if isinstance(value, CrfWeights):
             return value
         try:

@@ -1,0 +1,121 @@
+"""fcn crf: the weights of dense CRFs that are published, and a search for those of another net."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from tqdm import tqdm
+
+from netspec.schema import spare
+from netspec.schema.messages import TEST
+from port.commands._shared import device, gpu_option
+from port.crf.crf_weights import SOURCES
+from port.engine.net import Net
+from port.engine.net_weights import paths_of
+from port.engine.starting_weights import load
+from port.scoring.crf_search import GRIDS, ROUNDS, CrfSearch, Grid, edges, net_pictures
+from port.scoring.evaluate import heads
+
+SHOWN = 5       # weights that the end lists
+
+
+class Values(click.ParamType):
+    """Numbers with commas, or a range in the papers' notation: first:last, first:step:last."""
+
+    name = 'a,b|a:step:b'
+
+    def convert(self, value: Any, param: click.Parameter | None,
+                ctx: click.Context | None) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            found = tuple(numbers(value))
+        except ValueError:
+            found = ()
+        if not found or not all(0 < v < float('inf') for v in found):
+            self.fail(f'{value!r} is neither numbers above 0 such as 3,4,6 nor a range such as '
+                      '30:10:100', param, ctx)
+        return found
+
+
+def numbers(text: str) -> list[float]:
+    """Read a list or a range of numbers; ValueError for anything else."""
+    if ':' not in text:
+        return [float(part) for part in text.split(',')]
+    first, *middle, last = (float(part) for part in text.split(':'))
+    by = middle[0] if middle else 1.0
+    if len(middle) > 1 or by <= 0 or last < first:
+        raise ValueError(text)
+    return [first + by * i for i in range(int((last - first) / by + 1e-6) + 1)]
+
+
+@click.group(epilog='Example:  fcn crf list')
+def command() -> None:
+    """Dense CRFs: published weights, and a search for those of a net (docs/crf.md)."""
+
+
+@command.command('list', epilog='Example:  fcn crf list')
+def list_weights() -> None:
+    """List the published weights by model, and where they stand."""
+    click.echo(f'{"model":<26} {"pos_w,pos_xy,bi_w,bi_xy,bi_rgb":<31} source')
+    for name, (weights, source) in SOURCES.items():
+        click.echo(f'{name:<26} {weights!s:<31} {source}')
+
+
+@command.command(epilog='Example:  fcn crf search --model val.prototxt --weights w.caffemodel '
+                        '--out runs/crf.json')
+@click.option('--model', required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help='The net prototxt with its data layer.')
+@click.option('--weights', required=True, help='The weights.')
+@click.option('--images', type=click.IntRange(min=1), default=100, show_default=True,
+              help='Use the first N images of the split.', metavar='N')
+@click.option('--grid', type=click.Choice(sorted(GRIDS)), default='v2', show_default=True,
+              help="The first round's grid, of DeepLab v1 or v2.")
+@click.option('--bi-w', type=Values(), help="In place of the grid's bi_w, such as 3:6.")
+@click.option('--bi-xy', type=Values(), help="In place of the grid's bi_xy, such as 30:10:100.")
+@click.option('--bi-rgb', type=Values(), help="In place of the grid's bi_rgb, such as 3,5,8.")
+@click.option('--rounds', type=click.IntRange(min=1), default=ROUNDS, show_default=True,
+              help='Each after the first halves the steps around the best.')
+@click.option('--out', type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help='JSON file that keeps what was counted; the same command goes on from it.')
+@gpu_option
+def search(model: Path, weights: str, images: int, grid: str, bi_w: tuple[float, ...] | None,
+           bi_xy: tuple[float, ...] | None, bi_rgb: tuple[float, ...] | None, rounds: int,
+           out: Path, gpu: int | None) -> None:
+    """Find dense CRF weights for a net, as the papers: a coarse grid on 100 images, then finer."""
+    spare([out], [model, *paths_of(weights)], 'name another --out')
+    net = Net(model, TEST, device=device(gpu))
+    load(net, weights)
+    pairs = heads(net)
+    if not pairs:
+        raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
+                         'search with the net with data (train, val, test), not deploy')
+    score, label = pairs[0]
+    given = {'bi_w': bi_w, 'bi_xy': bi_xy, 'bi_rgb': bi_rgb}
+    first: Grid = {axis: given[axis] or values for axis, values in GRIDS[grid].items()}
+    what = {'model': os.path.abspath(model), 'weights': weights, 'images': images,
+            'grid': {axis: list(values) for axis, values in first.items()}}
+    found = CrfSearch(out, what, first, rounds=rounds, threads=torch.get_num_threads())
+    found.run(net_pictures(net, score, label), images, net.blobs[score].shape[1], bar)
+    report(found, first)
+
+
+def bar(numbers: Iterable[int], what: str) -> Iterable[int]:
+    """Show how far a round has come."""
+    return tqdm(numbers, desc=what, unit='img', disable=not sys.stderr.isatty())
+
+
+def report(found: CrfSearch, grid: Grid) -> None:
+    """Print the best weights and what they gain."""
+    def line(name: str, iu: float) -> str:
+        return f'{name:<26} mean IU {100 * iu:6.2f}'
+    click.echo(line('without a CRF', found.scores(None).mean_iu))
+    ranked = found.ranked()
+    for weights in ranked[:SHOWN]:
+        click.echo(line(f'--crf {weights}', found.scores(weights).mean_iu))
+    for axis in edges(grid, ranked[0]):
+        click.echo(f'the best {axis} lies at an end of its range: a wider one may hold a better')
