@@ -10,7 +10,9 @@ from netspec.spec import params as P
 
 # The bias learns twice as fast as the weights and does not decay.
 WEIGHT_AND_BIAS = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
+LEARNT = [dict(lr_mult=1, decay_mult=1)]
 FIXED = [dict(lr_mult=0)]
+MSRA = dict(weight_filler=dict(type='msra'))  # nets with batch normalisation learn from scratch
 IMAGE_WIDTH = 64  # standard deviation of mean-free pixels of 0..255, about
 FILLER_GAIN = {'msra': 2, 'xavier': 3}  # squared scale times fan in
 
@@ -22,9 +24,20 @@ def conv_relu(bottom: Top, nout: int, ks: int = 3, stride: int = 1, pad: int = 1
     return conv, L.ReLU(conv, in_place=True)
 
 
-def max_pool(bottom: Top, ks: int = 2, stride: int = 2) -> Top:
-    """Return the largest of each ks x ks window."""
-    return L.Pooling(bottom, pool=P.Pooling.MAX, kernel_size=ks, stride=stride)
+def batch_norm(n: NetSpec, top: Top, norm: str, scale: str, fraction: float = 0.9) -> Top:
+    """Add BatchNorm and Scale, which stand for batch normalisation in Caffe, in a top's place.
+
+    fraction: how much of the running statistics stays at each pass; 0.9 is torch's habit.
+    """
+    n[norm] = L.BatchNorm(top, in_place=True,
+                          batch_norm_param=dict(moving_average_fraction=fraction))
+    n[scale] = L.Scale(n[norm], in_place=True, bias_term=True)
+    return n[scale]
+
+
+def max_pool(bottom: Top, ks: int = 2, stride: int = 2, ntop: int = 1) -> Any:
+    """Return the largest of each ks x ks window; with ntop 2 the places of the maxima as well."""
+    return L.Pooling(bottom, ntop=ntop, pool=P.Pooling.MAX, kernel_size=ks, stride=stride)
 
 
 def score(bottom: Top, classes: int) -> Top:
@@ -76,11 +89,11 @@ class Style:
                 dict(type='uniform', min=-scale, max=scale))
         return dict(weight_filler=kind)
 
-    def drop(self, n: NetSpec, name: str, top: Top) -> Top:
-        """Add the in-place Dropout of half the values, and return the top to go on from."""
+    def drop(self, n: NetSpec, name: str, top: Top, ratio: float = 0.5) -> Top:
+        """Add the in-place Dropout of a share of the values; return the top to go on from."""
         if not self.dropout:
             return top
-        n[name] = L.Dropout(top, dropout_ratio=0.5, in_place=True)
+        n[name] = L.Dropout(top, dropout_ratio=ratio, in_place=True)
         return n[name]
 
 

@@ -14,7 +14,7 @@ FOLDER_LAYER = DataLayer('folder_layers', 'FolderSegDataLayer',
                          ('images', 'labels', 'lists', 'seed', 'split', 'mean'),
                          (('images', 'images'), ('labels', 'labels'), ('lists', '.')))
 BASES = {32: 'voc-fcn32s', 16: 'voc-fcn16s', 8: 'voc-fcn8s-atonce'}
-SKIP_SCALES = {32: (), 16: ((4, 0.01),), 8: ((4, 0.01), (3, 0.0001))}
+SKIP_SCALES = {32: (), 16: (('pool4', 0.01),), 8: (('pool4', 0.01), ('pool3', 0.0001))}
 # The published rate goes with losses summed over a VOC image; one from scratch was tried here.
 VOC_PIXELS, RATE, RATE_FROM_SCRATCH = 500 * 375, 1e-10, 1e-9
 

@@ -28,7 +28,7 @@ def solver(variant: str | Variant, net_dir: str | PurePath = '',
         iter_size=schedule.iter_size, snapshot=schedule.snapshot,
         snapshot_prefix=None if schedule.snapshot is None else 'snapshot/train')
     message = SolverParameter()
-    for name, value in (values | overrides).items():
+    for name, value in (values | dict(schedule.solver) | overrides).items():
         if value is not None:
             assign_proto(message, name, value)
     return message

@@ -8,26 +8,49 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.blocks import FIXED, Style, fuse, score, upscore
 from netspec.coord_map import crop
-from netspec.families.segnet import fcn_basic, segnet_basic
+from netspec.families.learnt_upsampling import fcn_resnet34, fcn_vgg16_bn
+from netspec.families.segnet import fcn_basic, segnet, segnet_basic
 from netspec.schema.messages import NetParameter
 from netspec.spec import NetSpec, Top, unknown
 from netspec.spec import layers as L
 from netspec.spec import params as P
 from netspec.trunks.alexnet import alexnet
+from netspec.trunks.googlenet import googlenet
+from netspec.trunks.squeezenet import squeezenet
 from netspec.trunks.vgg16 import vgg16
 from netspec.variants import Variant, find_variant
 from netspec.variants.row import SEED, Head, Split
 
-TRUNKS: dict[str, Callable[..., Top]] = {'vgg16': vgg16, 'alexnet': alexnet}
+
+class Trunk(NamedTuple):
+    """A base net, the stride of its last features, and its tops of half, a quarter … of it.
+
+    odd: all its windows have odd sizes. An even bilinear kernel would then lie half a pixel off,
+    so every upsampling has a kernel of 2 stride - 1; and as such a trunk is not padded by 100,
+    the upsampled scores, not the skip, are the larger of the two, and are cropped.
+    """
+
+    make: Callable[..., Top]
+    stride: int
+    skips: tuple[str, ...] = ()
+    odd: bool = False
+
+
+TRUNKS = {
+    'vgg16': Trunk(vgg16, 32, ('pool4', 'pool3')),
+    'alexnet': Trunk(alexnet, 32, odd=True),
+    'googlenet': Trunk(googlenet, 32, ('inception_4e/output', 'inception_3b/output'), odd=True),
+    'squeezenet': Trunk(squeezenet, 16, ('fire8/concat', 'fire4/concat'), odd=True)}
 # Nets that are no trunk with FCN's heads: they make their scores themselves.
-WHOLE: dict[str, Callable[..., Top]] = {'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic}
+WHOLE: dict[str, Callable[..., Top]] = {
+    'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic, 'segnet': segnet,
+    'resnet34': fcn_resnet34, 'vgg16_bn': fcn_vgg16_bn}
 FILLERS = ('msra', 'xavier')
 DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
-SKIPS = {32: (), 16: (4,), 8: (4, 3)}  # stride: the pools whose scores are fused, coarse to fine
 
 DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 
@@ -136,7 +159,7 @@ def _inputs(n: NetSpec, row: Variant) -> None:
     """Add an Input layer for each image top, as in the published deploy net of voc-fcn8s."""
     for image in row.inputs:
         name = 'input' if len(row.inputs) == 1 else f'input_{image.top}'
-        size = row.frame or DEPLOY_SIZE
+        size = row.frame or row.crop or DEPLOY_SIZE
         n[image.top] = L.Input(name=name, shape=dict(dim=[1, image.channels, *size]))
 
 
@@ -155,8 +178,12 @@ def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
     values = {'seed': SEED, 'split': split.name, 'mean': row.mean,
               'tops': [image.kind for image in row.inputs] + [h.label for h in row.heads],
               **_dirs(row, split, data_root)}
-    batch = {'batch': row.batch} if row.batch > 1 and split.file == row.splits[0].file else {}
-    return repr({key: values[key] for key in split.layer.keys} | batch | dict(data_params or {}))
+    more: dict[str, Any] = {}
+    if row.batch > 1 and split.file == row.splits[0].file:
+        more['batch'] = row.batch
+    if row.crop:
+        more['centre_crop'] = row.crop
+    return repr({key: values[key] for key in split.layer.keys} | more | dict(data_params or {}))
 
 
 def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
@@ -184,8 +211,8 @@ def _trunks(n: NetSpec, row: Variant, style: Style) -> dict[str, Top]:
     for stream in row.streams:
         if stream.data not in n.tops:
             n[stream.data] = L.Concat(*(n[image.top] for image in row.inputs))
-        ends[stream.suffix] = TRUNKS[row.trunk](n, n[stream.data], stream.suffix, stream.first,
-                                                style)
+        ends[stream.suffix] = TRUNKS[row.trunk].make(n, n[stream.data], stream.suffix,
+                                                     stream.first, style)
         if len(row.streams) > 1:
             for head in row.heads:
                 n[f'score_fr{stream.suffix}{head.suffix}'] = score(ends[stream.suffix],
@@ -207,23 +234,42 @@ def _coarse(n: NetSpec, head: Head, ends: dict[str, Top]) -> Top:
 def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top]) -> None:
     """Add the scores of one labelling: coarse, fused with each skip, then as fine as the data."""
     classes, s = head.classes, head.suffix
+    trunk = TRUNKS[row.trunk]
     top, finer = _coarse(n, head, ends), 'upscore2'
-    for pool in SKIPS[row.stride]:
-        n[finer + s] = upscore(top, classes, 2)
-        skip = n[f'score_pool{pool}{s}'] = score(_skip(n, row, pool), classes)
-        n[f'score_pool{pool}{s}c'], top = fuse(n[finer + s], skip)
-        n[f'fuse_pool{pool}{s}'] = top
-        finer = f'upscore_pool{pool}'
-    finer = 'upscore' if row.stride == 32 else f'upscore{row.stride}'
-    n[finer + s] = upscore(top, classes, row.stride, row.upscore_kernel)
+    for source in trunk.skips[:_skip_count(row, trunk)]:
+        skip_name = source.partition('/')[0]
+        n[finer + s] = upscore(top, classes, 2, _kernel(trunk, 2))
+        skip = n[f'score_{skip_name}{s}'] = score(_skip(n, row, source), classes)
+        if trunk.odd:
+            n[f'{finer}{s}c'], top = fuse(skip, n[finer + s])
+        else:
+            n[f'score_{skip_name}{s}c'], top = fuse(n[finer + s], skip)
+        n[f'fuse_{skip_name}{s}'] = top
+        finer = f'upscore_{skip_name}'
+    finer = 'upscore' if row.stride == trunk.stride else f'upscore{row.stride}'
+    n[finer + s] = upscore(top, classes, row.stride, _kernel(trunk, row.stride))
     n['score' + s] = crop(n[finer + s], n[row.streams[0].data])
 
 
-def _skip(n: NetSpec, row: Variant, pool: int) -> Top:
-    """Return the pool that a skip starts from, scaled where the row says so."""
-    factor = dict(row.skip_scales).get(pool)
+def _kernel(trunk: Trunk, factor: int) -> int:
+    """Return the size of the bilinear kernel that upsamples by a factor (see Trunk.odd)."""
+    return 2 * factor - trunk.odd
+
+
+def _skip_count(row: Variant, trunk: Trunk) -> int:
+    """Return how many skips bring the trunk's stride down to the row's; ValueError for none."""
+    strides = [trunk.stride >> i for i in range(len(trunk.skips) + 1)]
+    if row.stride not in strides:
+        raise ValueError(f'{row.name}: stride {row.stride} of a {row.trunk}; expected one of '
+                         f'{", ".join(map(str, strides))}')
+    return strides.index(row.stride)
+
+
+def _skip(n: NetSpec, row: Variant, source: str) -> Top:
+    """Return the top that a skip starts from, scaled where the row says so."""
+    factor = dict(row.skip_scales).get(source)
     if factor is None:
-        return n[f'pool{pool}']
-    n[f'scale_pool{pool}'] = L.Scale(n[f'pool{pool}'], filler=dict(type='constant', value=factor),
-                                     param=FIXED)
-    return n[f'scale_pool{pool}']
+        return n[source]
+    n[f'scale_{source}'] = L.Scale(n[source], filler=dict(type='constant', value=factor),
+                                   param=FIXED)
+    return n[f'scale_{source}']

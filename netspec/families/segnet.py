@@ -1,25 +1,26 @@
-"""SegNet-Basic and FCN-Basic (Badrinarayanan, Kendall and Cipolla, arXiv 1511.00561, section 3.2
-and Table 1): four encoders of 7 x 7 convolutions with 64 features, and two ways to decode.
+"""SegNet, SegNet-Basic and FCN-Basic (Badrinarayanan, Kendall and Cipolla, arXiv 1511.00561).
 
-Batch normalisation follows every convolution, which then has no bias; decoders have no ReLU.
+SegNet is VGG16's convolutions and their mirror image (section 3). The two small nets (section 3.2,
+Table 1) are four encoders of 7 x 7 convolutions with 64 features, and two ways to decode; their
+convolutions have no bias, their decoders no ReLU.
 """
 
 from typing import Any
 
-from netspec.blocks import WEIGHT_AND_BIAS, Style
+from netspec.blocks import LEARNT, MSRA, WEIGHT_AND_BIAS, Style, batch_norm
 from netspec.coord_map import crop
 from netspec.spec import NetSpec, Top
 from netspec.spec import layers as L
 from netspec.spec import params as P
+from netspec.trunks.vgg16 import BLOCKS
+from netspec.trunks.vgg16_bn import conv_bn, vgg16_bn
 from netspec.variants import Variant
 
 # BVLC's BatchNorm and Scale stand for the fork's BN, which needs a pass over the training set
 # before it can test. The first layer, LRN, is that of SegNet-Tutorial's prototxt.
 FEATURES, KERNEL, STAGES = 64, 7, 4
 # Statistics over the last 20 batches or so: the paper's are the training set's at the end.
-STATISTICS = dict(moving_average_fraction=0.95)
-MSRA = dict(weight_filler=dict(type='msra'))
-LEARNT = [dict(lr_mult=1, decay_mult=1)]
+STATISTICS = 0.95
 UP_KERNEL = 8
 
 
@@ -29,19 +30,43 @@ def segnet_basic(n: NetSpec, row: Variant, style: Style) -> Top:
     The image size is part of the net: where a pooled map was odd, Upsample must be told.
     """
     masks = [pool[1] for _, pool in _encoders(n, row, style, masks=True)]
-    if row.frame is None:
-        raise ValueError(f'{row.name}: nets that undo pooling are made for one image size; '
-                         'expected a row with a `frame`')
-    sizes = _sizes(row.frame, STAGES)
+    sizes = _sizes(row, STAGES)
     top = n[f'pool{STAGES}']
     for i in range(STAGES, 0, -1):
-        odd = {f'pad_out_{side}': True for side, size in zip('hw', sizes[i - 1], strict=True)
-               if size % 2}
-        top = n[f'upsample{i}'] = L.Upsample(top, masks[i - 1],
-                                             upsample_param=dict(scale=2, **odd))
+        top = _unpooled(n, i, top, masks[i - 1], sizes)
         top = _conv_bn(n, f'conv_decode{i}', top, style)
     n['score'] = _reduce(top, row.classes)
     return n['score']
+
+
+def segnet(n: NetSpec, row: Variant, style: Style) -> Top:
+    """Add SegNet: each block of VGG16 has its mirror image, which first undoes the pooling.
+
+    The last convolution of a mirrored block has the channels of the block below; that of the
+    first gives the scores. The image size is part of the net, as in segnet_basic.
+    """
+    pools = vgg16_bn(n, n[row.inputs[0].top], style, masks=True)
+    sizes = _sizes(row, len(BLOCKS))
+    top = pools[-1][0]
+    for block in range(len(BLOCKS), 0, -1):
+        depth, channels = BLOCKS[block]
+        top = _unpooled(n, block, top, pools[block - 1][1], sizes)
+        for i in range(depth, 0, -1):
+            if (block, i) == (1, 1):
+                break
+            last = BLOCKS[block - 1][1] if i == 1 else channels
+            top = conv_bn(n, f'conv{block}_{i}_D', top, style, last)
+    n['score'] = L.Convolution(top, num_output=row.classes, kernel_size=3, pad=1,
+                               param=WEIGHT_AND_BIAS, **MSRA)
+    return n['score']
+
+
+def _unpooled(n: NetSpec, stage: int, top: Top, mask: Top, sizes: list[tuple[int, int]]) -> Top:
+    """Add what undoes a stage's pooling; where its bottom was odd, Upsample must be told."""
+    odd = {f'pad_out_{side}': True for side, size in zip('hw', sizes[stage - 1], strict=True)
+           if size % 2}
+    n[f'upsample{stage}'] = L.Upsample(top, mask, upsample_param=dict(scale=2, **odd))
+    return n[f'upsample{stage}']
 
 
 def fcn_basic(n: NetSpec, row: Variant, style: Style) -> Top:
@@ -97,9 +122,7 @@ def _reduce_bn(n: NetSpec, name: str, bottom: Top, classes: int) -> Top:
 
 def _bn(n: NetSpec, name: str) -> Top:
     """Add the normalisation of the layer `name`, in its place, with scale and shift."""
-    n[f'{name}_bn'] = L.BatchNorm(n[name], in_place=True, batch_norm_param=STATISTICS)
-    n[f'{name}_scale'] = L.Scale(n[f'{name}_bn'], in_place=True, bias_term=True)
-    return n[f'{name}_scale']
+    return batch_norm(n, n[name], f'{name}_bn', f'{name}_scale', STATISTICS)
 
 
 def _reduce(bottom: Top, classes: int) -> Top:
@@ -107,9 +130,11 @@ def _reduce(bottom: Top, classes: int) -> Top:
     return L.Convolution(bottom, num_output=classes, kernel_size=1, param=WEIGHT_AND_BIAS, **MSRA)
 
 
-def _sizes(frame: tuple[int, int], stages: int) -> list[tuple[int, int]]:
+def _sizes(row: Variant, stages: int) -> list[tuple[int, int]]:
     """Return the size of the image that each stage pools: halved, rounded up."""
-    sizes = [frame]
+    if row.frame is None:
+        raise ValueError(f'{row.name}: undoes pooling, which needs the size of the images (frame)')
+    sizes = [row.frame]
     for _ in range(stages):
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
     return sizes

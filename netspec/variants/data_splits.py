@@ -7,6 +7,8 @@ VOC_MEAN = (104.00699, 116.66877, 122.67892)
 CONTEXT_MEAN = (104.007, 116.669, 122.679)
 SIFTFLOW_MEAN = (114.578, 115.294, 108.353)
 NYUD_MEAN, DEPTH_MEAN, HHA_MEAN = (116.190, 97.203, 92.318), (7.844,), (132.431, 94.076, 118.477)
+# torchvision's mean of ImageNet, in 0..255.
+IMAGENET_MEAN = (103.53, 116.28, 123.675)
 # All pixels of CamVid's 367 training frames (480 x 360, SegNet's split), counted here.
 CAMVID_MEAN = (110.257, 108.362, 104.991)
 

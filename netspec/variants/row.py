@@ -4,6 +4,7 @@ What a published net does unlike its neighbours is a field whose comment gives t
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 BGR = tuple[float, ...]
 
@@ -87,6 +88,8 @@ class Schedule:
     repeats: int
     momentum: float = 0.99
     iter_size: int = 1
+    # Fields of the solver that are another than the published FCNs': its type, its rate policy …
+    solver: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,16 +113,17 @@ class Variant:
     data: str = '../data'
     # AlexNet's training divides the loss by the pixels, with standard momentum; the others sum.
     normalize: bool = False
-    # AlexNet's upscore has an odd kernel: all windows below it are odd, so that an even one would
-    # lie half a pixel off and have no offset. None: twice the stride.
-    upscore_kernel: int | None = None
     # Training all strides at once needs the skips scaled to the range of fc7 (paper section 4.3).
-    skip_scales: tuple[tuple[int, float], ...] = ()  # pool, factor
+    skip_scales: tuple[tuple[str, float], ...] = ()  # top that a skip starts from, factor
     # SegNet's nets train on batches, weigh the classes against each other, and (where they undo
     # pooling) are made for one image size: height, width.
     batch: int = 1
     class_weighting: tuple[float, ...] = ()
     frame: tuple[int, int] | None = None
+    # Height and width that the data layer cuts out of the middle of images and labels.
+    crop: tuple[int, int] | None = None
+    # Upsampling that pads f / 2 lies half a pixel off, as its authors have it; aligned does not.
+    aligned: bool = False
     # A user's own net may be narrow; its folder says so. The published ones are not.
     width: float = 1.0
 

@@ -1,8 +1,8 @@
 """SegDataLayer: what the published Python data layers have in common.
 
 One (image, label) pair a pass at its own size: data 1 x C x H x W in BGR with the mean
-subtracted, labels 1 x 1 x H x W; with `batch` in param_str, that many pairs of one size. The order
-is that of `order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore`
+subtracted, labels 1 x 1 x H x W; with `batch` in param_str, that many pairs of one size, and with
+`centre_crop`, (height, width) out of the middle of each pair. The order is that of `order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore`
 let a resumed training continue that order.
 """
 
@@ -23,7 +23,8 @@ from port.images.read_ahead import Arrays, ReadAhead, draw_seed, grouped, picks
 logger = logging.getLogger(__name__)
 
 OPTIONS: dict[str, type | tuple[type, ...]] = {
-    'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int, 'mask': str}
+    'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int, 'mask': str,
+    'centre_crop': (tuple, list)}
 MOST_PAIRS = 1 << 16       # of a batch
 MOST_PASSES = 1 << 32
 
@@ -116,6 +117,7 @@ class SegDataLayer(PythonLayer):
             raise ValueError(f"{self.where()}: param_str 'batch' is {self.batch} and 'prefetch' "
                              f'{self.ahead}; expected 1 to {MOST_PAIRS} pairs a pass, and no more '
                              'read ahead')
+        self.crop = self._read_crop(params.get('centre_crop'))
         self.configure(params)
         self.mask = check_mask(params.get('mask', ''), self.where(), self.class_names, self.tops)
 
@@ -172,6 +174,7 @@ class SegDataLayer(PythonLayer):
         try:
             arrays = tuple(self.load_top(top, name) for top in self.tops)
             self._check_sizes(name, arrays)
+            arrays = tuple(self._cropped(name, array) for array in arrays)
         except (OSError, ValueError) as error:
             listed = f'(listed in {self.split_file()}:{self.lines[index]})'
             kind = next(k for k in (FileNotFoundError, ValueError, OSError) if isinstance(error, k))
@@ -201,6 +204,26 @@ class SegDataLayer(PythonLayer):
     def where(self) -> str:
         """Name this layer in an error."""
         return f"layer '{self.name}' ({type(self).__name__})" if self.name else type(self).__name__
+
+    def _read_crop(self, crop: Any) -> tuple[int, int] | None:
+        if crop is None:
+            return None
+        if len(crop) != 2 or not all(isinstance(n, int) and n > 0 for n in crop):
+            raise ValueError(f"{self.where()}: param_str 'centre_crop' is {crop!r}; expected "
+                             '(height, width) in pixels')
+        return crop[0], crop[1]
+
+    def _cropped(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Cut the middle out of C x H x W; with an odd rest the upper and left part is smaller."""
+        if self.crop is None:
+            return array
+        rests = [have - want for have, want in zip(array.shape[1:], self.crop, strict=True)]
+        if min(rests) < 0:
+            raise ValueError(f'{self.files(name)[self.tops[0]]} is {size_of(array)} (width x '
+                             f'height), smaller than the centre_crop of {self.crop[1]}x'
+                             f'{self.crop[0]}')
+        y, x = (rest // 2 for rest in rests)
+        return array[:, y:y + self.crop[0], x:x + self.crop[1]]
 
     def _check_sizes(self, name: str, arrays: Arrays) -> None:
         first = arrays[0].shape[1:]

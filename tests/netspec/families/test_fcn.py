@@ -221,8 +221,7 @@ def test_a_split_of_ones_own():
 
 
 def test_a_row_of_ones_own():
-    row = replace(VARIANTS['voc-fcn16s'], name='mine', trunk='alexnet', stride=32,
-                  upscore_kernel=63)
+    row = replace(VARIANTS['voc-fcn16s'], name='mine', trunk='alexnet', stride=32)
     assert fcn(row, 'deploy') == fcn('voc-fcn-alexnet', 'deploy')
 
 
