@@ -2,8 +2,9 @@
 
 One (image, label) pair a pass at its own size: data 1 x C x H x W in BGR with the mean
 subtracted, labels 1 x 1 x H x W; with `batch` in param_str, that many pairs of one size, and with
-`centre_crop`, (height, width) out of the middle of each pair. The order is that of `order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore`
-let a resumed training continue that order.
+`centre_crop`, (height, width) out of the middle of each pair. The order is that of
+`order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore` let a
+resumed training continue that order.
 """
 
 import ast

@@ -1,0 +1,1 @@
+"""Classifiers run densely: made convolutional, over sliding windows, by shift and stitch."""
