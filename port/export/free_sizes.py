@@ -8,8 +8,9 @@ from port.engine.net import Net
 from port.onnx.graph_builder import Shape
 
 AXES = {'batch': 0, 'height': 2, 'width': 3}
-# Rounding in poolings may hide a small change; a net may take multiples of its stride only.
-MORE = (5, 67, 331, 64, 704)
+# Rounding in poolings may hide a small change; a net may take multiples of its stride only. With
+# the powers of two, every stride's map is odd in one probe: twice the next coarser one is larger.
+MORE = (5, 67, 331, 64, 704, 2, 4, 8, 16, 32)
 Sizes = dict[str, tuple[int, ...]]
 
 

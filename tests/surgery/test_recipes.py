@@ -1,5 +1,7 @@
 """Every row's surgery on narrow nets, against the published solve.py's steps in plain numpy."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,13 @@ from surgery.shapes import blank, param_shapes
 
 WIDTH = 1 / 32
 KERNELS = {'VGG16': 7, 'CaffeNet': 6}              # of fc6
+TRUNK_OF = {'VGG16': 'voc-fcn32s', 'CaffeNet': 'voc-fcn-alexnet', 'GoogLeNet': 'voc-fcn-googlenet',
+            'ResNet34': 'voc-fcn8s-resnet34', 'SqueezeNet': 'voc-fcn16s-squeezenet',
+            'VGG16-bn': 'camvid-fcn8s-vggbn'}
+# What a classifier has not: scores, upsampling, and the CamVid net's own features.
+OURS = re.compile('score|up|reduce|fuse')
+# What keeps its own fillers, where a donor has nothing for it.
+FILLED = re.compile('scale_pool|conv1_1_bgrd|reduce_|conv._._D|conv._._(bn|scale)$')
 
 
 def filled(shapes: dict[str, list[tuple[int, ...]]], seed: int) -> dict[str, list[np.ndarray]]:
@@ -22,9 +31,10 @@ def filled(shapes: dict[str, list[tuple[int, ...]]], seed: int) -> dict[str, lis
 
 def classifier(name: str) -> dict[str, list[np.ndarray]]:
     """Make a classifier's weights: fc6 and fc7 as matrices, a class layer fc8, biases 4-D."""
-    row = 'voc-fcn32s' if name == 'VGG16' else 'voc-fcn-alexnet'
-    shapes = param_shapes(fcn(row, 'deploy', WIDTH))
-    shapes = {layer: blobs for layer, blobs in shapes.items() if 'score' not in layer}
+    shapes = param_shapes(fcn(TRUNK_OF[name], 'deploy', WIDTH))
+    shapes = {layer: blobs for layer, blobs in shapes.items() if not OURS.match(layer)}
+    if name not in KERNELS:
+        return filled(shapes, 1)
     for layer in ('fc6', 'fc7'):
         weight = shapes[layer][0]
         shapes[layer] = [(weight[0], int(np.prod(weight[1:]))), (1, 1, 1, weight[0])]
@@ -33,7 +43,7 @@ def classifier(name: str) -> dict[str, list[np.ndarray]]:
 
 
 def donors(name: str) -> list[dict[str, list[np.ndarray]]]:
-    return [classifier(init.donor) if init.donor in KERNELS else
+    return [classifier(init.donor) if init.donor in TRUNK_OF else
             filled(param_shapes(fcn(init.donor, 'deploy', WIDTH)), 2 + i)
             for i, init in enumerate(VARIANTS[name].init)]
 
@@ -64,7 +74,7 @@ def test_every_layer_has_what_the_recipe_gives(name):
         elif layer.startswith('score'):
             assert not any(blob.any() for blob in blobs) and layer in report.missing
         else:
-            assert layer in ('scale_pool4', 'scale_pool3', 'conv1_1_bgrd')
+            assert FILLED.match(layer)
     assert report.loud == []
 
 

@@ -11,7 +11,6 @@ def test_table(fcn) -> None:
     head, *lines = result.stdout.splitlines()
     assert head.split()[:3] == ['name', 'stride', 'classes']
     assert [line.split()[0] for line in lines] == [n for n, v in VARIANTS.items() if v.init]
-    assert len(lines) == 18
     by_name = {line.split()[0]: line for line in lines}
     assert by_name['voc-fcn8s'].split()[1:4] == ['8', '21', 'voc-fcn16s']
     assert '33+3' in by_name['siftflow-fcn8s']
@@ -21,7 +20,7 @@ def test_json(fcn) -> None:
     result = fcn('list', '--json', '--all')
     assert result.exit_code == 0
     rows = {row['name']: row for row in json.loads(result.stdout)}
-    assert list(rows) == list(VARIANTS) and len(rows) == 22
+    assert list(rows) == list(VARIANTS)
     expected = {'dataset': 'voc', 'stride': 32, 'classes': [21], 'inputs': ['data'],
                 'splits': ['train', 'val'], 'init': ['VGG16'], 'base_lr': 1e-10, 'momentum': 0.99}
     assert rows['voc-fcn32s'].items() >= expected.items()

@@ -9,6 +9,7 @@ from port.data.datasets import (
     CLASS_NAMES,
     DATASETS,
     class_lists,
+    class_names,
     find_dataset,
     layout,
     palette,
@@ -18,7 +19,7 @@ from port.data.datasets import (
 def test_every_head_has_its_class_list() -> None:
     for row in VARIANTS.values():
         for head in row.heads:
-            assert len(CLASS_NAMES[head.labels]) == head.classes, row.name
+            assert len(class_names(head)) == head.classes, row.name
 
 
 def test_every_split_of_the_nets_has_a_published_count() -> None:

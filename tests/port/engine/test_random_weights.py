@@ -71,4 +71,4 @@ def varies(name: str, seed: int) -> bool:
 
 def size(name: str) -> tuple[int, int]:
     """Return a size that the net takes: SegNet's are made for 360 x 480."""
-    return (360, 480) if 'basic' in name else (96, 128)
+    return VARIANTS[name].frame or (96, 128)

@@ -51,7 +51,8 @@ def voc8() -> Net:
 def test_every_variant(name: str, tmp_path: Path) -> None:
     net = deploy(name)
     path = export(net, tmp_path / 'm.onnx', name)
-    sizes = [(360, 480)] if 'basic' in name else [(33, 250), (50, 47)]
+    frame = VARIANTS[name].frame
+    sizes = [frame] if frame else [(33, 250), (50, 47)]
     assert holds(compare(net, path, sizes))
     model = onnx.load(path)
     assert [o.name for o in model.graph.output] == net.outputs
