@@ -6,13 +6,16 @@ followed.
 
 from collections.abc import Collection
 
+from netspec.schema.messages import NetParameter
 from netspec.variants import Variant, find_variant
 from netspec.variants.row import Init
 
 from .bilinear import interp
+from .caffemodel import Weights
 from .net_arrays import Net, array, has_layer, layer_names
 from .report import UPSAMPLING, Report
 from .sampling import sample_down
+from .shapes import blank, drawn_layers
 from .transplant import move
 
 
@@ -45,6 +48,20 @@ def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str]
     interp_all(report, new)
     report.warn(new, upsampling=True, drawn=drawn)
     return report
+
+
+def start(variant: str | Variant, net: NetParameter, *sources: Net,
+          skip: Collection[str] = ()) -> tuple[Weights, Report]:
+    """Return the weights that training begins with, and the report of `apply`.
+
+    net: the net to train. Layers for which no donor has weights, and whose filler draws them, are
+    left out: the filler is theirs to come.
+    """
+    new, drawn = blank(net), drawn_layers(net)
+    report = apply(variant, new, *sources, skip=skip, drawn=drawn)
+    for layer in set(drawn) & report.missing.keys():
+        del new[layer]
+    return new, report
 
 
 def interp_all(report: Report, new: Net) -> None:

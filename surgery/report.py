@@ -65,8 +65,10 @@ class Report:
         `upsampling`: whether layers named so must have their kernels by now. `drawn`: layers that
         a filler draws later, though they are zero now.
         """
+        kinds = getattr(new, 'types', {})        # BatchNorm starts with nothing counted: zeros
         weights = {layer: array(new, layer) for layer in layer_names(new)
-                   if not layer.startswith(ZERO_START) and (upsampling or UPSAMPLING not in layer)}
+                   if not layer.startswith(ZERO_START) and (upsampling or UPSAMPLING not in layer)
+                   and kinds.get(layer) != 'BatchNorm'}
         missing = [layer for layer in weights if 0 in self.missing.get(layer, ())]
         random = [layer for layer in missing if layer in drawn or np.ptp(weights[layer]) > 0]
         zero = [layer for layer in missing

@@ -9,7 +9,7 @@ from netspec.schema import read_net, spare
 from netspec.variants import Variant
 from port.commands._shared import VariantName, fitting, pixel_options, refuse_fitting
 from port.engine import torch_weights
-from surgery import recipes, shapes
+from surgery import recipes
 from surgery.pixels import Pixels
 
 
@@ -36,15 +36,11 @@ def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path 
         refuse_fitting(model)
     net = (read_net(model) if model else
            fcn(variant, variant.splits[0].file, width=width, classes=classes))
-    new = shapes.blank(net)
     weights = [torch_weights.read_donor(path, variant, pixels) for path in sources]
-    drawn = shapes.drawn_layers(net)
     try:
-        report = recipes.apply(variant, new, *weights, skip=skip, drawn=drawn)
+        new, report = recipes.start(variant, net, *weights, skip=skip)
     except ValueError as error:
         raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
     click.echo(str(report))
-    for layer in set(drawn) & report.missing.keys():         # left to its filler
-        del new[layer]
     torch_weights.write_weights(out, new)
     click.echo(f'wrote {out}')

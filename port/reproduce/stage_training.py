@@ -29,7 +29,7 @@ from port.training.batch_norm_statistics import recount
 from port.training.job import SIGNALS
 from port.training.signals import Interrupted, Requests
 from port.training.solver import STOP, Solver
-from surgery import recipes, shapes
+from surgery import recipes
 
 log = logging.getLogger('port.reproduce')
 Tick = Callable[[Stage, int, float], None]          # stage, iteration, loss
@@ -60,8 +60,8 @@ def start_weights(stage: Stage) -> Path | None:
         return None
     path = stage.folder / 'init.caffemodel'
     if not path.exists():
-        new = shapes.blank(read_net(stage.file(test=False)))
-        report = recipes.apply(stage.row, new, *[read_donor(d, stage.row) for d in stage.donors])
+        new, report = recipes.start(stage.row, read_net(stage.file(test=False)),
+                                    *[read_donor(d, stage.row) for d in stage.donors])
         write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
         for line in report.loud:
             log.warning('%s: %s', stage.name, line)
