@@ -58,7 +58,7 @@ DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 def fcn(variant: str | Variant, split: str, width: float | None = None,
         classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
         filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
-        data_params: Mapping[str, Any] | None = None) -> NetParameter:
+        data_params: Mapping[str, Any] | None = None, aligned: bool = False) -> NetParameter:
     """Return the NetParameter of a row for one of its splits, or for 'deploy'.
 
     width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
@@ -66,9 +66,12 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
     as in the paper.
     classes, ignore_label, data_root and data_params (entries of param_str) fit it to other data:
     a data_root is one folder for the whole dataset, or a folder for each key of param_str.
+    aligned mends upsampling that lies half a pixel off (FCN-ResNet34).
     """
     published = find_variant(variant)
     row = fitted(published, classes, ignore_label)
+    if aligned:
+        row = replace(row, aligned=True)
     width = _checked_width(row.width if width is None else width)
     n = NetSpec()
     if split == 'deploy':

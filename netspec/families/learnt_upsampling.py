@@ -1,9 +1,10 @@
 """FCNs on trunks with batch normalisation, whose upsampling starts bilinear and learns.
 
 FCN-ResNet34 adds scores at three strides, as the FCN-8s does; the CamVid net on VGG16 with batch
-normalisation adds features, and scores once, at the finest. Both are written for PyTorch by their
-authors: a kernel of 2 f pads f / 2, so that sizes double, but the samples lie half a pixel off.
-The rows keep that; `aligned` rows take odd kernels and the offsets that follow.
+normalisation adds features, and scores once, at the finest. Both were written for PyTorch: a
+kernel of 2 f pads f / 2, so that sizes grow f times. That lies right above VGG's poolings of 2 x 2,
+but half a pixel off above ResNet's odd windows; the row keeps it, an `aligned` one takes odd kernels
+and the offsets that follow.
 """
 
 from netspec.blocks import LEARNT, MSRA, WEIGHT_AND_BIAS, Style
@@ -27,7 +28,7 @@ def fcn_resnet34(n: NetSpec, row: Variant, style: Style) -> Top:
         up = _upsampled(n, name, top, row.classes, 2, stages[stride], row.aligned)
         n[f'fuse{stride}'] = L.Eltwise(stages[stride], up, operation=P.Eltwise.SUM)
         top = n[f'fuse{stride}']
-    return _finish(n, top, row, 8)
+    return _finish(n, top, row, 8, row.aligned)
 
 
 def fcn_vgg16_bn(n: NetSpec, row: Variant, style: Style) -> Top:
@@ -37,30 +38,33 @@ def fcn_vgg16_bn(n: NetSpec, row: Variant, style: Style) -> Top:
     """
     pools = [pool[0] for pool in vgg16_bn(n, n[row.inputs[0].top], style)]
     wide, narrow = style.channels(512), style.channels(256)
-    up = _upsampled(n, 'up_pool5', pools[4], wide, 2, pools[3], row.aligned)
+    up = _upsampled(n, 'up_pool5', pools[4], wide, 2, pools[3])
     n['fuse_pool4'] = L.Eltwise(pools[3], up, operation=P.Eltwise.SUM)
     n['reduce_pool4'] = _one_by_one(n['fuse_pool4'], narrow, style)
-    up = _upsampled(n, 'up_pool4', n['reduce_pool4'], narrow, 2, pools[2], row.aligned)
+    up = _upsampled(n, 'up_pool4', n['reduce_pool4'], narrow, 2, pools[2])
     n['fuse_pool3'] = L.Eltwise(pools[2], up, operation=P.Eltwise.SUM)
     return _finish(n, _score(n, 'score_pool3', n['fuse_pool3'], row.classes), row, 8)
 
 
 def _upsampled(n: NetSpec, name: str, bottom: Top, channels: int, factor: int, like: Top,
-               aligned: bool, cropped: str = '') -> Top:
-    """Add a deconvolution that learns, and the Crop to the size of `like`."""
-    kernel, pad = (2 * factor - 1, 0) if aligned else (2 * factor, factor // 2)
+               odd: bool = False, cropped: str = '') -> Top:
+    """Add a deconvolution that learns, and the Crop to the size of `like`.
+
+    odd: with an odd kernel and the offset that follows; else from offset 0 on.
+    """
+    kernel, pad = (2 * factor - 1, 0) if odd else (2 * factor, factor // 2)
     n[name] = L.Deconvolution(bottom, param=LEARNT, convolution_param=dict(
         num_output=channels, kernel_size=kernel, stride=factor, pad=pad, bias_term=False))
     cropped = cropped or f'{name}c'
-    n[cropped] = crop(n[name], like) if aligned else L.Crop(
+    n[cropped] = crop(n[name], like) if odd else L.Crop(
         n[name], like, crop_param=dict(axis=2, offset=[0]))
     return n[cropped]
 
 
-def _finish(n: NetSpec, top: Top, row: Variant, factor: int) -> Top:
+def _finish(n: NetSpec, top: Top, row: Variant, factor: int, odd: bool = False) -> Top:
     """Add the last upsampling, to the size of the image."""
     return _upsampled(n, f'upscore{factor}', top, row.classes, factor, n[row.inputs[0].top],
-                      row.aligned, cropped='score')
+                      odd, cropped='score')
 
 
 def _score(n: NetSpec, name: str, bottom: Top, classes: int) -> Top:

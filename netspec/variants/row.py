@@ -122,7 +122,7 @@ class Variant:
     frame: tuple[int, int] | None = None
     # Height and width that the data layer cuts out of the middle of images and labels.
     crop: tuple[int, int] | None = None
-    # Upsampling that pads f / 2 lies half a pixel off, as its authors have it; aligned does not.
+    # FCN-ResNet34's upsampling lies half a pixel off, as its authors have it; aligned does not.
     aligned: bool = False
     # A user's own net may be narrow; its folder says so. The published ones are not.
     width: float = 1.0

@@ -19,7 +19,7 @@ from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
 from port.engine.net import Net
-from port.engine.starting_weights import load, prepare
+from port.engine.starting_weights import begin, load, prepare
 from port.engine.torch_weights import read_donor
 from port.fast.step import fast_forward, use_fast
 from port.reproduce.recipe import Settings, Stage, solver_options
@@ -115,6 +115,9 @@ class Training:
             self.solver.restore(state)
             return
         if weights is None:
+            prepare(self.solver.net)
+        elif self.stage.row.init:                 # what surgery made; fillers draw the rest
+            begin(self.solver.net, weights)
             prepare(self.solver.net)
         else:
             load(self.solver.net, weights)

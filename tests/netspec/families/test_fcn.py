@@ -59,7 +59,8 @@ def test_deploy_is_the_test_net_from_images_to_scores(name):
     deploy, data_net = fcn(name, 'deploy'), fcn(name, row.splits[1].file)
     inputs = [x for x in deploy.layer if x.type == 'Input']
     assert [(list(x.top), list(x.input_param.shape[0].dim)) for x in inputs] == [
-        ([image.top], [1, image.channels, *(row.frame or row.crop or (500, 500))]) for image in row.inputs]
+        ([image.top], [1, image.channels, *(row.frame or row.crop or (500, 500))])
+        for image in row.inputs]
     body = [x for x in data_net.layer
             if x.type not in ('Python', 'SoftmaxWithLoss', 'Dropout')]
     assert list(deploy.layer[len(inputs):]) == body

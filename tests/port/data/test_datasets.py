@@ -6,7 +6,6 @@ import pytest
 
 from netspec.variants import VARIANTS
 from port.data.datasets import (
-    CLASS_NAMES,
     DATASETS,
     class_lists,
     class_names,
