@@ -3,8 +3,8 @@
 FCN-ResNet34 adds scores at three strides, as the FCN-8s does; the CamVid net on VGG16 with batch
 normalisation adds features, and scores once, at the finest. Both were written for PyTorch: a
 kernel of 2 f pads f / 2, so that sizes grow f times. That lies right above VGG's poolings of 2 x 2,
-but half a pixel off above ResNet's odd windows; the row keeps it, an `aligned` one takes odd kernels
-and the offsets that follow.
+but half a pixel off above ResNet's odd windows; the row keeps it, an `aligned` one takes odd
+kernels and the offsets that follow.
 """
 
 from netspec.blocks import LEARNT, MSRA, WEIGHT_AND_BIAS, Style
