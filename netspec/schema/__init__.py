@@ -11,7 +11,14 @@ from netspec.schema.binary import (
     write_solverstate,
 )
 from netspec.schema.blobs import array_blob, blob_array, blob_parts, blob_shape, fill_blob
-from netspec.schema.files import check_ending, replacing, spare, special, write_atomic
+from netspec.schema.files import (
+    check_ending,
+    replacing,
+    spare,
+    special,
+    workroom,
+    write_atomic,
+)
 from netspec.schema.lexer import PrototxtError
 from netspec.schema.printer import message_digest, print_message, print_net, print_solver
 from netspec.schema.prototxt import (
@@ -38,5 +45,5 @@ __all__ = [
     'parse_net', 'parse_net_with_lines', 'parse_solver', 'print_message', 'print_net',
     'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_net', 'read_net_binary',
     'read_net_with_lines', 'read_solver', 'read_solverstate', 'read_text', 'replacing',
-    'solver_needs_upgrade', 'spare', 'special', 'upgrade_net', 'upgrade_solver', 'write_atomic',
-    'write_binary', 'write_blob', 'write_solverstate', 'write_text']
+    'solver_needs_upgrade', 'spare', 'special', 'upgrade_net', 'upgrade_solver', 'workroom',
+    'write_atomic', 'write_binary', 'write_blob', 'write_solverstate', 'write_text']

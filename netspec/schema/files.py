@@ -1,7 +1,6 @@
 """Files in and out: what a file is if not what was asked for; writing all or nothing."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from netspec.schema.lexer import closest
+from netspec.schema.temporary import Making
 
 _MAGIC = {b'\x89HDF\r\n\x1a\n': 'an HDF5 file',
           b'PK\x03\x04': 'a zip archive (a torch checkpoint or .npz)',
@@ -94,12 +94,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 with made.open('rb') as file, path.open('wb') as out:
                     shutil.copyfileobj(file, out)
             return
-        beside = target.with_name(f'.{target.stem}.{secrets.token_hex(4)}{path.suffix}')
-        try:
+        with Making(target, suffix=path.suffix) as beside:
             yield beside
             os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def workroom(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty folder beside the place of `path` to make it in; it is gone at the end.
+
+    Raises OSError that names the path.
+    """
+    path = Path(path)
+    with _explained(path):
+        if special(path):
+            with TemporaryDirectory() as folder:
+                yield Path(folder)
+        else:
+            with Making(Path(os.path.realpath(path)), folder=True) as beside:
+                yield beside
 
 
 @contextmanager
@@ -108,6 +121,8 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if f'{path}: not written' in str(error):       # explained further in
+            raise
         left = '' if special(path) else ', and nothing was left behind'
         reason = os.strerror(error.errno) if error.errno else str(error)
         number = (error.errno,) if error.errno else ()
@@ -120,7 +135,7 @@ def write_atomic(path: str | os.PathLike[str], parts: Iterable[bytes | memoryvie
         with _explained(Path(path)), open(path, 'wb') as file:
             file.writelines(parts)
         return
-    with replacing(path) as beside, beside.open('xb') as file:
+    with replacing(path) as beside, beside.open('wb') as file:
         file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())

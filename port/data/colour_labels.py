@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
 from netspec.schema import replacing
+from netspec.schema.temporary import Making
 from port.data import camvid, voc
 from port.data.label_pictures import VOID_COLOUR, make_palette, write_label
 from port.data.readers import read_lines, read_rgb
@@ -205,7 +205,7 @@ def convert_folder(source: str | Path, target: str | Path, table: ColourTable,
     places = plan(Path(source), target, strip)
     lookup, counts = table.lookup(), np.zeros(256, np.int64)
     above = next(p for p in target.absolute().parents if p.is_dir())
-    with TemporaryDirectory(prefix='.colours-', dir=above) as beside:
+    with Making(above / 'colours', folder=True) as beside:
         for path in progress(list(places)):
             index = to_index(read_rgb(path), lookup, path, unknown)
             index = resize(index, size) if size else index

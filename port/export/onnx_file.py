@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from netspec.schema import replacing, special
+from netspec.schema import replacing, special, workroom
 from netspec.variants import Variant, find_variant
 from netspec.variants.row import Input
 from port.data.datasets import class_names
@@ -154,16 +153,15 @@ def _write(model: onnx.ModelProto, g: Graph, path: Path, external_above: int) ->
                          'it; name a file')
     data = path.name + '.data' if outside else None
     model.graph.initializer.extend(_tensors(g.constants, data))
-    with tempfile.TemporaryDirectory(prefix='.', suffix=path.name,
-                                     dir=None if device else path.parent) as folder:
-        beside = Path(folder, path.name)
+    with workroom(path) as folder:
+        beside = folder / path.name
         if data:
-            _write_data(Path(folder, data), g.constants)
+            _write_data(folder / data, g.constants)
         beside.write_bytes(model.SerializeToString())
         onnx.checker.check_model(str(beside), full_check=True)
         stale = not data and path.is_file()
         if data:
-            os.replace(Path(folder, data), path.with_name(data))
+            os.replace(folder / data, path.with_name(data))
         with replacing(path) as made:
             shutil.move(beside, made)
         if stale:                # the data of the file that stood there

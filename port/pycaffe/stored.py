@@ -3,8 +3,6 @@ tools/convert_imageset.cpp). Their names are found in port.pycaffe.io.
 """
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 
 from netspec.schema import blob_array, read_blob, write_blob
 from netspec.schema.messages import BlobProto, Datum
+from netspec.schema.temporary import Making
 from port.layers.data import open_lmdb
 
 MAP_SIZE = 64 << 20          # bytes of a new LMDB; doubled whenever it is full
@@ -73,13 +72,10 @@ def write_lmdb(target: str | PathLike, datums: Iterable[Datum | tuple[str, Datum
     if not target.parent.is_dir():
         raise FileNotFoundError(f'{target}: the folder {target.parent} does not exist; make it '
                                 'first')
-    beside = target.with_name(f'.{target.name}.{secrets.token_hex(4)}')
-    try:
+    with Making(target, folder=True) as beside:
         with lmdb.open(str(beside), map_size=MAP_SIZE) as env:
             count = _fill(lmdb, env, datums)
         os.replace(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return count
 
 

@@ -1,0 +1,112 @@
+"""Files and folders in the making, beside what they are to become.
+
+Each is locked by the process that makes it, and the lock ends with the process. So what a killed
+one left is told from what a live one still writes: the next maker of the same file takes its
+place, and `sweep` removes it.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+NAME = re.compile(r'\.(?P<stem>.+?)(\.[0-9a-f]{8})?\.part(\.[^.]+)?', re.DOTALL)
+
+
+class Making:
+    """A place beside `target` to make it in: an empty file, or an empty folder.
+
+    As a context it is gone at the end, unless it was moved to where it belongs. suffix: of the
+    name, in place of the target's.
+    """
+
+    def __init__(self, target: Path, folder: bool = False, suffix: str | None = None) -> None:
+        for name in _names(target.stem, target.suffix if suffix is None else suffix):
+            place = target.with_name(name)
+            handle = _claimed(place, folder)
+            if handle is not None:
+                break
+        self.place, self.folder, self.handle = place, folder, handle
+        if folder:
+            for inside in place.iterdir():
+                _remove(inside)
+        else:
+            os.ftruncate(handle, 0)
+
+    def __enter__(self) -> Path:
+        return self.place
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if kind is not None or _there(self.handle, self.place):    # it may be another's by now
+            _remove(self.place)
+        os.close(self.handle)
+
+
+def _names(stem: str, suffix: str) -> Iterator[str]:
+    """Yield the name to try first, which the next maker will try too, and others."""
+    yield f'.{stem}.part{suffix}'
+    while True:
+        yield f'.{stem}.{secrets.token_hex(4)}.part{suffix}'
+
+
+def _claimed(place: Path, folder: bool) -> int | None:
+    """Make or take over a file or folder; None where it is another's, or in another's hands."""
+    flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT
+    try:
+        if folder and not place.exists():
+            place.mkdir()
+        handle = os.open(place, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError:
+        if os.path.lexists(place):
+            return None
+        raise
+    if _locked(handle, place) and os.fstat(handle).st_uid == os.geteuid():
+        return handle
+    os.close(handle)
+    return None
+
+
+def _locked(handle: int, place: Path) -> bool:
+    """Lock what is open; False where a live process holds it, or it is no longer at its place."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return _there(handle, place)
+
+
+def _there(handle: int, place: Path) -> bool:
+    """Whether what is open is what stands at its place."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(place, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path, stem: str = '') -> list[Path]:
+    """Remove what killed processes left in a folder, of files whose names begin with `stem`."""
+    removed = []
+    for place in sorted(Path(folder).glob('.*')):
+        match = NAME.fullmatch(place.name)
+        if not match or not match['stem'].startswith(stem) or place.is_symlink():
+            continue
+        handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if _locked(handle, place):
+                _remove(place)
+                removed.append(place)
+        finally:
+            os.close(handle)
+    return removed
