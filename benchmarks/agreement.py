@@ -26,7 +26,7 @@ from port.data.readers import read_rgb
 from port.data.scenes import draw_scene
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.predict.predictor import Scores, score_layers
+from port.predict.predictor import NetPredictor, score_layers
 
 BAR = 1e-5
 SIZES, LARGEST = ((1, 150, 200), (2, 45, 70)), 260
@@ -58,7 +58,7 @@ def inputs(net: Net, shape: tuple[int, int, int], kind: str, found: Iterator[np.
     return arrays
 
 
-def difference(net: Net, heads: list[Scores], arrays: dict[str, torch.Tensor]) -> float:
+def difference(net: Net, heads: list[NetPredictor], arrays: dict[str, torch.Tensor]) -> float:
     """Return the largest difference of all heads, as a share of each one's largest score."""
     net.forward(**arrays)
     wanted = [net.blobs[head.layer].data.clone() for head in heads]
@@ -71,7 +71,7 @@ def measure(name: str, options: argparse.Namespace, rng: np.random.Generator) ->
     """Return the differences of a net by size and kind of input."""
     net = Net(fcn(name, 'deploy', width=options.width), TEST)
     random_weights(net, options.seed)
-    heads = [Scores(net, layer=layer) for layer in score_layers(net)]
+    heads = [NetPredictor(net, layer=layer) for layer in score_layers(net)]
     if any(head.fast is None for head in heads):
         sys.exit(f'{name}: {heads[0].reason}: there is nothing to compare')
     found = pictures(options.images, VARIANTS[name].mean, rng)

@@ -17,7 +17,7 @@ from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.predict.predictor import Scores
+from port.predict.predictor import NetPredictor
 
 NET = 'voc-fcn8s'
 SIDES, BATCHES, SIDE = (64, 128, 256, 384, 512), (1, 2, 4), 128
@@ -63,8 +63,8 @@ def main() -> None:
     clock = clock_for(options.busy)
     net = Net(fcn(NET, 'deploy', width=options.width), TEST)
     random_weights(net, 1)
-    tasks = {'plain engine': lambda x: net.forward(data=x), 'float32': Scores(net),
-             'bfloat16': Scores(net, torch.bfloat16)}
+    tasks = {'plain engine': lambda x: net.forward(data=x), 'float32': NetPredictor(net),
+             'bfloat16': NetPredictor(net, torch.bfloat16)}
     measure(tasks, (1, 3, SIDES[-1], SIDES[-1]), 1, clock)     # memory is there from now on
     by_side = {side: measure(tasks, (1, 3, side, side), options.runs, clock) for side in SIDES}
     by_batch = {n: measure(tasks, (n, 3, SIDE, SIDE), options.runs, clock) for n in BATCHES}

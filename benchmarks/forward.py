@@ -2,7 +2,8 @@
 hand-written eager module and 0.70 of ONNX Runtime on our export; bfloat16 at most 0.40 of ONNX
 Runtime's float32, with at least 99.5 % of the pixels' classes equal.
 
-All contenders hold the same weights and take turns in one process; medians are compared.
+All contenders hold the same weights and take turns in one process; medians are compared. "ours
+without C kernels" leaves out what no image reaches too, and shows what the kernels are worth.
     python benchmarks/forward.py [--net voc-fcn8s] [--width 1] [--size 375x500] [--runs 5]
         [--weights FILE] [--images FILE …] [--busy]
 --busy is for a machine that others use: one thread, and processor time in place of the clock's.
@@ -34,7 +35,8 @@ from port.data.readers import read_rgb
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.export.onnx_file import export
-from port.predict.predictor import Scores
+from port.fast.inference import FastNet
+from port.predict.predictor import NetPredictor
 
 POOL_OFFSETS = {8: ((4, 5), (3, 9)), 16: ((4, 5),), 32: ()}
 FINAL_OFFSET = {8: 31, 16: 27, 32: 19}
@@ -101,12 +103,14 @@ def contenders(net: Net, stride: int, folder: Path, data: np.ndarray) -> dict[st
     def by_autocast() -> torch.Tensor:
         with torch.autocast('cpu', torch.bfloat16):
             return last(tensor_last)
-    ours, narrow = Scores(net), Scores(net, torch.bfloat16)
+    ours, narrow = NetPredictor(net), NetPredictor(net, torch.bfloat16)
+    by_torch = FastNet(net, [ours.layer], kernels=False)
     return {'eager': lambda: eager(tensor), 'eager channels-last': lambda: last(tensor_last),
             'eager bf16 autocast': by_autocast, 'opencv': by_opencv,
             'onnxruntime': lambda: session.run(None, {name: data})[0],
             'plain engine': lambda: net.forward(**{name: data})[ours.layer],
-            'ours': lambda: ours(data), 'ours bf16': lambda: narrow(data)}
+            'ours': lambda: ours(data), 'ours bf16': lambda: narrow(data),
+            'ours without C kernels': lambda: by_torch(**{name: data})[ours.layer]}
 
 
 def open_by_opencv(net: Net, folder: Path, shape: tuple[int, ...]) -> cv2.dnn.Net:
@@ -196,12 +200,12 @@ def report(options, seconds: dict[str, list[float]], scores: dict[str, np.ndarra
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = {}
     for pair in (*BARS, 'ours / opencv', 'ours / eager channels-last', 'ours / plain engine',
-                 'ours bf16 / eager bf16 autocast'):
+                 'ours / ours without C kernels', 'ours bf16 / eager bf16 autocast'):
         one, other = pair.split(' / ')
         ratios[pair] = round(medians[one] / medians[other], 3)
     plain = scores['plain engine']
     off = {name: float(np.abs(y - plain).max() / np.abs(plain).max()) for name, y in scores.items()}
-    narrow, equal = Scores(net, torch.bfloat16), []
+    narrow, equal = NetPredictor(net, torch.bfloat16), []
     for image in images:
         wide = net.forward(**{net.inputs[0]: image})[narrow.layer].argmax(1)
         equal.append(float((narrow(image).argmax(1) == wide).double().mean()))

@@ -28,8 +28,8 @@ from port.describe.timing import timed_net
 from port.engine.net import Net
 from port.engine.precision import use_tf32
 from port.engine.random_weights import random_weights
-from port.fast.plan import Plan
-from port.fast.step import use_fast
+from port.fast.reach.plan import ReachPlan
+from port.fast.speed_up import use_fast
 from port.fast.training import FastTraining
 from port.predict.predictor import GPU_ONLY, PRECISIONS, predictor
 from port.training.solver import Solver
@@ -55,10 +55,11 @@ def seconds(run: Run, runs: int, device: torch.device) -> float:
     return statistics.median(found)
 
 
-def operations(planned: Plan) -> float:
+def operations(planned: ReachPlan) -> float:
     """Return the floating-point operations of a plan's convolutions, forward."""
-    return sum(2. * step.op.layer.blobs[0].count * step.inner[0].size * step.inner[1].size
-               for step in planned.steps if step.op.kind == 'Convolution')
+    return sum(2. * placed.operation.layer.blobs[0].count * placed.work.outputs[0].size
+               * placed.work.outputs[1].size for placed in planned.operations
+               if placed.operation.kind == 'Convolution')
 
 
 def most(run: Run, device: torch.device) -> dict[str, float]:

@@ -28,7 +28,7 @@ from port.data.scenes import draw_scene
 from port.data.voc import MEAN, SBDDSegDataLayer
 from port.engine.blob import Blob
 from port.engine.starting_weights import prepare
-from port.fast.step import use_fast
+from port.fast.speed_up import use_fast
 from port.images.read_ahead import ReadAhead
 from port.scoring.evaluate import data_instance
 from port.training.solver import Solver

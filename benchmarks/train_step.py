@@ -24,7 +24,7 @@ from netspec.variants import VARIANTS
 from port.describe.timing import timed_net
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.fast.step import use_fast
+from port.fast.speed_up import use_fast
 from port.training.solver import Solver
 
 NET = 'voc-fcn32s'

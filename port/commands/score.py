@@ -17,7 +17,7 @@ from port.data.label_pictures import write_beside
 from port.engine.net import Net
 from port.engine.net_weights import paths_of
 from port.engine.starting_weights import load
-from port.fast.step import fast_forward
+from port.fast.speed_up import fast_forward
 from port.scoring.evaluate import evaluate
 
 

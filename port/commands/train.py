@@ -8,7 +8,7 @@ import click
 
 from port.commands._shared import device, gpu_option, tf32_option
 from port.engine.starting_weights import begin, prepare
-from port.fast.step import use_fast
+from port.fast.speed_up import use_fast
 from port.training import glog
 from port.training.job import run
 from port.training.signals import Interrupted

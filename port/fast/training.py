@@ -15,11 +15,13 @@ import torch
 from netspec.schema.messages import TRAIN, PoolingParameter
 from port.engine.blob import Blob
 from port.engine.net import Net
-from port.fast import graphs
-from port.fast.ends import Ends, refuse_loss
-from port.fast.passes import Early, Parts, Pass
-from port.fast.plan import Plan, plan
-from port.fast.program import Unsuited, training_program
+from port.fast import cuda_graphs as graphs
+from port.fast.data_and_losses import DataAndLosses, refuse_loss
+from port.fast.execution import make_operators
+from port.fast.reach.operations import training_program
+from port.fast.reach.plan import ReachPlan, make_plan
+from port.fast.training_pass import Early, TrainedNet, TrainingPass
+from port.fast.unsuited import Unsuited
 
 log = logging.getLogger('port.fast')
 KEPT_RECORDINGS = 8     # sizes of input: those that first came often enough
@@ -37,11 +39,12 @@ class FastTraining:
     def __init__(self, net: Net) -> None:
         if net.phase != TRAIN:
             raise Unsuited('the net is not in the TRAIN phase')
-        self.net, ends = net, Ends(net)
+        self.net, ends = net, DataAndLosses(net)
         self.feeds, losses = ends.feeds, ends.losses
-        self.parts = Parts(net, training_program(net, losses), losses, set(),
-                           [ends.scores(node) for node in losses])
-        self.parts.live.update(self._live())
+        program = training_program(net, losses)
+        self.trained = TrainedNet(net, program, make_operators(program), losses, set(),
+                                  [ends.scores(node) for node in losses])
+        self.trained.live.update(self._live())
         self._check_losses(ends)
         self._check()
         self.capture: graphs.Capture | None = graphs.capture_for(net.device)
@@ -51,12 +54,12 @@ class FastTraining:
     def _live(self) -> set[int]:
         """Return the values that a learnable parameter lies below."""
         live: set[int] = set()
-        for op in self.parts.program.ops:
+        for op in self.trained.program.operations:
             if any(op.layer.param_propagate_down) or live.intersection(op.inputs):
                 live.add(op.output)
         return live
 
-    def _check_losses(self, ends: Ends) -> None:
+    def _check_losses(self, ends: DataAndLosses) -> None:
         """Raise Unsuited where a loss is of more than scores and data, or stops its gradient."""
         for node in ends.losses:
             others = [blob.name for blob in node.bottom[1:] if not ends.fed(blob)]
@@ -69,25 +72,26 @@ class FastTraining:
                 raise Unsuited(f'layer {node.name!r}: propagate_down: false')
 
     def _check(self) -> None:
-        program = self.parts.program
-        ops = program.ops
+        program = self.trained.program
+        ops = program.operations
         used = {id(layer) for layer in (*(op.layer for op in ops), *program.joined,
-                                        *(node.layer for node in self.parts.losses))}
+                                        *(node.layer for node in self.trained.losses))}
         for node in self.net.nodes:
             if node.bottom and id(node.layer) not in used and node.layer.type != 'Split':
                 raise Unsuited(f'layer {node.name!r}: {node.layer.type} beside the loss')
         for op in ops:
             if op.kind != 'Convolution' and any(op.layer.param_propagate_down):
                 raise Unsuited(f'layer {op.name!r}: a learnable {op.layer.type}')
-            if (op.kind == 'Pooling' and op.output in self.parts.live
+            if (op.kind == 'Pooling' and op.output in self.trained.live
                     and op.layer.method != PoolingParameter.MAX):
                 raise Unsuited(f'layer {op.name!r}: averages are not trained here')
 
-    def plan(self) -> Plan:
+    def plan(self) -> ReachPlan:
         """Return the plan for the inputs as they are."""
-        blobs = {name: self.net.all_blobs[name] for name in self.parts.program.inputs}
-        return plan(self.parts.program, {name: tuple(blob.shape[2:])
-                                         for name, blob in blobs.items() if len(blob.shape) == 4})
+        blobs = {name: self.net.all_blobs[name] for name in self.trained.program.inputs}
+        return make_plan(self.trained.program, {name: (blob.shape[2], blob.shape[3])
+                                                for name, blob in blobs.items()
+                                                if len(blob.shape) == 4})
 
     def __call__(self, early: Early | None = None,
                  look: Look = lambda loss: None) -> torch.Tensor | float:
@@ -110,7 +114,7 @@ class FastTraining:
         recording = self._recording()
         if recording is not None:
             return recording(look)
-        found = Pass(self.parts, self.plan())
+        found = TrainingPass(self.trained, self.plan())
         loss = found.forward()
         if self.net.device.type == 'cpu':
             look(float(loss))
@@ -137,7 +141,7 @@ class FastTraining:
         """Return the recording for inputs of these sizes; make it when they come often."""
         if self.capture is None:
             return None
-        fixed = [op.layer.blobs[0].data for op in self.parts.program.ops
+        fixed = [op.layer.blobs[0].data for op in self.trained.program.operations
                  if op.kind == 'Deconvolution']
         key = (*(blob.shape for blob in self.inputs()), *(w._version for w in fixed),
                *(row.blob.data.data_ptr() for row in self.net.learnable))
@@ -156,11 +160,11 @@ class Recording:
     """A pass over inputs of one shape, repeated without asking Python for its operations."""
 
     def __init__(self, owner: FastTraining, how: graphs.Capture) -> None:
-        parts, planned = owner.parts, owner.plan()
+        trained, plan = owner.trained, owner.plan()
         self.inputs = [(blob, blob.data.clone()) for blob in owner.inputs()]
         for blob, mine in self.inputs:
             blob.data = mine
-        tops = [*parts.scores, *(blob for node in parts.losses
+        tops = [*trained.scores, *(blob for node in trained.losses
                                  for blob in (node.bottom[0], *node.top))]
         gradients: dict[Blob, torch.Tensor] = {}
 
@@ -169,7 +173,7 @@ class Recording:
 
         def forward() -> graphs.Tensors:
             gradients.clear()
-            self.taken = Pass(parts, planned, learn)
+            self.taken = TrainingPass(trained, plan, learn)
             loss = torch.as_tensor(self.taken.forward())
             return [loss, *(blob.data for blob in tops)]
 

@@ -1,4 +1,6 @@
-/* What the kernels share: vectors of the machine's width, and images with channels last. */
+/* Vectors of as many floats as the processor takes at a time. For one source file of a library:
+ * it defines vector_width, by which Python asks.
+ */
 #include <stddef.h>
 
 #if defined(__AVX512F__)
@@ -13,11 +15,7 @@ typedef float vec __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef int mask __attribute__((vector_size(4 * W), aligned(4), may_alias));
 typedef ptrdiff_t size;
 
-typedef struct {                   /* a rectangle of an image with `channels` values a pixel */
-    float *data;
-    size row, image;               /* steps, in floats */
-    int height, width, channels;
-} Plane;
-
 static inline vec load(const float *p) { return *(const vec *)p; }
 static inline void store(float *p, vec v) { *(vec *)p = v; }
+
+int vector_width(void) { return W; }

@@ -1,10 +1,11 @@
 """predictor(net, weights): a callable from images to scores by the fastest route that is exact."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import torch
@@ -16,12 +17,12 @@ from netspec.variants import VARIANTS, Variant
 from port.data.readers import planes, read_rgb
 from port.data.survey import find_row, is_own
 from port.engine.devices import find_device, parse_device
-from port.engine.net import Net, load_net
+from port.engine.net import Net, Weights, load_net
 from port.engine.precision import tf32
 from port.engine.starting_weights import load
-from port.fast.engine import FastNet
-from port.fast.program import Unsuited
-from port.fast.step import fast_forward
+from port.fast.inference import FastNet
+from port.fast.speed_up import fast_forward
+from port.fast.unsuited import Unsuited
 
 log = logging.getLogger('port.predict')
 Images = np.ndarray | torch.Tensor | str | PathLike | Sequence[str | PathLike]
@@ -32,19 +33,21 @@ NO_INPUT = 'has no inputs, as a net that reads its own data; give a deploy net'
 NUMBERS = 'biuf'                   # kinds of numpy's types
 
 
-def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
+def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weights | None = None,
               precision: str = 'float32', device: torch.device | str | None = None,
               layer: str | None = None, mean: Sequence[float] | None = None,
-              skip: bool = True) -> 'Scores':
+              skip: bool = True) -> 'NetPredictor':
     """Return a callable from images to scores.
 
     net: a Net in the TEST phase, or what one is made of: the name of a variant, a folder that
-    `fcn new` wrote, a deploy prototxt. weights: a file or {layer: [arrays]},
-    for every layer with parameters. precision: float32, tf32 (GPU), bfloat16 or
-    float16 (GPU), of the trunk; scores are float32. layer: which output (default: the first
-    score…). device: of a net that is made here (default: the CPU). mean: BGR, for image files
-    (a variant knows its own). skip: do not compute the padding that no image reaches. Raises
-    ValueError, KeyError or TypeError for what does not fit together.
+    `fcn new` wrote, a deploy prototxt. weights: a file or {layer: [arrays]}, for every layer with
+    parameters. precision: float32, tf32 (GPU), bfloat16 or float16 (GPU), of the trunk; scores
+    are float32. device: of a net that is made here (default: the CPU). layer: the output wanted
+    (default: the first that is called score…). mean: BGR, for image files (a variant knows its
+    own). skip: do not compute the padding that no image reaches.
+
+    It may be called from several threads, which take turns, and inside torch.inference_mode().
+    Raises ValueError, KeyError or TypeError for what does not fit together.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
@@ -52,7 +55,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
     if row is not None:
         net, mean = fcn(row, 'deploy'), row.mean if mean is None else mean
     if not isinstance(net, Net):
-        net = _made(net, find_device('cpu' if device is None else device))
+        with torch.inference_mode(False):        # which makes tensors that cannot be written to
+            net = _made(net, find_device('cpu' if device is None else device))
     elif device is not None and parse_device(device).type != net.device.type:
         raise ValueError(f'device {device}: the net is on {net.device} already; make it there')
     if not net.inputs:
@@ -61,7 +65,7 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights=None,
         load(net, weights)
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
-    return Scores(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
+    return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
 
 
 def _row(net: object) -> Variant | None:
@@ -87,11 +91,12 @@ def _made(source: NetParameter | str | PathLike, device: torch.device) -> Net:
     return Net(loaded, TEST, device=device)
 
 
-class Scores:
-    """What predictor returns. fast: the engine, None where the net needs another.
+class NetPredictor:
+    """What `predictor` returns. fast: the engine that leaves out what no image reaches; None for a
+    net that it does not know, which groups of layers (docs/groups.md) or the plain engine take.
 
-    reason: why the net needs another: layers by groups where that pays (docs/groups.md), else
-    one by one. rounded: use TF32, whatever the rest of the process does.
+    reason: why the net needs another engine. rounded: use TF32, whatever the rest of the process
+    does.
     """
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
@@ -103,7 +108,8 @@ class Scores:
             raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
                            f'{", ".join(net.outputs)}')
         self.mean = None if mean is None else _checked_mean(mean)
-        self.forward = net.run_forward
+        self.forward: Callable[[], object] = net.run_forward
+        self._turn = RLock()          # the net's blobs hold one image at a time
         self.fast = self._engine(dtype, skip)
 
     def _engine(self, dtype: torch.dtype, skip: bool) -> FastNet | None:
@@ -135,7 +141,8 @@ class Scores:
 
     def run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
         """Return the scores for arrays by input name."""
-        with tf32(self.rounded) if self.net.device.type == 'cuda' else nullcontext():
+        precision = tf32(self.rounded) if self.net.device.type == 'cuda' else nullcontext()
+        with self._turn, precision, torch.inference_mode(False), torch.no_grad():
             return self._run(arrays)
 
     def _run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
@@ -144,9 +151,8 @@ class Scores:
                 return self.fast(**arrays)[self.layer]
             except Unsuited as error:           # this size only
                 log.info('the plain engine is used: %s', error)
-        with torch.no_grad():
-            self.net.feed(**arrays)
-            self.forward()
+        self.net.feed(**arrays)
+        self.forward()
         return self.net.blobs[self.layer].data
 
     def _read(self, images: str | PathLike | Sequence[str | PathLike]) -> np.ndarray:

@@ -21,7 +21,7 @@ from netspec.schema.messages import TEST
 from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
 from port.engine.torch_weights import read_donor
-from port.fast.step import fast_forward, use_fast
+from port.fast.speed_up import fast_forward, use_fast
 from port.reproduce.recipe import Settings, Stage, solver_options
 from port.scoring.evaluate import Evaluation, evaluate, read
 from port.training import glog

@@ -11,7 +11,7 @@ from PIL import Image
 from netspec.schema.messages import TEST
 from port.crf import refine
 from port.engine.net import Net
-from port.fast.scoring import FastScoring
+from port.fast.labelled_scoring import FastScoring
 
 
 def opened(path: Path) -> np.ndarray:

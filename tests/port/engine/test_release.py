@@ -13,8 +13,8 @@ from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, SolverParameter
 from port.engine.net import Net
-from port.fast.engine import FastNet
-from port.fast.step import use_fast
+from port.fast.inference import FastNet
+from port.fast.speed_up import use_fast
 from port.training.solver import Solver
 
 TRAINED = '''

@@ -8,10 +8,10 @@ import torch
 
 from netspec.schema.messages import TEST, TRAIN
 from port.engine.net import Net
-from port.fast import routes
-from port.fast.engine import FastNet
-from port.fast.program import Unsuited
+from port.fast.convolutions import algorithms
+from port.fast.inference import FastNet
 from port.fast.training import FastTraining
+from port.fast.unsuited import Unsuited
 
 from .small import conv, labels, layer, loss, make, source
 
@@ -151,13 +151,13 @@ def hold(net: Net, fast: FastNet, x: torch.Tensor) -> bool:
 def test_predicting(some: range, monkeypatch) -> None:
     compared = 0
     for seed in some:
-        monkeypatch.setattr(routes, 'FORWARD_TILES', seed % 2 * 36)
+        monkeypatch.setattr(algorithms, 'FORWARD_TILES', seed % 2 * 36)
         draw = Draw(seed, 'conv conv conv conv pool maxima up crop point point sum join')
         net = build(draw, seed)
         if net is None:
             continue
         try:
-            fast = FastNet(net, skip=seed % 5 > 0, use_native=seed % 7 > 0)
+            fast = FastNet(net, skip=seed % 5 > 0, kernels=seed % 7 > 0)
         except Unsuited:
             continue
         torch.manual_seed(seed)

@@ -4,7 +4,6 @@ import gc
 import weakref
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,9 +13,12 @@ from netspec.schema.messages import TEST, TRAIN, NetParameter, SolverParameter
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.fast import arithmetic, blank, graphs, native, step
-from port.fast.program import Unsuited
+from port.fast import cuda_graphs as graphs
+from port.fast import speed_up, upsampling
+from port.fast.kernels import calls
+from port.fast.reach import blank_values
 from port.fast.training import FastTraining
+from port.fast.unsuited import Unsuited
 from port.training.solver import NonFiniteLoss, Solver
 
 EXACT = 1e-11                # of a gradient's largest value, in double precision
@@ -94,7 +96,7 @@ def test_every_alignment_with_the_pools(height: int) -> None:
 
 
 def test_kernels_in_single_precision() -> None:
-    if native.library() is None:
+    if not calls.available():
         pytest.skip('no C compiler here')
     hold(make('voc-fcn32s', 0.5, (40, 50, 1), torch.float32), ROUNDING)
 
@@ -149,11 +151,11 @@ def test_a_recording_keeps_what_the_caches_let_go(monkeypatch) -> None:
     for _ in range(graphs.WARM_UP + 1):
         gradients(net, fast)
     fast.capture = None
-    for size in range(26, 26 + arithmetic.MATRICES):
+    for size in range(26, 26 + upsampling.MATRICES):
         net.blobs['data'].data = torch.ones(1, 3, size, 25, dtype=torch.float64)
         net.blobs['label'].data = torch.zeros(1, 1, size, 25, dtype=torch.float64)
         gradients(net, fast)
-    blank._index.cache_clear()
+    blank_values._index.cache_clear()
     gc.collect()
     assert len(seen) > 6 and all(t() is not None for t in seen)
     fast.recordings.clear()
@@ -188,7 +190,7 @@ def solver_for(fast: bool, dtype: torch.dtype = torch.float32, **options) -> Sol
     solver.history = [h.to(dtype) for h in solver.history]
     feed(solver.net, 'voc-fcn16s')
     if fast:
-        assert step.use_fast(solver) == ''
+        assert speed_up.use_fast(solver) == ''
     return solver
 
 
@@ -267,22 +269,9 @@ def test_refuses_the_test_phase() -> None:
 def test_says_why_fast_passes_have_no_use(caplog) -> None:
     net = parse_net(DATA + 'layer { name: "m" type: "MVN" bottom: "data" top: "m" }' + LOSS % 'm')
     solver = Solver(SolverParameter(net_param=net, base_lr=0.1, lr_policy='fixed', max_iter=1))
-    assert "'m'" in step.use_fast(solver)
+    assert "'m'" in speed_up.use_fast(solver)
     (record,) = [r for r in caplog.records if r.levelname == 'WARNING']
     assert "the plain engine trains: layer 'm'" in record.getMessage()
-
-
-def test_descend_equals_the_plain_update() -> None:
-    if native.library() is None:
-        pytest.skip('no C compiler here')
-    rng = np.random.RandomState(0)
-    w, v, g = (rng.randn(1000).astype('f') for _ in range(3))
-    tensors = [torch.tensor(a) for a in (w, v, g)]
-    native.descend(*tensors, 0.9, 0.01, 0.05)
-    velocity = 0.9 * v.astype('d') + 0.01 * (g + 0.05 * w.astype('d'))
-    assert np.allclose(tensors[1], velocity, atol=1e-6)
-    assert np.allclose(tensors[0], w - velocity, atol=1e-6)
-    assert [t._version for t in tensors] == [1, 1, 0]     # whoever packed the weights can see it
 
 
 @pytest.mark.gpu

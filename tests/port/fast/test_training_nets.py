@@ -5,11 +5,11 @@ import torch
 
 from netspec.schema.messages import TRAIN
 from port.engine.net import Net
-from port.fast import native
-from port.fast.grouped import Grouped
-from port.fast.program import Unsuited
-from port.fast.scoring import FastScoring
+from port.fast.groups import GroupedNet
+from port.fast.kernels import calls
+from port.fast.labelled_scoring import FastScoring
 from port.fast.training import FastTraining
+from port.fast.unsuited import Unsuited
 
 from .small import conv, labels, layer, loss, make, source
 
@@ -100,7 +100,7 @@ def test_a_trunks_part_in_the_loss_is_refused_in_scoring() -> None:
         FastScoring(make(DATA + REFUSED['a loss_weight within the trunk']))
 
 
-@pytest.mark.skipif(native.library() is None, reason='no C compiler here')
+@pytest.mark.skipif(not calls.available(), reason='no C compiler here')
 @pytest.mark.parametrize('between', [
     layer('LRN', 'a', 'b'), layer('Deconvolution', 'a', 'b', '''param { lr_mult: 0 }
         convolution_param { num_output: 16 group: 16 kernel_size: 4 stride: 2 pad: 1
@@ -118,11 +118,11 @@ def test_a_kernel_of_ours_behind_any_layer(between: str) -> None:
 NORMAL = layer('BatchNorm', 'a', 'a') + layer('Scale', 'a', 'a', 'scale_param { bias_term: true }')
 
 
-def grouped(net: Net) -> Grouped:
+def grouped(net: Net) -> GroupedNet:
     try:
-        return Grouped(net)
+        return GroupedNet(net)
     except Unsuited as reason:
-        if native.library() is None:
+        if not calls.available():
             pytest.skip(str(reason))
         raise
 
@@ -148,4 +148,4 @@ def test_layers_in_place_on_shared_memory_are_left_to_the_plain_engine() -> None
                + layer('InnerProduct', 'f', 's', 'inner_product_param { num_output: 4 }')
                + loss('s', 'l', 'one'), TRAIN)
     with pytest.raises(Unsuited, match='works in place on memory that blobs share|no kernels'):
-        Grouped(net)
+        GroupedNet(net)

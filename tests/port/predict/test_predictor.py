@@ -15,9 +15,9 @@ from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.fast import stage
-from port.fast.grouped import Grouped
-from port.predict.predictor import Scores
+from port.fast.groups import GroupedNet
+from port.fast.kernels import calls
+from port.predict.predictor import NetPredictor
 
 MEAN = (104.00699, 116.66877, 122.67892)      # BGR, of VOC as published
 TOLERANCE = 1e-5                              # of the largest score, float32
@@ -70,8 +70,8 @@ def test_falls_back_to_the_plain_engine() -> None:
 
 
 def test_nets_of_large_kernels_go_by_groups(monkeypatch) -> None:
-    passes, run = [], Grouped.forward
-    monkeypatch.setattr(Grouped, 'forward', lambda self: passes.append(1) or run(self))
+    passes, run = [], GroupedNet.forward
+    monkeypatch.setattr(GroupedNet, 'forward', lambda self: passes.append(1) or run(self))
     row = replace(VARIANTS['camvid-segnet-basic'], frame=(96, 128))
     net = Net(fcn(row, 'deploy', width=0.25), TEST)
     random_weights(net, 1)
@@ -81,7 +81,7 @@ def test_nets_of_large_kernels_go_by_groups(monkeypatch) -> None:
     plain = net.forward(data=x)['score'].clone()
     same(predict(x), plain)
     assert not predict(x).requires_grad
-    assert len(passes) == (0 if stage.library() is None else 2)
+    assert len(passes) == (0 if not calls.available() else 2)
 
 
 def test_says_that_a_precision_has_no_use(caplog) -> None:
@@ -97,7 +97,7 @@ def test_falls_back_for_a_size(net: Net) -> None:
             'convolution_param { num_output: 1 kernel_size: 4 stride: 3 weight_filler { '
             'type: "constant" value: 1 } } }')
     net = Net(parse_net(text), TEST)
-    predict = Scores(net)
+    predict = NetPredictor(net)
     for size in (9, 3, 9):
         x = torch.ones(1, 1, size, size)
         same(predict(x), net.forward(data=x)['c'])

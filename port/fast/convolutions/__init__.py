@@ -1,0 +1,1 @@
+"""Convolutions: the algorithms, and the one place that chooses among them (choice.py)."""

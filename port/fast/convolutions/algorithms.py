@@ -1,0 +1,387 @@
+"""The ways to compute a convolution and its gradients. choice.py says which is taken when.
+
+Each is made for one Task and computes from a bottom x, N x C x H x W, and from how many rows and
+columns of zeros are to be thought around it (pads: left, right, above, below).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from port.engine.caffe_order import ENOUGH
+from port.engine.window import Window
+from port.fast.kernels import calls, fourier, winograd
+from port.fast.kernels.planes import LAST
+from port.layers.bases.base_convolution import ConvBase
+
+ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
+LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
+PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
+# Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
+# weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
+FORWARD_TILES, BACKWARD_TILES = 36, 56
+Pads = tuple[int, int, int, int]
+Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+
+
+@dataclass
+class Task:
+    """A Convolution layer over rows and columns, and what its result is for.
+
+    relu: the positive part is wanted. halved: of that, the maxima of 2 x 2. dtype: of torch's
+    arithmetic (None: the weights'); kernels of ours compute in float32. kernels: whether they
+    may be used. fixed: the weights stay as they are, so that they are transformed only once.
+    """
+
+    layer: ConvBase
+    relu: bool = False
+    halved: bool = False
+    dtype: torch.dtype | None = None
+    kernels: bool = True
+    fixed: bool = False
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Outputs x channels of a group x rows x columns."""
+        return self.layer.blobs[0].data
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """One value an output; None where there is none."""
+        return self.layer.blobs[1].data if len(self.layer.blobs) > 1 else None
+
+    @property
+    def window(self) -> Window:
+        """The sliding window."""
+        return self.layer.window
+
+    @property
+    def cpu(self) -> bool:
+        """Whether the CPU computes it."""
+        return self.weight.device.type == 'cpu'
+
+    @property
+    def dense(self) -> bool:
+        """Whether windows are at every position, without holes, and read all channels."""
+        return {*self.window.stride, *self.window.dilation} == {1} and self.layer.group == 1
+
+    @property
+    def for_kernels(self) -> bool:
+        """Whether kernels of ours may compute it, if it has their shape."""
+        return (self.kernels and self.dense and self.cpu and calls.available()
+                and self.weight.dtype == torch.float32)
+
+    def finish(self, y: torch.Tensor) -> torch.Tensor:
+        """Return what is wanted of a convolution's outputs."""
+        y = y.relu_() if self.relu else y
+        return F.max_pool2d(y, 2, 2, ceil_mode=True) if self.halved else y
+
+    def size(self, x: torch.Tensor, pads: Pads) -> tuple[int, int]:
+        """Return how many rows and columns of outputs a dense convolution has."""
+        left, right, above, below = pads
+        rows, columns = self.window.kernel
+        return x.shape[2] + above + below - rows + 1, x.shape[3] + left + right - columns + 1
+
+
+class ByTorch:
+    """torch's own convolution; the base of the others, which leave to it what they do not do.
+
+    writes: whether the result goes straight into memory that is given.
+    """
+
+    writes = False
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._packed: Any = None
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        """Whether the algorithm can compute a task, for some sizes of bottom at least."""
+        return True
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        """Whether it can compute a gradient of the task."""
+        return True
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        """Whether it pays for a bottom of this size."""
+        return True
+
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        """Whether it pays for the gradients that are asked for."""
+        return True
+
+    def packed(self) -> Any:
+        """Return the weights as this algorithm reads them."""
+        if not self.task.fixed:
+            return self._pack()
+        if self._packed is None:
+            self._packed = self._pack()
+        return self._packed
+
+    def _pack(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        task, dtype = self.task, self.task.dtype or self.task.weight.dtype
+        weight = task.weight.to(dtype)
+        if task.fixed and not task.cpu:
+            weight = weight.to(memory_format=LAST)
+        return weight, None if task.bias is None else task.bias.to(dtype)
+
+    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+        """Return what the task wants."""
+        (weight, bias), w = self.packed(), self.task.window
+        x, pad = padded(x.to(weight.dtype), pads, w)
+        return self.task.finish(F.conv2d(x, weight, bias, w.stride, pad, w.dilation,
+                                         self.task.layer.group))
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+        """Write what the task wants to memory of its size."""
+        out.copy_(self.forward(x, pads))
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        """Return the gradients of x, the weights and the bias from that of the outputs (before
+        ReLU and maxima), each where the mask asks for it.
+        """
+        if not any(mask):
+            return None, None, None
+        layer, w = self.task.layer, self.task.window
+        whole, pad = padded(x, pads, w)
+        down, weight, bias = ATEN.convolution_backward(
+            dy, whole, self.task.weight, [layer.num_output], w.stride, pad, w.dilation, False,
+            [0, 0], layer.group, list(mask))
+        return unpadded(down, pads) if whole is not x else down, weight, bias
+
+
+class ByWinograd(ByTorch):
+    """3 x 3 kernels by Winograd's transforms (winograd.c); the weights' gradient by torch."""
+
+    writes = True
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return task.for_kernels and winograd.fits_winograd(task.weight)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return task.for_kernels and winograd.fits_winograd(task.weight, turned=True)
+
+    def _pack(self) -> Any:
+        return winograd.pack_winograd(self.task.weight)
+
+    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+        task = self.task
+        size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
+        out = torch.empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
+        self.write(x, pads, out)
+        return out
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+        left, _, above, _ = pads
+        winograd.winograd(x, (above, left), self.packed(), self.task.bias, self.task.relu,
+                          self.task.halved, out, self.task.size(x, pads))
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        """Return the gradients; the bottom's is a convolution with the kernels turned by half."""
+        down, *learn = mask
+        _, weight, bias = super().gradients(dy, x, pads, [False, *learn])
+        if not down:
+            return None, weight, bias
+        out = torch.empty(x.shape, memory_format=LAST)
+        left, _, above, _ = pads
+        winograd.winograd(dy.contiguous(memory_format=LAST), (2 - above, 2 - left),
+                          winograd.pack_winograd(self.task.weight, turned=True), None, False,
+                          False, out, (x.shape[2], x.shape[3]))
+        return out, weight, bias
+
+
+class ByFewChannels(ByWinograd):
+    """An image's few channels, whose windows are gathered (winograd.c); no gradients."""
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return task.for_kernels and not task.halved and winograd.fits_few(task.weight)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return False
+
+    def _pack(self) -> Any:
+        return winograd.pack_few(self.task.weight)
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+        winograd.few_channels(F.pad(x.float(), pads), self.task.window.kernel[0], self.packed(),
+                              self.task.bias, self.task.relu, out)
+
+
+class ByFourier(ByTorch):
+    """5 x 5 to 8 x 8 kernels over enough pixels, by Fourier transforms of tiles (fourier.c).
+
+    Where channels do not fill vectors, only the weights' gradient.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return (task.for_kernels and task.dtype in (None, torch.float32)
+                and fourier.fits(task.weight, task.window)
+                and task.weight.shape[1] % calls.vector_width() == 0)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return task.for_kernels and fourier.fits(task.weight, task.window)
+
+    def _tiles(self, x: torch.Tensor, pads: Pads) -> int:
+        left, right, above, below = pads
+        return fourier.tiles(x.shape, (above + below, left + right), self.task.window.kernel[0])
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return self._tiles(x, pads) >= FORWARD_TILES
+
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        return (self._tiles(x, pads) >= BACKWARD_TILES
+                and not (mask[0] and x.shape[1] % calls.vector_width()))
+
+    def _pack(self) -> Any:
+        return fourier.spectrum(self.task.weight)
+
+    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+        x, pad = padded(x.float(), pads, self.task.window)
+        y, _ = fourier.transform(x.contiguous(memory_format=LAST), pad,
+                                 self.task.window.kernel[0], self.packed())
+        bias = self.task.bias
+        return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)))
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        whole, pad = padded(x, pads, self.task.window)
+        down, weight = fourier.gradients(dy, whole, self.task.weight, pad, mask[0], mask[1])
+        return (unpadded(down, pads) if whole is not x else down, weight,
+                dy.sum((0, 2, 3)) if mask[2] else None)
+
+
+class ByProduct(ByTorch):
+    """One matrix product of all windows, each a row, with the weights. For 1 x 1 kernels the rows
+    are the pixels as they stand; for large ones (fc6) the product is better than reordering
+    hundreds of megabytes of weights.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        large = task.dense and task.weight.numel() >= LARGE
+        if task.fixed:
+            return task.cpu and large
+        return large or task.cpu and task.dense and task.window.kernel == (1, 1)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return cls.suits(task)
+
+    def _windows(self, x: torch.Tensor) -> torch.Tensor:
+        """Return one row of channels x window for each position of the window within x."""
+        if self.task.window.kernel == (1, 1):
+            return rows_of(x)
+        return F.unfold(x.contiguous(), self.task.window.kernel).transpose(1, 2).flatten(0, 1)
+
+    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+        weight, bias = self.packed()
+        x = F.pad(x.to(weight.dtype), pads)
+        rows, matrix = self._windows(x), weight.flatten(1).T
+        few = len(rows)
+        if 1 < few < ENOUGH:
+            rows = F.pad(rows, (0, 0, 0, ENOUGH - few))
+        y = (rows @ matrix if bias is None else torch.addmm(bias, rows, matrix))[:few]
+        size = self.task.size(x, (0, 0, 0, 0))
+        return self.task.finish(y.view(x.shape[0], *size, -1).permute(0, 3, 1, 2))
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        weight, whole = self.task.weight, F.pad(x, pads)
+        rows, (n, c, h, w) = rows_of(dy), whole.shape
+        down = None
+        if mask[0]:
+            columns = rows @ weight.flatten(1)
+            if self.task.window.kernel == (1, 1):
+                down = columns.view(n, h, w, c).permute(0, 3, 1, 2)
+            else:
+                columns = columns.view(n, -1, columns.shape[1]).transpose(1, 2)
+                down = F.fold(columns, (h, w), self.task.window.kernel)
+        return (unpadded(down, pads),
+                (rows.T @ self._windows(whole)).view(weight.shape) if mask[1] else None,
+                rows.sum(0) if mask[2] else None)
+
+
+class ByOneDnn(ByTorch):
+    """oneDNN with fixed weights in its own order, which torch's convolution makes at each call.
+
+    It adds up all channels in one long sum, whose rounding error grows with them; so it is given
+    a quarter of the channels at a time (in bfloat16 the sum between would be rounded: there all).
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return task.fixed and task.cpu and hasattr(ONEDNN, '_convolution_pointwise')
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return False
+
+    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+        task, w = self.task, self.task.window
+        x, pad = padded(x.to(task.dtype or x.dtype), pads, w)
+        how = list(pad), list(w.stride), list(w.dilation), task.layer.group
+        parts = x.contiguous(memory_format=LAST).chunk(self._pieces(), 1)
+        if self._packed is None:
+            weights, bias = super()._pack()
+            self._packed = [ONEDNN._reorder_convolution_weight(
+                weight.contiguous(), *how, list(part.shape))
+                for weight, part in zip(weights.chunk(len(parts), 1), parts, strict=True)], bias
+        (weights, bias), last = self._packed, len(parts) - 1
+        relu = ['none'] * last + ['relu' if task.relu else 'none']
+        y = ONEDNN._convolution_pointwise(parts[0].contiguous(memory_format=LAST), weights[0],
+                                          bias, *how, relu[0], [], '')
+        for part, weight, then in zip(parts[1:], weights[1:], relu[1:], strict=True):
+            ONEDNN._convolution_pointwise_.binary(
+                y, part.contiguous(memory_format=LAST), weight, None, *how, 'add', 1.0,
+                None if then == 'none' else then, [], None)
+        return F.max_pool2d(y, 2, 2, ceil_mode=True) if task.halved else y
+
+    def _pieces(self) -> int:
+        task = self.task
+        whole = task.layer.group > 1 or task.dtype not in (None, torch.float32)
+        return 1 if whole or task.layer.channels % (PIECES * LEAST) else PIECES
+
+
+# -- padding --------------------------------------------------------------------------------------
+
+def padded(x: torch.Tensor, pads: Pads, window: Window) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Return what to convolve, and the padding of rows and columns that is left to the algorithm:
+    none where the two ends of an axis have different paddings, which they do not take, and none
+    where a window may read nothing but padding (`is_narrow`); it is then in the tensor returned.
+    """
+    left, right, above, below = pads
+    if left != right or above != below or is_narrow(x, window):
+        return F.pad(x, pads), (0, 0)
+    return x, (above, left)
+
+
+def unpadded(x: torch.Tensor | None, pads: Pads) -> torch.Tensor | None:
+    """Return the gradient of what was padded."""
+    return F.pad(x, [-n for n in pads]) if x is not None and any(pads) else x
+
+
+def is_narrow(x: torch.Tensor, window: Window) -> bool:
+    """Whether an axis is shorter than a step of the window, which may then read nothing but
+    padding: that breaks oneDNN's kernels for channels last (NaN, or the process ends).
+    """
+    return any(size < max(steps) for size, *steps in zip(x.shape[2:], window.stride,
+                                                         window.dilation, strict=True))
+
+
+def rows_of(x: torch.Tensor) -> torch.Tensor:
+    """Return N x C x H x W as pixels x channels."""
+    return x.contiguous(memory_format=LAST).permute(0, 2, 3, 1).flatten(0, 2)

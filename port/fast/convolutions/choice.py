@@ -1,0 +1,124 @@
+"""Which algorithm computes a convolution: the one place where that is decided.
+
+The first row is taken that has the layer's shape and pays for the size of its bottom.
+
+| forward          | gradient of the bottom | of the weights  | taken for                          |
+|------------------|------------------------|-----------------|------------------------------------|
+| ByWinograd       | ByWinograd             | by torch        | 3 x 3, channels that fill vectors  |
+| ByFewChannels    | next row               | next row        | up to 128 terms: an image's layer  |
+| ByProduct        | ByProduct              | ByProduct       | weights from 4 million values on;  |
+|                  |                        |                 | 1 x 1 where weights are not fixed  |
+| ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
+| ByOneDnn         | -                      | -               | fixed weights on a CPU             |
+| ByTorch          | ByTorch                | ByTorch         | everything else                    |
+
+All but the first, second and fourth, which are kernels of ours, run wherever torch does. Layers
+that are no convolution over rows and columns keep their own arithmetic (`AsTheLayer`).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from port.fast.convolutions.algorithms import (
+    ByFewChannels,
+    ByFourier,
+    ByOneDnn,
+    ByProduct,
+    ByTorch,
+    ByWinograd,
+    Gradients,
+    Pads,
+    Task,
+    is_narrow,
+)
+from port.fast.kernels.planes import LAST
+from port.layers.bases.base_convolution import ConvBase
+
+FORWARD = (ByWinograd, ByFewChannels, ByProduct, ByFourier, ByOneDnn, ByTorch)
+BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
+
+
+class ChosenConvolution:
+    """A task with its algorithms, in the order in which they are asked.
+
+    Where no padding is given it is the layer's, around all of the bottom.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        rows, columns = task.window.pad
+        self.pads = columns, columns, rows, rows
+        self.forward_ways = [way(task) for way in FORWARD if way.suits(task)]
+        self.backward_ways = [way(task) for way in BACKWARD if way.suits_backward(task)]
+
+    @property
+    def writes(self) -> bool:
+        """Whether results are written straight into memory that is given."""
+        return self.forward_ways[0].writes
+
+    @property
+    def faster(self) -> bool:
+        """Whether there is another way than torch's."""
+        return type(self.forward_ways[0]) is not ByTorch
+
+    def forward(self, x: torch.Tensor, pads: Pads | None = None) -> torch.Tensor:
+        """Return what the task wants of a bottom."""
+        pads = pads or self.pads
+        return next(way for way in self.forward_ways if way.takes(x, pads)).forward(x, pads)
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+        """Write what the task wants of a bottom to memory of its size."""
+        next(way for way in self.forward_ways if way.takes(x, pads)).write(x, pads, out)
+
+    def blank(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the task wants of a small bottom that has its padding in it. oneDNN would
+        put the weights into an order for that size.
+        """
+        way = self.forward_ways[0] if self.writes else ByTorch(self.task)
+        return way.forward(x, (0, 0, 0, 0))
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, mask: Sequence[bool],
+                  pads: Pads | None = None) -> Gradients:
+        """Return the gradients of the bottom, the weights and the bias that the mask asks for, from
+        that of the outputs before ReLU and maxima.
+        """
+        mask, pads = [*mask, False][:3], pads or self.pads
+        way = next(way for way in self.backward_ways if way.takes_backward(x, pads, mask))
+        return way.gradients(dy, x, pads, mask)
+
+
+class AsTheLayer:
+    """The layer's own arithmetic, on memory with channels last where torch takes it well."""
+
+    faster = False
+
+    def __init__(self, layer: ConvBase) -> None:
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the top."""
+        bias = self.layer.blobs[1].data if len(self.layer.blobs) > 1 else None
+        return self.layer.apply(self._ordered(x, x), self.layer.blobs[0].data, bias)
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, mask: Sequence[bool]) -> Gradients:
+        """Return the gradients of bottom, weights and bias, each where the mask asks for it."""
+        mask = [*mask, False][:3]
+        if not any(mask):
+            return None, None, None
+        down, weight, bias = self.layer.gradients(
+            self._ordered(dy, x), self._ordered(x, x), self.layer.blobs[0].data, mask)
+        return down, weight, bias
+
+    def _ordered(self, value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        if is_narrow(x, self.layer.window):
+            return value.clone(memory_format=torch.contiguous_format)
+        return value.contiguous(memory_format=LAST)
+
+
+def choose(layer: ConvBase) -> ChosenConvolution | AsTheLayer:
+    """Return how a layer is computed over all of its bottom."""
+    over_rows_and_columns = layer.channel_axis == 1 and layer.spatial_axes == 2
+    if layer.type != 'Convolution' or layer.tail or not over_rows_and_columns:
+        return AsTheLayer(layer)
+    return ChosenConvolution(Task(layer))

@@ -1,0 +1,306 @@
+"""Passes of nets with batch normalisation or unpooling (docs/groups.md): the plain engine, layer
+after layer, but groups of layers that our kernels compute at once: a convolution with the
+BatchNorm, Scale and ReLU behind it; 2 x 2 maxima and the Upsample that undoes them. The numbers
+are the plain engine's to float32 rounding; channels come last in memory.
+"""
+
+from collections.abc import Callable
+from math import prod
+
+import torch
+
+from netspec.schema.messages import PoolingParameter
+from port.engine.net import Net
+from port.engine.wiring import Node, located
+from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
+from port.fast.kernels import batch_norm, unpooling
+from port.fast.kernels.calls import available, vector_width
+from port.fast.kernels.planes import LAST
+from port.fast.unsuited import Unsuited
+
+MOST_PLACES = 1 << 24       # that a float32 mask can number
+
+
+class LoneLayer:
+    """A layer in no group, run as it is."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def forward(self) -> torch.Tensor | float:
+        """Run the layer; return its part of the loss."""
+        with located(self.node.entry):
+            return Net.forward_layer(self.node)
+
+    def backward(self) -> None:
+        """Run the layer's backward pass if anything asks for it."""
+        node = self.node
+        if node.need_backward:
+            with located(node.entry):
+                node.layer.backward(node.top, node.propagate_down, node.bottom)
+
+
+class NormalisedConvolution:
+    """Convolution, BatchNorm of the batch, Scale with bias, and ReLU or not, on one blob.
+
+    z: the convolution's output. scale, shift: what normalisation and Scale together do to it.
+    """
+
+    def __init__(self, conv: Node, norm: Node, affine: Node, relu: Node | None) -> None:
+        self.nodes = [n for n in (conv, norm, affine, relu) if n is not None]
+        self.conv, self.norm, self.affine = conv, norm.layer, affine.layer
+        self.relu = relu is not None
+        self.z: torch.Tensor | None = None
+        self.alone = [LoneLayer(node) for node in self.nodes]
+
+    def forward(self) -> torch.Tensor | float:
+        """Assign the top's data and count the batch into BatchNorm's statistics."""
+        fit(self.nodes)
+        shape = self.conv.top[0].shape
+        self.together = batch_norm.fills_vectors(shape) and prod((shape[0], *shape[2:])) > 1
+        if not self.together:
+            return sum(layer.forward() for layer in self.alone)
+        self.chosen = choose(self.conv.layer)
+        self.z = z = last(self.chosen.forward(last(self.conv.bottom[0].data)))
+        self._normalise(z.numel() // z.shape[1], *batch_norm.moments(z))
+        self.conv.top[0].data = batch_norm.affine(z, self.scale, self.shift, self.relu)
+        return 0.0
+
+    def _normalise(self, pixels: int, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        unbiased = variance * (pixels / (pixels - 1))
+        for blob, new in zip(self.norm.blobs, (mean, unbiased, 1), strict=True):
+            blob.data.mul_(self.norm.fraction).add_(new)
+        self.mean, self.rate = mean, torch.rsqrt(variance + self.norm.eps)
+        gamma, beta = (blob.data.double() for blob in self.affine.blobs)
+        self.scale, self.shift = gamma * self.rate, beta - gamma * self.rate * mean
+
+    def backward(self) -> None:
+        """Assign the bottom's diff, add to the parameters', and let go of what was kept.
+
+        With g = dy under the ReLU and x' = (z - mean) rate:
+        dz = gamma rate (g - mean(g) - x' mean(g x')).
+        """
+        if not self.together:
+            for layer in reversed(self.alone):
+                layer.backward()
+            return
+        z, top = self.z, self.conv.top[0]
+        assert z is not None, 'backward follows forward'
+        dy, self.z = last(top.diff), None
+        total, along = batch_norm.gradient_sums(dy, z, self.scale, self.shift, self.mean,
+                                                self.relu)
+        self._learn(along * self.rate, total)
+        pixels = z.numel() // z.shape[1]
+        p = self.affine.blobs[0].data.double() * self.rate
+        q = -p * self.rate * self.rate * along / pixels
+        r = -p * total / pixels - q * self.mean
+        dz = batch_norm.gradient(dy, z, {'scale': self.scale, 'shift': self.shift, 'p': p,
+                                         'q': q, 'r': r}, self.relu)
+        top.drop_diff()
+        convolution_back(self.conv, self.chosen, dz)
+
+    def _learn(self, *gradients: torch.Tensor) -> None:
+        layer, bottom = self.affine, self.conv.top[0]
+        for blob, wanted, found in zip(layer.blobs, layer.param_propagate_down, gradients,
+                                       strict=True):
+            if not wanted:
+                continue
+            if blob is layer.blobs[0] and layer.overwrites(bottom, blob):
+                blob.diff = found.float()
+            else:
+                blob.add_diff(found.float())
+
+
+def last(x: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with its channels last in memory: itself where they are."""
+    return x.contiguous(memory_format=LAST)
+
+
+def fit(nodes: list[Node]) -> None:
+    """Give the nodes' tops their shapes anew if the bottoms changed theirs."""
+    for node in nodes:
+        with located(node.entry):
+            node.fit()
+
+
+class LoneConvolution(LoneLayer):
+    """A convolution alone, by a faster route than torch's."""
+
+    def forward(self) -> float:
+        """Assign the top's data."""
+        fit([self.node])
+        self.chosen = choose(self.node.layer)
+        self.node.top[0].data = last(self.chosen.forward(last(self.node.bottom[0].data)))
+        return 0.0
+
+    def backward(self) -> None:
+        """Assign the bottom's diff and add to the parameters'."""
+        if self.node.need_backward:
+            diff = last(self.node.top[0].diff)
+            convolution_back(self.node, self.chosen, diff)
+
+
+def convolution_back(node: Node, chosen: ChosenConvolution | AsTheLayer,
+                     diff: torch.Tensor) -> None:
+    """Assign the bottom's diff and add to the parameters', each if it is asked for."""
+    layer, down = node.layer, node.propagate_down[0]
+    found = chosen.gradients(diff, last(node.bottom[0].data), [down, *layer.param_propagate_down])
+    if found[0] is not None:
+        node.bottom[0].diff = found[0]
+    for blob, asked, gradient in zip(layer.blobs, layer.param_propagate_down, found[1:],
+                                     strict=False):
+        if asked and gradient is not None:
+            blob.add_diff(gradient)
+
+
+class MaximaWithPlaces(LoneLayer):
+    """2 x 2 maxima at stride 2; places: where they stood."""
+
+    def forward(self) -> torch.Tensor | float:
+        """Assign the maxima, and their places where they are asked for."""
+        fit([self.node])
+        self.size = None
+        if not _counted(self.node.bottom[0].shape):
+            return super().forward()
+        x = last(self.node.bottom[0].data)
+        self.size = tuple(x.shape[2:])
+        top, self.places = unpooling.maxima(x)
+        for blob, value in zip(self.node.top, (top, self.places), strict=False):
+            blob.data = value
+        return 0.0
+
+    def backward(self) -> None:
+        """Assign the bottom's diff."""
+        if self.size is None:
+            super().backward()
+        elif self.node.propagate_down[0]:
+            diff = last(self.node.top[0].diff)
+            self.node.bottom[0].diff = unpooling.put_back(diff, self.places, self.size)
+
+
+class ValuesPutBack(LoneLayer):
+    """Upsample: values back to where the maxima stood; the plain layer where the sizes differ."""
+
+    def __init__(self, node: Node, maxima: MaximaWithPlaces) -> None:
+        super().__init__(node)
+        self.maxima = maxima
+
+    def forward(self) -> torch.Tensor | float:
+        """Assign the values at their places, zero elsewhere."""
+        fit([self.node])
+        self.same = self.node.top[0].shape[2:] == self.maxima.size
+        if not self.same:
+            return super().forward()
+        values = last(self.node.bottom[0].data)
+        self.node.top[0].data = unpooling.put_back(values, self.maxima.places, self.maxima.size)
+        return 0.0
+
+    def backward(self) -> None:
+        """Assign the bottom's diff."""
+        if not self.same:
+            super().backward()
+        elif self.node.propagate_down[0]:
+            diff = last(self.node.top[0].diff)
+            self.node.bottom[0].diff = unpooling.take_out(diff, self.maxima.places)
+            self.node.top[0].drop_diff()
+
+
+Group = LoneLayer | NormalisedConvolution
+
+
+class GroupedNet:
+    """A net as groups of layers. Raises Unsuited where there is nothing to gain."""
+
+    def __init__(self, net: Net) -> None:
+        if net.device.type != 'cpu' or net.dtype != torch.float32:
+            raise Unsuited('not a float32 net on a CPU')
+        if not available():
+            raise Unsuited('there are no kernels of our own')
+        views = [node.name for node in net.nodes if node.shared]
+        if views:
+            raise Unsuited(f'layer {views[0]!r}: works in place on memory that blobs share')
+        self.net, self.groups = net, find_groups(net.nodes)
+        if all(type(group) is LoneLayer for group in self.groups):
+            raise Unsuited('no layers that go together')
+
+    @torch.no_grad()
+    def forward(self) -> torch.Tensor | float:
+        """Run the net forward; return the loss."""
+        loss: torch.Tensor | float = 0.0
+        for group in self.groups:
+            loss = loss + group.forward()
+        self.net.loss = loss
+        return loss
+
+    @torch.no_grad()
+    def __call__(self, look: Callable[[float], None] = lambda loss: None) -> torch.Tensor | float:
+        """Run one pass, adding to the parameters' diffs; return the loss.
+
+        look: called with the loss before the backward pass.
+        """
+        loss = self.forward()
+        look(float(loss))
+        for group in reversed(self.groups):
+            group.backward()
+        return loss
+
+
+def find_groups(nodes: list[Node]) -> list[Group]:
+    """Return the groups that do the work of all layers, in their order."""
+    groups: list[Group] = []
+    pools: dict[int, MaximaWithPlaces] = {}       # by the id of the blob that has the places
+    i = 0
+    while i < len(nodes):
+        normalised = _normalised(nodes[i:i + 4])
+        groups.append(normalised or _alone(nodes[i], pools))
+        i += len(normalised.nodes) if normalised else 1
+    return groups
+
+
+def _alone(node: Node, pools: dict[int, MaximaWithPlaces]) -> LoneLayer:
+    """Return how a layer that no convolution takes along is run."""
+    if _halves(node):
+        pools[id(node.top[-1])] = found = MaximaWithPlaces(node)
+        return found
+    if node.layer.type == 'Upsample' and id(node.bottom[1]) in pools:
+        return ValuesPutBack(node, pools[id(node.bottom[1])])
+    if node.layer.type == 'Convolution' and len(node.bottom) == 1 and choose(node.layer).faster:
+        return LoneConvolution(node)
+    return LoneLayer(node)
+
+
+def _counted(shape: tuple[int, ...]) -> bool:
+    """Whether a mask can number the places of an image, and its channels fill vectors."""
+    return (len(shape) == 4 and shape[1] % vector_width() == 0
+            and shape[2] * shape[3] <= MOST_PLACES)
+
+
+def _normalised(nodes: list[Node]) -> NormalisedConvolution | None:
+    """Return the group that the first layers make, if they make one."""
+    types = [node.layer.type for node in nodes]
+    if (types[:1] not in (['Convolution'], ['Deconvolution'])
+            or types[1:3] != ['BatchNorm', 'Scale']):
+        return None
+    conv, norm, affine = nodes[:3]
+    blob = conv.top[0]
+    relu = nodes[3] if types[3:] == ['ReLU'] and nodes[3].layer.slope == 0 else None
+    if relu is not None and not relu.bottom[0] is relu.top[0] is blob:
+        relu = None
+    alone = len(conv.bottom) == len(affine.bottom) == 1 and not norm.layer.stored
+    in_place = all(n.bottom[0] is n.top[0] is blob and not n.shared for n in (norm, affine))
+    channels = (blob.shape[1],) if len(blob.shape) == 4 else ()
+    each = ([b.shape for b in affine.layer.blobs] == [channels, channels]
+            and affine.layer.param.scale_param.axis == conv.layer.channel_axis == 1)
+    asked = all(n.need_backward for n in (conv, norm, affine))
+    if not (alone and in_place and each and asked):
+        return None
+    return NormalisedConvolution(conv, norm, affine, relu)
+
+
+def _halves(node: Node) -> bool:
+    """Whether a node takes 2 x 2 maxima at stride 2."""
+    layer = node.layer
+    return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
+            and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
+            and layer.param.pooling_param.round_mode == PoolingParameter.CEIL
+            and _counted(node.bottom[0].shape))

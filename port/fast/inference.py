@@ -1,0 +1,139 @@
+"""Run a deploy net on what the image reaches only, with weights packed once (docs/padding.md)."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import RLock
+
+import torch
+
+from netspec.schema.messages import TEST
+from port.engine.blob import upload
+from port.engine.net import Array, Net
+from port.fast.cuda_graphs import Capture, Replay, capture_for
+from port.fast.execution import Execution, Operators, Values, make_operators
+from port.fast.kernels.planes import LAST
+from port.fast.reach.blank_values import Blanks, blank_key, blank_values
+from port.fast.reach.operations import testing_program
+from port.fast.reach.plan import ReachPlan, make_plan
+from port.fast.unsuited import Unsuited
+
+KEPT_BLANKS = 256   # sizes, up to multiples of the strides, whose blank values are kept
+KEPT_SIZES = 2      # input sizes whose memory is kept
+Results = dict[str, torch.Tensor]
+
+
+class FastNet:
+    """A net in the TEST phase, ready to be called with arrays; equal to Net.forward.
+
+    outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
+    float32. skip: leave out what the image does not reach. kernels: use the C kernels where
+    there are any. Weights are packed by the first call, and again when they may have changed.
+    On a GPU a size that recurs is recorded as a CUDA graph. Calls from several threads take
+    turns: they share the packed weights and the memory between the layers.
+    Raises Unsuited for a net whose arithmetic is not known here; so do calls, for a size.
+    """
+
+    def __init__(self, net: Net, outputs: Sequence[str] | None = None,
+                 dtype: torch.dtype = torch.float32, skip: bool = True,
+                 kernels: bool = True) -> None:
+        if net.phase != TEST:
+            raise Unsuited('the net is not in the TEST phase')
+        if net.dtype != torch.float32:
+            raise Unsuited(f'the net is in {net.dtype}')
+        self.net, self.dtype, self.skip, self.kernels = net, dtype, skip, kernels
+        self.capture: Capture | None = capture_for(net.device)
+        self.program = testing_program(net, outputs)
+        self.operators: Operators = {}
+        self._weights: tuple | None = None       # as they were when they were packed
+        self._sizes: OrderedDict[tuple, Callable[[Values], Results]] = OrderedDict()
+        self._blanks: dict[tuple, Blanks] = {}
+        self._turn = RLock()
+
+    def refresh(self) -> None:
+        """Pack the weights as they are now, and forget what was computed from others."""
+        self._weights = self._weights_now()
+        self._sizes.clear()
+        self._blanks.clear()
+        self.operators = make_operators(self.program, self.dtype, self.kernels, fixed=True)
+
+    def _weights_now(self) -> tuple:
+        """Return something that is equal only as long as no weight can have changed.
+
+        torch counts what is written to a tensor. It does not see what is written to a numpy
+        array of the same memory, nor count for tensors made in inference_mode: there an object
+        of its own stands, which equals no other, and the weights are packed at each call.
+        """
+        blobs = [row.blob for row in self.net.learnable]
+        return tuple((blob.data.data_ptr(), object() if blob.held or blob.data.is_inference()
+                      else blob.data._version) for blob in blobs)
+
+    def __call__(self, **arrays: Array) -> Results:
+        """Return the wanted blobs, float32, for input arrays N x C x H x W by blob name."""
+        with self._turn, torch.inference_mode(False), torch.no_grad():
+            if self._weights_now() != self._weights:
+                self.refresh()
+            inputs = {}
+            for name, value in self.program.inputs.items():
+                if name not in arrays:
+                    raise KeyError(f'no array for the input {name!r}; the net takes '
+                                   f'{", ".join(self.program.inputs)}')
+                x = upload(arrays[name], self.net.device, torch.float32)
+                inputs[value] = x.contiguous(memory_format=LAST)
+            return self._for_size(inputs)(inputs)
+
+    def _for_size(self, inputs: Values) -> Callable[[Values], Results]:
+        """Return what runs the net on inputs of these shapes."""
+        key = tuple(tuple(x.shape) for x in inputs.values())
+        found = self._sizes.pop(key, None) or self._prepare(inputs)
+        self._sizes[key] = found
+        while len(self._sizes) > KEPT_SIZES:
+            self._sizes.popitem(last=False)
+        return found
+
+    def _prepare(self, inputs: Values) -> Callable[[Values], Results]:
+        batches = {x.shape[0] for x in inputs.values()}
+        if len(batches) > 1:
+            raise Unsuited(f'inputs of {sorted(batches)} images')
+        plan = self.plan({name: (inputs[value].shape[2], inputs[value].shape[3])
+                          for name, value in self.program.inputs.items()})
+        found = SizedNet(Execution(plan, self.operators, self._blanks_for(plan, inputs), {}),
+                         self.program.outputs)
+        return found if self.capture is None else Replay(found, self.capture)
+
+    def plan(self, sizes: dict[str, tuple[int, int]]) -> ReachPlan:
+        """Return the plan for inputs of these heights and widths."""
+        return make_plan(self.program, sizes, self.skip)
+
+    def _blanks_for(self, plan: ReachPlan, inputs: Values) -> Blanks:
+        """Return the blank values for a plan: the same for sizes that meet the strides alike."""
+        if not plan.need_blanks:
+            return {}
+        key = blank_key(plan)
+        if key not in self._blanks:
+            if len(self._blanks) >= KEPT_BLANKS:
+                self._blanks.clear()
+            operators = self.operators
+            self._blanks[key] = blank_values(
+                plan, {value: x.shape[1] for value, x in inputs.items()},
+                lambda work, bottoms: operators[work.operation.output].blank(work, bottoms),
+                next(iter(inputs.values())))
+        return self._blanks[key]
+
+
+class SizedNet:
+    """A fast net for inputs of one shape. outputs: blob name -> value."""
+
+    def __init__(self, execution: Execution, outputs: dict[str, int]) -> None:
+        self.execution, self.outputs = execution, outputs
+
+    def __call__(self, inputs: Values) -> Results:
+        """Return the wanted blobs, each in memory of its own, which the next call leaves alone."""
+        values = self.execution.run(inputs)
+        taken = {x.untyped_storage().data_ptr()
+                 for x in (*inputs.values(), *(self.execution.memory or {}).values())}
+        found = {}
+        for name, value in self.outputs.items():
+            y = values[value].float().contiguous()
+            found[name] = y.clone() if y.untyped_storage().data_ptr() in taken else y
+            taken.add(found[name].untyped_storage().data_ptr())
+        return found

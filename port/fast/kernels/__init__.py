@@ -1,0 +1,1 @@
+"""The fast engines' C kernels, each with the Python functions that call it on torch's tensors."""

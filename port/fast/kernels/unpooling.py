@@ -1,0 +1,47 @@
+"""2 x 2 maxima with their places, and values put back there (SegNet's Upsample), by unpooling.c.
+
+Tensors are float32, N x C x H x W, channels last; C is a multiple of `vector_width()`.
+"""
+
+import ctypes
+
+import torch
+
+from port.fast.kernels.calls import libraries, run
+from port.fast.kernels.planes import LAST, Plane, address, plane
+
+GRAIN = 8           # lines that a thread takes at least
+
+
+class UnpoolingArguments(ctypes.Structure):
+    """Unpooling in unpooling.c."""
+
+    _fields_ = [('large', Plane), ('small', ctypes.c_void_p), ('places', ctypes.c_void_p)]
+
+
+def _call(kernel: str, large: torch.Tensor, small: torch.Tensor, places: torch.Tensor) -> None:
+    arguments = UnpoolingArguments(plane(large), address(small), address(places))
+    run(getattr(libraries()['unpooling.c'], kernel), arguments,
+        large.shape[0] * -(-large.shape[2] // 2), GRAIN)
+
+
+def maxima(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the 2 x 2 maxima and the places (row * width + column) of the first of each."""
+    n, c, h, w = x.shape
+    y, places = (torch.empty(n, c, -(-h // 2), -(-w // 2), memory_format=LAST) for _ in range(2))
+    _call('maxima', x, y, places)
+    return y, places
+
+
+def put_back(values: torch.Tensor, places: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return values at their places in N x C x size, zero elsewhere."""
+    x = torch.empty(*values.shape[:2], *size, memory_format=LAST)
+    _call('put_back', x, values, places)
+    return x
+
+
+def take_out(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return what stands at the places of the windows."""
+    values = torch.empty_like(places)
+    _call('take_out', x, values, places)
+    return values

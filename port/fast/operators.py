@@ -1,0 +1,236 @@
+"""What each kind of operation computes, forward and backward, on the parts that a plan asks for.
+
+An operator is given Work, which says which outputs are wanted, and just what these read of the
+bottoms. It keeps nothing of a call: what its backward pass needs travels in a Saved.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from netspec.schema.messages import EltwiseParameter, PoolingParameter
+from port.engine.blob import Blob
+from port.engine.pool_axis import Axis, maximum, route, total
+from port.fast.convolutions.algorithms import Task
+from port.fast.convolutions.choice import ChosenConvolution
+from port.fast.reach.operations import Operation
+from port.fast.reach.plan import Work
+from port.fast.unsuited import Unsuited
+
+ATEN = torch.ops.aten
+Tensors = list[torch.Tensor]
+Leaf = Callable[[Blob], torch.Tensor]           # a parameter, as autograd is to see it
+Learn = Callable[[Blob, torch.Tensor], None]    # takes a part of a parameter's gradient
+
+
+@dataclass
+class Saved:
+    """One run of an operator, as its backward pass sees it. own: what the operator left."""
+
+    work: Work
+    bottoms: Tensors
+    top: torch.Tensor
+    own: Any = None
+
+
+class Operator:
+    """The base: a Crop, which the plan has done already by what it lets be read.
+
+    writes: whether `write` puts results straight into the memory that it is given.
+    """
+
+    writes = False
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation, self.layer = operation, operation.layer
+
+    def refresh(self) -> None:
+        """Look at the weights anew, as they may have changed."""
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        """Return the outputs that are asked for."""
+        return bottoms[0]
+
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        """Write the outputs that are asked for to memory of their size."""
+        out.copy_(self.forward(work, bottoms))
+
+    def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
+        """Return the outputs, and what the backward pass will need besides them."""
+        return self.forward(work, bottoms), None
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        """Return the gradient of each bottom; give those of parameters to `learn`.
+
+        down: whether the bottoms' are asked for.
+        """
+        return [gradient]
+
+    def blank(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        """Return the outputs for a small patch of blank values with its padding."""
+        return self.forward(work, bottoms)
+
+    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
+        """Return the same by functions that autograd can follow, to the bottoms and the leaves."""
+        return bottoms[0]
+
+    def check_channels(self, x: torch.Tensor) -> None:
+        """Raise ValueError unless a bottom has the channels that the weights are for."""
+        if x.shape[1] != self.layer.channels:
+            raise ValueError(f'layer {self.operation.name!r}: its bottom has {x.shape[1]} '
+                             f'channels; the kernel is for {self.layer.channels}')
+
+
+class ConvolutionOperator(Operator):
+    """A convolution, with the ReLU and the 2 x 2 maxima that have joined it.
+
+    dtype: of torch's arithmetic where ReLU follows. Scores stay in float32, and so does what
+    kernels of ours compute: they outrun bfloat16.
+    """
+
+    def __init__(self, operation: Operation, dtype: torch.dtype | None = None,
+                 kernels: bool = True, fixed: bool = False) -> None:
+        super().__init__(operation)
+        narrow = dtype if dtype is None or operation.relu else torch.float32
+        self.convolution = ChosenConvolution(Task(
+            self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed))
+        self.writes = self.convolution.writes
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        self.check_channels(bottoms[0])
+        return self.convolution.forward(bottoms[0], work.pads)
+
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        self.check_channels(bottoms[0])
+        self.convolution.write(bottoms[0], work.pads, out)
+
+    def blank(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        self.check_channels(bottoms[0])
+        return self.convolution.blank(bottoms[0])
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        if self.operation.relu:
+            gradient = ATEN.threshold_backward(gradient, saved.top, 0)
+        asked = self.layer.param_propagate_down
+        bottom, *found = self.convolution.gradients(gradient, saved.bottoms[0], [down, *asked],
+                                                    saved.work.pads)
+        for blob, wanted, part in zip(self.layer.blobs, asked, found, strict=False):
+            if wanted:
+                learn(blob, part)
+        return [bottom]
+
+    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
+        self.check_channels(bottoms[0])
+        layer, w = self.layer, self.layer.window
+        bias = leaf(layer.blobs[1]) if len(layer.blobs) > 1 else None
+        y = F.conv2d(bottoms[0], leaf(layer.blobs[0]), bias, w.stride, 0, w.dilation, layer.group)
+        return y.relu() if self.operation.relu else y
+
+
+class PoolingOperator(Operator):
+    """Maxima or averages of windows."""
+
+    @staticmethod
+    def _axes(work: Work, x: torch.Tensor) -> list[Axis]:
+        """Return the windows over the part that is there, cut where the whole bottom ends."""
+        return [Axis(dim, x.shape[dim], r.extent, r.stride, max(0, r.pad - s.first * r.stride),
+                     s.size) for dim, r, s in zip((-2, -1), work.rules, work.outputs, strict=True)]
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        (x,) = bottoms
+        axes = self._axes(work, x)
+        if self.layer.method == PoolingParameter.MAX:
+            return maximum(x, *axes)
+        y = total(x, *axes)
+        for axis, rule, size, s in zip(axes, work.rules, work.sizes, work.outputs, strict=True):
+            whole = Axis(axis.dim, size, rule.extent, rule.stride, rule.pad, rule.out)
+            divisor = whole.divisor(x)
+            y /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
+        return y
+
+    def _for_torch(self, work: Work, x: torch.Tensor) -> tuple | None:
+        """Return how torch pools maxima with their places; None where it would not do the same."""
+        rules = work.rules
+        sizes = [-(-(n - r.extent) // r.stride) + 1
+                 for n, r in zip(x.shape[2:], rules, strict=True)]
+        if (self.layer.method != PoolingParameter.MAX or any(r.pad for r in rules)
+                or sizes != [s.size for s in work.outputs]):
+            return None
+        return [r.extent for r in rules], [r.stride for r in rules], [0, 0], [1, 1], True
+
+    def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
+        shape = self._for_torch(work, bottoms[0])
+        if shape is None:
+            return self.forward(work, bottoms), None
+        return ATEN.max_pool2d_with_indices(bottoms[0], *shape)
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        (x,) = saved.bottoms
+        if saved.own is not None:
+            return [ATEN.max_pool2d_with_indices_backward(
+                gradient, x, *self._for_torch(saved.work, x), saved.own)]
+        if self.layer.method != PoolingParameter.MAX:
+            raise ValueError(f'layer {self.operation.name!r}: only MAX pooling is trained here')
+        return [route(gradient, x, *self._axes(saved.work, x))]
+
+    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
+        (x,), rules = bottoms, work.rules
+        if self.layer.method != PoolingParameter.MAX or any(r.pad for r in rules):
+            raise Unsuited(f'layer {self.operation.name!r}: blank values through this pooling')
+        rows, columns = (max(0, (s.size - 1) * r.stride + r.extent - n)
+                         for r, s, n in zip(rules, work.outputs, x.shape[2:], strict=True))
+        x = F.pad(x, (0, columns, 0, rows), value=torch.finfo(x.dtype).min)
+        return F.max_pool2d(x, [r.extent for r in rules], [r.stride for r in rules])
+
+
+class PointOperator(Operator):
+    """A layer that computes each position by itself, run by its own code, on a copy: the layer in
+    the net stays as it is.
+    """
+
+    def _run(self, bottoms: Tensors) -> tuple[torch.Tensor, tuple]:
+        layer, blobs = copy.copy(self.layer), []
+        for x in bottoms:
+            blob = Blob('bottom', tuple(x.shape), x.dtype, x.device)
+            blob.data = x
+            blobs.append(blob)
+        top = Blob('top', (), bottoms[0].dtype, bottoms[0].device)
+        layer.reshape(blobs, [top])
+        layer.forward(blobs, [top])
+        return top.data, (layer, blobs, top)
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        return self._run([x.float() for x in bottoms])[0].to(bottoms[0].dtype)
+
+    def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
+        return self._run([x.contiguous() for x in bottoms])    # random numbers in Caffe's order
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        layer, blobs, top = saved.own
+        top.diff = gradient.contiguous()
+        layer.backward([top], [True] * len(blobs), blobs)
+        return [blob.diff for blob in blobs]
+
+    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
+        layer, p = self.layer, self.layer.param
+        if layer.type == 'ReLU':
+            return F.leaky_relu(bottoms[0], layer.slope)
+        if layer.type == 'LRN':
+            n = p.lrn_param
+            return F.local_response_norm(bottoms[0], n.local_size, n.alpha, n.beta, n.k)
+        if layer.type == 'Concat':
+            return torch.cat(bottoms, 1)
+        if layer.type == 'Eltwise' and p.eltwise_param.operation == EltwiseParameter.SUM:
+            return reduce(torch.add, [c * x for c, x in zip(layer.coeff, bottoms, strict=True)])
+        if layer.type == 'Scale' and not p.scale_param.bias_term:
+            return bottoms[0] * layer.blobs[0].data.view(-1, 1, 1)
+        raise Unsuited(f'layer {self.operation.name!r}: blank values through {layer.type}')

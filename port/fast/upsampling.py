@@ -1,0 +1,127 @@
+"""A Deconvolution from a part of its bottom to a part of its top."""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+
+from port.fast.cuda_graphs import keep
+from port.fast.operators import Learn, Operator, Saved, Tensors
+from port.fast.reach.geometry import Interval
+from port.fast.reach.operations import Operation
+from port.fast.reach.plan import Work
+from port.layers.deconvolution import is_diagonal, own_kernels
+
+MATRICES = 8         # kept, for as many sizes and axes
+TOLERANCE = 1e-7     # of the kernel's largest value: what two float32 factors can promise
+Factors = tuple[torch.Tensor, torch.Tensor]
+
+
+class Upsampling(Operator):
+    """By torch; but where every channel has the same kernel onto itself, and that is a column
+    times a row, as bilinear upsampling's is, by two products with matrices of one axis each:
+    down @ (x @ across^T). A matrix has a row for each output and a column for each input.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self._matrices: OrderedDict[tuple, torch.Tensor] = OrderedDict()
+        self._seen: tuple[int, int] | None = None
+        self.factors: Factors | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look whether the kernels are alike and separable. On a GPU, where that waits for the
+        device, only when the weights changed; on a CPU they can change unseen, through numpy.
+        """
+        weight, layer = self.layer.blobs[0].data, self.layer
+        if weight.device.type != 'cpu' and not weight.is_inference():
+            seen = weight.data_ptr(), weight._version
+            if self._seen == seen:
+                return
+            self._seen = seen
+        self.per_channel = (layer.group == 1 and weight.shape[0] == weight.shape[1]
+                            and is_diagonal(weight))
+        before, self.factors = self.factors, self._separated(weight)
+        if before is None or self.factors is None or not all(map(torch.equal, before,
+                                                                 self.factors)):
+            self._matrices.clear()
+
+    def _separated(self, weight: torch.Tensor) -> Factors | None:
+        """Return the column and the row whose product every channel's kernel is; else None."""
+        layer = self.layer
+        kernels = own_kernels(weight) if self.per_channel else weight
+        alone = self.per_channel or layer.group == layer.channels == layer.num_output
+        if layer.window.dilation != (1, 1) or len(layer.blobs) > 1 or not alone:
+            return None
+        if not bool((kernels == kernels[0]).all()):
+            return None
+        kernel = kernels[0, 0].double()
+        peak = kernel.abs().max()
+        if peak == 0:
+            return None
+        row, column = divmod(int(kernel.abs().argmax()), kernel.shape[1])
+        down, across = kernel[:, column], kernel[row] / kernel[row, column]
+        apart = (torch.outer(down, across) - kernel).abs().max()
+        return (down, across) if apart <= TOLERANCE * peak else None
+
+    def _matrix(self, axis: int, work: Work, like: torch.Tensor) -> torch.Tensor:
+        """Return outputs x inputs with the factor's value where an input reaches an output."""
+        out, read = work.outputs[axis], work.reads[axis]
+        key = axis, out, read, like.device, like.dtype
+        found = self._matrices.pop(key, None)
+        if found is None:
+            found = self._made(axis, out, read).to(like.device, like.dtype)
+        self._matrices[key] = found
+        if len(self._matrices) > MATRICES:
+            self._matrices.popitem(last=False)       # the one that was not used for longest
+        return keep(found)
+
+    def _made(self, axis: int, out: Interval, read: Interval) -> torch.Tensor:
+        assert self.factors is not None
+        w, factor = self.layer.window, self.factors[axis].cpu()
+        place = (torch.arange(*out)[:, None] + w.pad[axis]
+                 - torch.arange(*read) * w.stride[axis])
+        return (factor[place.clamp(0, len(factor) - 1)]
+                * ((place >= 0) & (place < len(factor))))
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        self.check_channels(bottoms[0])
+        # Scores are float32 whatever the trunk is computed in.
+        x = bottoms[0] if bottoms[0].dtype == torch.float64 else bottoms[0].float()
+        if self.factors is not None:
+            return self._matrix(0, work, x) @ (x.contiguous() @ self._matrix(1, work, x).T)
+        layer, w = self.layer, self.layer.window
+        weight, group = self._weight(x)
+        y = F.conv_transpose2d(x, weight, None, w.stride, 0, 0, group, w.dilation)
+        for dim, (first, _, size) in enumerate(self._offsets(work), 2):
+            y = y.narrow(dim, first, size)
+        return y + layer.blobs[1].data.to(x.dtype).view(-1, 1, 1) if len(layer.blobs) > 1 else y
+
+    def _weight(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Return the weights and the number of groups for torch."""
+        weight = self.layer.blobs[0].data.to(x.dtype)
+        return (own_kernels(weight), self.layer.channels) if self.per_channel else \
+            (weight, self.layer.group)
+
+    def _offsets(self, work: Work) -> list[tuple[int, int, int]]:
+        """Return for each axis how many positions before the outputs asked for, and how many
+        behind, what is read is spread over; and how many are asked for.
+        """
+        found, w = [], self.layer.window
+        for axis, (out, read) in enumerate(zip(work.outputs, work.reads, strict=True)):
+            first = out.first - (read.first * w.stride[axis] - w.pad[axis])
+            spread = (read.size - 1) * w.stride[axis] + w.extent[axis]
+            found.append((first, spread - first - out.size, out.size))
+        return found
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        work, w = saved.work, self.layer.window
+        if self.factors is not None:
+            return [self._matrix(0, work, gradient).T
+                    @ (gradient.contiguous() @ self._matrix(1, work, gradient))]
+        weight, group = self._weight(gradient)
+        (above, below, _), (left, right, _) = self._offsets(work)
+        return [F.conv2d(F.pad(gradient, (left, right, above, below)), weight, None, w.stride, 0,
+                         w.dilation, group)]

@@ -1,0 +1,79 @@
+"""The C kernels against torch's convolution in double precision."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from port.fast.kernels import calls, winograd
+
+pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+WINOGRAD, DIRECT = 6e-7, 5e-7       # of the largest output: rounding of float32
+
+
+def channels_last(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(2)
+
+
+@pytest.mark.parametrize('pool', [False, True])
+@pytest.mark.parametrize('pad', [(1, 1), (0, 0), (1, 0), (2, 3)])
+@pytest.mark.parametrize('shape', [(1, 32, 13, 18), (2, 64, 5, 4), (1, 16, 3, 61)])
+def test_winograd(shape, pad, pool: bool) -> None:
+    x, bias = channels_last(*shape), torch.randn(64)
+    weight = torch.randn(64, shape[1], 3, 3)
+    if not winograd.fits_winograd(weight):
+        pytest.skip('channels that this machine does not take')
+    plain = F.conv2d(F.pad(x.double(), (pad[1], pad[1], pad[0], pad[0])), weight.double(),
+                     bias.double()).relu()
+    size = tuple(plain.shape[2:])
+    plain = F.max_pool2d(plain, 2, 2, ceil_mode=True) if pool else plain
+    around = torch.full((shape[0], 64, plain.shape[2] + 3, plain.shape[3] + 2), -7.).contiguous(
+        memory_format=torch.channels_last)
+    y = around[:, :, 1:-2, 1:-1]
+    winograd.winograd(x, pad, winograd.pack_winograd(weight), bias, True, pool, y, size)
+    assert (y - plain).abs().max() <= WINOGRAD * plain.abs().max()
+    y.fill_(-7)
+    assert (around == -7).all(), 'wrote beside the output'
+
+
+def test_winograd_without_bias_and_relu() -> None:
+    x, weight = channels_last(1, 32, 9, 9), torch.randn(32, 32, 3, 3)
+    y = torch.empty(1, 32, 9, 9, memory_format=torch.channels_last)
+    winograd.winograd(x, (1, 1), winograd.pack_winograd(weight), None, False, False, y, (9, 9))
+    plain = F.conv2d(x.double(), weight.double(), padding=1)
+    assert plain.min() < 0
+    assert (y - plain).abs().max() <= WINOGRAD * plain.abs().max()
+
+
+def test_not_a_number_stays() -> None:
+    x, weight = channels_last(1, 32, 8, 8), torch.randn(32, 32, 3, 3)
+    x[0, 0, 4, 4] = float('nan')
+    y = torch.empty(1, 32, 8, 8, memory_format=torch.channels_last)
+    winograd.winograd(x, (1, 1), winograd.pack_winograd(weight), None, True, False, y, (8, 8))
+    assert y[0, :, 3:6, 3:6].isnan().all()
+
+
+@pytest.mark.parametrize('channels,k', [(3, 3), (4, 3), (1, 5), (3, 6)])
+def test_few_channels(channels: int, k: int) -> None:
+    x, weight, bias = channels_last(2, channels, 12, 33), torch.randn(64, channels, k, k), \
+        torch.randn(64)
+    assert winograd.fits_few(weight)
+    plain = F.conv2d(x.double(), weight.double(), bias.double()).relu()
+    y = torch.empty(plain.shape, memory_format=torch.channels_last)
+    winograd.few_channels(x, k, winograd.pack_few(weight), bias, True, y)
+    assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
+
+
+@pytest.mark.parametrize('channels', [4, 32])
+def test_weights_for_other_channels_are_refused(channels: int) -> None:
+    """The kernels would read and write beside them."""
+    x, y = channels_last(1, channels, 9, 9), channels_last(1, 64, 7, 7)
+    with pytest.raises(ValueError, match=f'{channels} channels to 64'):
+        winograd.few_channels(x, 3, winograd.pack_few(torch.randn(64, 3, 3, 3)), None, True, y)
+    with pytest.raises(ValueError, match=f'{channels} channels to 64'):
+        winograd.winograd(x, (0, 0), winograd.pack_winograd(torch.randn(64, 64, 3, 3)), None, True,
+                        False, y, (7, 7))
