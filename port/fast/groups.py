@@ -13,7 +13,7 @@ from netspec.schema.messages import PoolingParameter
 from port.engine.net import Net
 from port.engine.wiring import Node, located
 from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
-from port.fast.kernels import batch_norm, unpooling
+from port.fast.kernels import batch_norm, max_unpooling
 from port.fast.kernels.calls import available, vector_width
 from port.fast.kernels.planes import LAST
 from port.fast.unsuited import Unsuited
@@ -164,7 +164,7 @@ class MaximaWithPlaces(LoneLayer):
             return super().forward()
         x = last(self.node.bottom[0].data)
         self.size = tuple(x.shape[2:])
-        top, self.places = unpooling.maxima(x)
+        top, self.places = max_unpooling.maxima(x)
         for blob, value in zip(self.node.top, (top, self.places), strict=False):
             blob.data = value
         return 0.0
@@ -175,7 +175,7 @@ class MaximaWithPlaces(LoneLayer):
             super().backward()
         elif self.node.propagate_down[0]:
             diff = last(self.node.top[0].diff)
-            self.node.bottom[0].diff = unpooling.put_back(diff, self.places, self.size)
+            self.node.bottom[0].diff = max_unpooling.put_back(diff, self.places, self.size)
 
 
 class ValuesPutBack(LoneLayer):
@@ -192,7 +192,7 @@ class ValuesPutBack(LoneLayer):
         if not self.same:
             return super().forward()
         values = last(self.node.bottom[0].data)
-        self.node.top[0].data = unpooling.put_back(values, self.maxima.places, self.maxima.size)
+        self.node.top[0].data = max_unpooling.put_back(values, self.maxima.places, self.maxima.size)
         return 0.0
 
     def backward(self) -> None:
@@ -201,7 +201,7 @@ class ValuesPutBack(LoneLayer):
             super().backward()
         elif self.node.propagate_down[0]:
             diff = last(self.node.top[0].diff)
-            self.node.bottom[0].diff = unpooling.take_out(diff, self.maxima.places)
+            self.node.bottom[0].diff = max_unpooling.take_out(diff, self.maxima.places)
             self.node.top[0].drop_diff()
 
 

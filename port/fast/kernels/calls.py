@@ -21,7 +21,7 @@ SIGNATURE = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_
 SOURCES: dict[str, tuple[str, ...]] = {
     'winograd.c': ('winograd', 'few_channels', 'transform'), 'fourier.c': ('fourier',),
     'batch_norm.c': ('moments', 'affine', 'gradient_sums', 'gradient'),
-    'unpooling.c': ('maxima', 'put_back', 'take_out'), 'sgd.c': ('sgd',)}
+    'max_unpooling.c': ('maxima', 'put_back', 'take_out'), 'sgd.c': ('sgd',)}
 
 
 @cache

@@ -8,9 +8,9 @@ import torch
 from port.fast.kernels import calls
 from port.fast.kernels.batch_norm import NormArguments
 from port.fast.kernels.fourier import FourierArguments
+from port.fast.kernels.max_unpooling import UnpoolingArguments
 from port.fast.kernels.planes import Plane
 from port.fast.kernels.sgd import SgdArguments
-from port.fast.kernels.unpooling import UnpoolingArguments
 from port.fast.kernels.winograd import FewArguments, TransformArguments, WinogradArguments
 from port.native.library import load
 
@@ -18,7 +18,7 @@ STRUCTURES = {
     'winograd.c': {'Plane': Plane, 'Winograd': WinogradArguments, 'FewChannels': FewArguments,
                    'Transform': TransformArguments},
     'fourier.c': {'Fourier': FourierArguments}, 'batch_norm.c': {'Norm': NormArguments},
-    'unpooling.c': {'Unpooling': UnpoolingArguments}, 'sgd.c': {'Sgd': SgdArguments}}
+    'max_unpooling.c': {'Unpooling': UnpoolingArguments}, 'sgd.c': {'Sgd': SgdArguments}}
 
 
 @pytest.fixture

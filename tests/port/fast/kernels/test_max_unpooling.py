@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from port.fast.kernels import calls, unpooling
+from port.fast.kernels import calls, max_unpooling
 
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
 
@@ -18,14 +18,14 @@ def channels_last(*shape: int) -> torch.Tensor:
 def test_maxima_and_their_places(size) -> None:
     x = channels_last(2, 16, *size)
     x.round_()                                  # ties: the first in order of rows counts
-    y, places = unpooling.maxima(x)
+    y, places = max_unpooling.maxima(x)
     plain, at = F.max_pool2d(x.contiguous(), 2, 2, ceil_mode=True, return_indices=True)
     assert torch.equal(y, plain) and torch.equal(places, at.float())
-    back = unpooling.put_back(y, places, size)
+    back = max_unpooling.put_back(y, places, size)
     assert torch.equal(back, F.max_unpool2d(plain, at, 2, 2, output_size=list(size)))
-    assert torch.equal(unpooling.take_out(back, places), plain)
+    assert torch.equal(max_unpooling.take_out(back, places), plain)
 
 
 def test_maxima_of_negative_values() -> None:
     x = -1 - channels_last(1, 16, 4, 4).abs()
-    assert unpooling.maxima(x)[0].max() < 0
+    assert max_unpooling.maxima(x)[0].max() < 0

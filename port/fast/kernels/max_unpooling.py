@@ -1,4 +1,4 @@
-"""2 x 2 maxima with their places, and values put back there (SegNet's Upsample), by unpooling.c.
+"""2 x 2 maxima with their places, and values put back there (Upsample), by max_unpooling.c.
 
 Tensors are float32, N x C x H x W, channels last; C is a multiple of `vector_width()`.
 """
@@ -14,14 +14,14 @@ GRAIN = 8           # lines that a thread takes at least
 
 
 class UnpoolingArguments(ctypes.Structure):
-    """Unpooling in unpooling.c."""
+    """Unpooling in max_unpooling.c."""
 
     _fields_ = [('large', Plane), ('small', ctypes.c_void_p), ('places', ctypes.c_void_p)]
 
 
 def _call(kernel: str, large: torch.Tensor, small: torch.Tensor, places: torch.Tensor) -> None:
     arguments = UnpoolingArguments(plane(large), address(small), address(places))
-    run(getattr(libraries()['unpooling.c'], kernel), arguments,
+    run(getattr(libraries()['max_unpooling.c'], kernel), arguments,
         large.shape[0] * -(-large.shape[2] // 2), GRAIN)
 
 
