@@ -28,7 +28,6 @@ from google.protobuf.internal.containers import (
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
-__all__: list[str]
 DESCRIPTOR: FileDescriptor
 
 def descriptor_of(message: Message) -> Descriptor: ...
@@ -48,12 +47,23 @@ def read_descriptor(path: Path) -> FileDescriptorProto:
 
 def stub_text(file: FileDescriptorProto) -> str:
     """Return the text of messages.pyi."""
-    lines = [HEAD]
+    lines = [HEAD, *exported_lines(file)]
     for enum in file.enum_type:
         lines += enum_lines(enum, '')
     for message in file.message_type:
         lines += ['', *message_lines(message, file.package, '')]
     return '\n'.join(lines) + '\n'
+
+
+def exported_lines(file: FileDescriptorProto) -> Iterator[str]:
+    """Give the names that a star import takes: those of messages.py, and the enums' values."""
+    names = ['DESCRIPTOR', 'descriptor_of', 'is_repeated', 'is_required',
+             *(message.name for message in file.message_type)]
+    for enum in file.enum_type:
+        names += [enum.name, *(value.name for value in enum.value)]
+    yield '__all__ = ['
+    yield from (f'{INDENT}"{name}",' for name in names)
+    yield ']\n'
 
 
 def enum_lines(enum: EnumDescriptorProto, indent: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -15,7 +16,7 @@ from port.pycaffe import surgery_name as own
 OURS = 'port.pycaffe'
 
 
-class _Same:
+class _Same(Loader):
     """Loader that hands out a module which exists already under another name."""
 
     def __init__(self, name: str) -> None:

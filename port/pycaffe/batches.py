@@ -1,9 +1,13 @@
 """Batches for a net: pycaffe's forward_all, forward_backward_all and set_input_arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
+
+from port.engine.net import Net as Executor
+from port.pycaffe.views import Names
 
 Arrays = dict[str, np.ndarray]
 
@@ -11,11 +15,26 @@ Arrays = dict[str, np.ndarray]
 class Batches:
     """What Net does with more items than its batch holds, and with arrays in memory."""
 
+    inputs: list[str]
+    outputs: list[str]
+    blobs: Names
+    _net: Executor
+
+    def forward(self, blobs: Iterable[str] | None = None, start: str | None = None,
+                end: str | None = None, **kwargs: np.ndarray) -> Arrays:
+        """Run forward once, as Net does."""
+        raise NotImplementedError
+
+    def backward(self, diffs: Iterable[str] | None = None, start: str | None = None,
+                 end: str | None = None, **kwargs: np.ndarray) -> Arrays:
+        """Run backward once, as Net does."""
+        raise NotImplementedError
+
     def forward_all(self, blobs: list[str] | None = None, **kwargs: np.ndarray) -> Arrays:
         """Run forward over all items in batches; return {blob: array} of all of them."""
         outs: dict[str, list] = {name: [] for name in {*self.outputs, *(blobs or ())}}
         for batch in self._batch(kwargs):
-            for name, array in self.forward(blobs=blobs, **batch).items():
+            for name, array in self.forward(blobs, None, None, **batch).items():
                 outs[name].extend(array.copy())
         return _packed(outs, _length(kwargs))
 
@@ -30,10 +49,11 @@ class Batches:
         backs: dict[str, list] = {name: [] for name in {*self.inputs, *(diffs or ())}}
         forward, backward = (self._batch(given) if given else iter(()) for given in (
             {n: kwargs[n] for n in names if n in kwargs} for names in (self.inputs, self.outputs)))
-        for ins, tops in zip_longest(forward, backward, fillvalue={}):
-            for name, array in self.forward(blobs=blobs, **ins).items():
+        nothing: Arrays = {}
+        for ins, tops in zip_longest(forward, backward, fillvalue=nothing):
+            for name, array in self.forward(blobs, None, None, **ins).items():
                 outs[name].extend(array.copy())
-            for name, array in self.backward(diffs=diffs, **tops).items():
+            for name, array in self.backward(diffs, None, None, **tops).items():
                 backs[name].extend(array.copy())
         count = _length(kwargs)
         return _packed(outs, count), _packed(backs, count)
@@ -61,7 +81,7 @@ class Batches:
 
     def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray,
                           data_dim: np.ndarray | None = None) -> None:
-        layer = self._net.nodes[0].layer
+        layer: Any = self._net.nodes[0].layer
         if layer.type != 'MemoryData':
             raise RuntimeError('set_input_arrays may only be called if the first layer is a '
                                'MemoryDataLayer')

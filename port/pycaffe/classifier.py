@@ -1,10 +1,12 @@
 """caffe.Classifier: image classification with a net, by centre crop or ten crops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from port.pycaffe import io
+from port.pycaffe.io import Size
 from port.pycaffe.net import TEST, Net
 
 
@@ -14,10 +16,10 @@ def transformer_for(net: Net, mean: np.ndarray | None, input_scale: float | None
     name = net.inputs[0]
     transformer = io.Transformer({name: net.blobs[name].data.shape})
     transformer.set_transpose(name, (2, 0, 1))
-    for setter, value in ((transformer.set_mean, mean),
-                          (transformer.set_input_scale, input_scale),
-                          (transformer.set_raw_scale, raw_scale),
-                          (transformer.set_channel_swap, channel_swap)):
+    steps: tuple[tuple[Callable[[str, Any], None], Any], ...] = (
+        (transformer.set_mean, mean), (transformer.set_input_scale, input_scale),
+        (transformer.set_raw_scale, raw_scale), (transformer.set_channel_swap, channel_swap))
+    for setter, value in steps:
         if value is not None:
             setter(name, value)
     return transformer
@@ -37,8 +39,9 @@ class Classifier(Net):
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = transformer_for(self, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])
-        given = image_dims is not None and len(image_dims) > 0
-        self.image_dims = image_dims if given else self.crop_dims
+        self.image_dims: Size = self.crop_dims
+        if image_dims is not None and len(image_dims) > 0:
+            self.image_dims = image_dims
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Return N x C probabilities of H x W x K images; the mean of ten crops if oversample."""
@@ -46,7 +49,7 @@ class Classifier(Net):
         images = io.oversample(images, self.crop_dims) if oversample else self._centre(images)
         name = self.inputs[0]
         batch = np.array([self.transformer.preprocess(name, image) for image in images])
-        predictions = self.forward_all(**{name: batch})[self.outputs[0]]
+        predictions = self.forward_all(None, **{name: batch})[self.outputs[0]]
         if oversample:
             predictions = predictions.reshape(len(predictions) // 10, 10, -1).mean(1)
         return predictions

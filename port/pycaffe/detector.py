@@ -37,7 +37,7 @@ class Detector(Net):
             if file not in images:
                 images = {file: io.load_image(file)}
             crops.append(self.transformer.preprocess(name, self.crop(images[file], window)))
-        predictions = self.forward_all(**{name: np.array(crops)})[self.outputs[0]]
+        predictions = self.forward_all(None, **{name: np.array(crops)})[self.outputs[0]]
         return [{'window': window, 'prediction': prediction, 'filename': file}
                 for (file, window), prediction in zip(pairs, predictions, strict=True)]
 

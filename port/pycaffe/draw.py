@@ -65,11 +65,11 @@ def get_layer_label(layer: caffe_pb2.LayerParameter, rankdir: str,
 
 def _window(layer: caffe_pb2.LayerParameter) -> list[str]:
     if layer.type == 'Pooling':
-        p = layer.pooling_param
-        sizes = p.kernel_size, p.stride, p.pad
+        pool = layer.pooling_param
+        sizes = pool.kernel_size, pool.stride, pool.pad
     elif layer.type in ('Convolution', 'Deconvolution'):
-        p = layer.convolution_param
-        sizes = [*p.kernel_size[:1], 1][0], [*p.stride[:1], 1][0], [*p.pad[:1], 0][0]
+        conv = layer.convolution_param
+        sizes = [*conv.kernel_size, 1][0], [*conv.stride, 1][0], [*conv.pad, 0][0]
     else:
         return []
     return [f'{what}: {size}' for what, size in zip(('kernel size', 'stride', 'pad'), sizes,

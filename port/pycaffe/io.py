@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from netspec.schema import array_blob, blob_array
 from port.pycaffe.proto import caffe_pb2
 from port.pycaffe.stored import load_mean, read_lmdb, save_mean, write_lmdb  # noqa: F401
 
+Size = Sequence[int] | np.ndarray
 LUMA = np.array([0.2125, 0.7154, 0.0721])     # scikit-image's rgb2gray, which pycaffe uses
 
 
@@ -87,7 +89,8 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image) / 255.0
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+def resize_image(im: np.ndarray, new_dims: Size, interp_order: Literal[0, 1, 2, 3, 4, 5] = 1
+                 ) -> np.ndarray:
     """Resize H x W x K to new_dims (height, width), bilinear unless interp_order says otherwise.
 
     As pycaffe with the scikit-image of its time: pixel centres are aligned, what lies outside
@@ -96,21 +99,21 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
     """
     height, width = (int(n) for n in new_dims)
     if im.shape[-1] not in (1, 3):
-        scale = np.array([height, width], float) / np.array(im.shape[:2])
-        return zoom(im, (*scale, 1), order=interp_order).astype(np.float32)
+        scale = (height / im.shape[0], width / im.shape[1], 1)
+        return zoom(im, scale, order=interp_order).astype(np.float32)
     low, high = im.min(), im.max()
     if not high > low:
         return np.full((height, width, im.shape[-1]), low, np.float32)
     rows, columns = ((np.arange(new) + 0.5) * (old / new) - 0.5
                      for new, old in zip((height, width), im.shape, strict=False))
-    at = np.meshgrid(rows, columns, indexing='ij')
+    at = np.array(np.meshgrid(rows, columns, indexing='ij'))
     unit = (im - low) / (high - low)
     planes = [map_coordinates(unit[:, :, k], at, order=interp_order, mode='grid-constant')
               for k in range(im.shape[-1])]
     return (np.stack(planes, axis=2) * (high - low) + low).astype(np.float32)
 
 
-def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
+def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Size) -> np.ndarray:
     """Cut images into four corners and centre, and their mirrors: 10 N x H x W x K in float32.
 
     Of each image first the five crops, then the five mirrored.

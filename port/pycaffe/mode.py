@@ -3,53 +3,66 @@
 import logging
 import os
 import time
+from dataclasses import dataclass
 
 import torch
 
 from port.training import glog
 
-_state = {'device': torch.device('cpu'), 'index': 0, 'count': 1, 'rank': 0, 'cpu_only': False,
-          'log': None}
+
+@dataclass
+class _State:
+    """What is set for the whole process."""
+
+    device: torch.device = torch.device('cpu')
+    index: int = 0
+    count: int = 1
+    rank: int = 0
+    cpu_only: bool = False
+    log: logging.Handler | None = None
+
+
+_state = _State()
 LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 log_to = logging.getLogger('port.pycaffe')
 
 
 def device() -> torch.device:
     """Return the device on which nets compute now."""
-    return _state['device']
+    return _state.device
 
 
 def set_mode_cpu() -> None:
     """Compute on the CPU."""
-    _state['device'] = torch.device('cpu')
+    _state.device = torch.device('cpu')
 
 
 def set_mode_gpu() -> None:
     """Compute on the GPU that set_device chose; RuntimeError where there is none."""
-    if _state['cpu_only']:
+    if _state.cpu_only:
         log_to.warning('set_mode_gpu: computing on the CPU, as asked for')
         return
     if not torch.cuda.is_available():
         raise RuntimeError('set_mode_gpu: cannot use the GPU: there is no CUDA device here; use '
                            'set_mode_cpu(), or run the script with `fcn run --cpu`')
     count = torch.cuda.device_count()
-    if not 0 <= _state['index'] < count:
-        raise RuntimeError(f'set_device({_state["index"]}): invalid device ordinal; GPUs 0 to '
+    if not 0 <= _state.index < count:
+        raise RuntimeError(f'set_device({_state.index}): invalid device ordinal; GPUs 0 to '
                            f'{count - 1} are here')
-    _state['device'] = torch.device('cuda', _state['index'])
+    _state.device = torch.device('cuda', _state.index)
 
 
 def cpu_only(on: bool = True) -> None:
     """Let set_mode_gpu stay on the CPU, for scripts that ask for a GPU in so many words."""
-    _state['cpu_only'] = on
+    _state.cpu_only = on
     if on:
         set_mode_cpu()
 
 
 def set_device(index: int) -> None:
     """Choose the GPU, by number, that set_mode_gpu uses."""
-    _state['index'] = int(index)
-    if _state['device'].type == 'cuda':
+    _state.index = int(index)
+    if _state.device.type == 'cuda':
         set_mode_gpu()
 
 
@@ -60,22 +73,22 @@ def set_random_seed(seed: int) -> None:
 
 def solver_count() -> int:
     """Return the number of solvers that work together (1 unless it was set)."""
-    return _state['count']
+    return _state.count
 
 
 def set_solver_count(count: int) -> None:
     """Set the number of solvers that work together."""
-    _state['count'] = int(count)
+    _state.count = int(count)
 
 
 def solver_rank() -> int:
     """Return this process's number among the solvers."""
-    return _state['rank']
+    return _state.rank
 
 
 def set_solver_rank(rank: int) -> None:
     """Set this process's number among the solvers."""
-    _state['rank'] = int(rank)
+    _state.rank = int(rank)
 
 
 def set_multiprocess(on: bool) -> None:
@@ -102,8 +115,8 @@ class Timer:
 
     @staticmethod
     def _now() -> float:
-        if _state['device'].type == 'cuda':
-            torch.cuda.synchronize(_state['device'])
+        if _state.device.type == 'cuda':
+            torch.cuda.synchronize(_state.device)
         return time.perf_counter()
 
     def start(self) -> None:
@@ -126,8 +139,8 @@ def init_log(level: int | None = None, stderr: bool = True) -> None:
     Without a level GLOG_minloglevel is asked, as glog does.
     """
     root = logging.getLogger('port')
-    if _state['log'] not in root.handlers:
-        _state['log'] = glog.to_stderr()
+    if _state.log is None or _state.log not in root.handlers:
+        _state.log = glog.to_stderr()
     if level is None:
         level = int(os.environ.get('GLOG_minloglevel') or 0)
     root.setLevel(LEVELS[min(max(level, 0), 3)])
@@ -135,10 +148,10 @@ def init_log(level: int | None = None, stderr: bool = True) -> None:
 
 def end_log() -> None:
     """End what init_log began."""
-    if _state['log'] is not None:
-        glog.stop(_state['log'])
+    if _state.log is not None:
+        glog.stop(_state.log)
         logging.getLogger('port').setLevel(logging.NOTSET)
-        _state['log'] = None
+        _state.log = None
 
 
 def log(message: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from operator import index
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ Blob = ArrayBlob
 log = logging.getLogger('port.pycaffe')
 
 
-def readable(path: str | PathLike) -> str:
+def readable(path: str | Path) -> str:
     """Return a path as a string; RuntimeError, as in pycaffe, where it cannot be opened."""
     try:
         with open(path, 'rb'):
@@ -34,14 +35,15 @@ def readable(path: str | PathLike) -> str:
         raise RuntimeError(f'Could not open file {fspath(path)}') from None
 
 
-def _legacy(network_file: str, weights: str, phase: int) -> tuple:
+def _legacy(network_file: str, weights: str, phase: int) -> tuple[Any, ...]:
     log.warning('DEPRECATION WARNING - deprecated use of Python interface')
     log.warning('Use this instead (with the named "weights" parameter):')
     log.warning("Net('%s', %d, weights='%s')", network_file, phase, weights)
     return network_file, phase, 0, None, weights
 
 
-def _arguments(network_file, phase, level=0, stages=None, weights=None) -> tuple:
+def _arguments(network_file: Any, phase: Any, level: int = 0, stages: Any = None,
+               weights: Any = None) -> tuple[Any, ...]:
     return network_file, phase, level, stages, weights
 
 
@@ -58,7 +60,7 @@ class Net(Batches):
     prototxt, for Python layers the user's own objects.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         legacy = len(args) == 3 and not kwargs and isinstance(args[1], (str, PathLike))
         path, phase, level, stages, weights = (_legacy if legacy else _arguments)(*args, **kwargs)
         if isinstance(phase, (str, PathLike)) or isinstance(stages, str):
@@ -193,19 +195,19 @@ class Net(Batches):
 
     # -- weights -----------------------------------------------------------------------------------
 
-    def copy_from(self, weights: str | PathLike) -> None:
+    def copy_from(self, weights: str | Path) -> None:
         """Copy weights by layer name from a .caffemodel or .caffemodel.h5 (several: commas)."""
         self._net.copy_from(fspath(weights))
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a .caffemodel, whatever the name."""
         self._net.save(Path(path), hdf5=False)
 
-    def save_hdf5(self, path: str | PathLike) -> None:
+    def save_hdf5(self, path: str | Path) -> None:
         """Write the weights as HDF5, whatever the name."""
         self._net.save(Path(path), hdf5=True)
 
-    def load_hdf5(self, path: str | PathLike) -> None:
+    def load_hdf5(self, path: str | Path) -> None:
         """Copy weights by layer name from HDF5, whatever the file's name."""
         from surgery.hdf5 import read_hdf5
         self._net.copy_from(read_hdf5(path))

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from operator import index
-from os import PathLike, fspath
+from os import fspath
+from pathlib import Path
 
+from netspec.schema.messages import SolverParameter
 from port.pycaffe import mode
 from port.pycaffe.net import Net, readable
 from port.training.lr_policy import learning_rate
@@ -15,7 +17,7 @@ class Solver:
 
     type = ''
 
-    def __init__(self, solver_file: str | PathLike) -> None:
+    def __init__(self, solver_file: str | Path) -> None:
         self._solver = Trainer(readable(solver_file), device=mode.device(), type_name=self.type)
         self.net = Net._over(self._solver.net)
         self.test_nets = [Net._over(net) for net in self._solver.test_nets]
@@ -26,7 +28,7 @@ class Solver:
         return self._solver.iteration
 
     @property
-    def param(self):
+    def param(self) -> SolverParameter:
         """The SolverParameter; what is set in it holds from the next iteration on."""
         return self._solver.param
 
@@ -49,12 +51,12 @@ class Solver:
         self._settle()
         self._solver.step(index(iterations))
 
-    def solve(self, resume: str | PathLike | None = None) -> None:
+    def solve(self, resume: str | Path | None = None) -> None:
         """Train to max_iter, from a .solverstate if one is given."""
         self._settle()
         self._solver.solve(resume)
 
-    def restore(self, path: str | PathLike) -> None:
+    def restore(self, path: str | Path) -> None:
         """Go on from a .solverstate."""
         self._settle()
         self._solver.restore(fspath(path))
@@ -91,7 +93,7 @@ SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSol
     TYPES.values())
 
 
-def get_solver(solver_file: str | PathLike) -> Solver:
+def get_solver(solver_file: str | Path) -> Solver:
     """Return a solver of the type that the file names."""
     solver = Solver(solver_file)
     solver.__class__ = TYPES[solver.param.type]

@@ -4,8 +4,9 @@ tools/convert_imageset.cpp). Their names are found in port.pycaffe.io.
 
 import os
 from collections.abc import Iterable, Iterator
-from os import PathLike
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ MAP_SIZE = 64 << 20          # bytes of a new LMDB; doubled whenever it is full
 BATCH = 16 << 20             # bytes of Datums written in one transaction
 
 
-def load_mean(path: str | PathLike) -> np.ndarray:
+def load_mean(path: str | Path) -> np.ndarray:
     """Read a mean .binaryproto: channels x height x width, float32, blue green red.
 
     Raises FileNotFoundError, ValueError for a file of another kind or of several images.
@@ -32,7 +33,7 @@ def load_mean(path: str | PathLike) -> np.ndarray:
     return mean
 
 
-def save_mean(path: str | PathLike, mean: np.ndarray) -> None:
+def save_mean(path: str | Path, mean: np.ndarray) -> None:
     """Write a mean (channels x height x width, or a number a channel) as Caffe's tools do."""
     mean = np.asarray(mean, np.float32)
     if mean.ndim not in (1, 3):
@@ -43,7 +44,7 @@ def save_mean(path: str | PathLike, mean: np.ndarray) -> None:
     write_blob(path, blob)
 
 
-def read_lmdb(source: str | PathLike) -> Iterator[tuple[str, Datum]]:
+def read_lmdb(source: str | Path) -> Iterator[tuple[str, Datum]]:
     """Yield key and Datum of every record of an LMDB, in the order of the keys.
 
     Raises FileNotFoundError, ValueError where it is none, lmdb is missing, or a record is damaged.
@@ -60,7 +61,7 @@ def read_lmdb(source: str | PathLike) -> Iterator[tuple[str, Datum]]:
             yield name, datum
 
 
-def write_lmdb(target: str | PathLike, datums: Iterable[Datum | tuple[str, Datum]]) -> int:
+def write_lmdb(target: str | Path, datums: Iterable[Datum | tuple[str, Datum]]) -> int:
     """Write Datums as a new LMDB, whole or not at all; return how many.
 
     Keys are given beside each Datum, or 00000000, 00000001, … Caffe reads in their order. Raises
@@ -79,7 +80,7 @@ def write_lmdb(target: str | PathLike, datums: Iterable[Datum | tuple[str, Datum
     return count
 
 
-def _lmdb():
+def _lmdb() -> ModuleType:
     try:
         import lmdb
     except ImportError:
@@ -88,7 +89,7 @@ def _lmdb():
     return lmdb
 
 
-def _fill(lmdb, env, datums: Iterable[Datum | tuple[str, Datum]]) -> int:
+def _fill(lmdb: ModuleType, env: Any, datums: Iterable[Datum | tuple[str, Datum]]) -> int:
     """Put all records, some megabytes in each transaction."""
     count, size, batch = 0, 0, []
     for count, item in enumerate(datums, 1):
@@ -102,7 +103,7 @@ def _fill(lmdb, env, datums: Iterable[Datum | tuple[str, Datum]]) -> int:
     return count
 
 
-def _put(lmdb, env, batch: list[tuple[bytes, bytes]]) -> None:
+def _put(lmdb: ModuleType, env: Any, batch: list[tuple[bytes, bytes]]) -> None:
     """Put records in one transaction; a full map is doubled and all is tried again."""
     while True:
         try:

@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
 
 NAME = 'surgery'
@@ -22,11 +22,15 @@ def is_ours(file: str | None) -> bool:
 
 
 def _load() -> None:
+    file = ROOT / NAME / '__init__.py'
+    loader = SourceFileLoader(NAME, str(file))
     spec = importlib.util.spec_from_file_location(
-        NAME, ROOT / NAME / '__init__.py', submodule_search_locations=[str(ROOT / NAME)])
+        NAME, file, loader=loader, submodule_search_locations=[str(ROOT / NAME)])
+    if spec is None:
+        raise ImportError(f'{file}: cannot be loaded')
     module = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
 
 
 def _another_on_path() -> bool:

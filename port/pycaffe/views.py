@@ -1,10 +1,10 @@
 """A net's layers and blobs as pycaffe shows them: Layer objects, and dicts in the net's order."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from port.engine.blob import ArrayBlob
+from port.engine.blob import ArrayBlob, Blob
 from port.engine.layer import Layer as Worker
 from port.engine.python_layer import BlobVec, PythonLayer
 from port.engine.wiring import Node
@@ -38,10 +38,10 @@ class FixedVec(BlobVec):
             return [self._face(blob) for blob in self.held[index]]
         return self._face(self.held[index])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ArrayBlob]:
         return (self._face(blob) for blob in self.held)
 
-    def _face(self, blob) -> ArrayBlob:
+    def _face(self, blob: Blob) -> ArrayBlob:
         return self._faces.setdefault(id(blob), blob.face())
 
 
@@ -63,5 +63,5 @@ class Names(OrderedDict):
             raise KeyError(name)
         return found
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return OrderedDict, (list(self.items()),)

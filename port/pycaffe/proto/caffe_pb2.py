@@ -3,6 +3,8 @@
 The classes are those of netspec.schema.messages; google.protobuf.text_format reads into them.
 """
 
+from typing import Any
+
 from google.protobuf import text_format  # noqa: F401  (scripts use pb2.text_format by this)
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
@@ -11,9 +13,9 @@ from netspec.schema import messages
 DESCRIPTOR = messages.DESCRIPTOR
 
 
-def _names() -> dict:
+def _names() -> dict[str, Any]:
     """Return what generated code would define: messages, enums, their values, descriptors."""
-    names = {}
+    names: dict[str, Any] = {}
     for name, descriptor in DESCRIPTOR.message_types_by_name.items():
         names[name] = getattr(messages, name)
         names[f'_{name.upper()}'] = descriptor

@@ -6,7 +6,8 @@ import sysconfig
 from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
 
 from port.pycaffe.py2.names import NAMES
 from port.pycaffe.py2.tree import convert
@@ -26,7 +27,8 @@ class Script(SourceFileLoader):
     def path_stats(self, path: str) -> dict:
         raise OSError('no bytecode is kept of a script')
 
-    def source_to_code(self, data: bytes, path: str, **options):
+    def source_to_code(  # type: ignore[override]  # as SourceLoader itself does
+            self, data: Any, path: Any = '<string>', **options: Any) -> CodeType:
         return convert(data, path) if self.py2 else super().source_to_code(data, path, **options)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -37,8 +39,8 @@ class Script(SourceFileLoader):
 
     def run(self) -> None:
         """Run the file as __main__."""
-        spec = importlib.util.spec_from_file_location(self.name, self.path, loader=self)
-        module = importlib.util.module_from_spec(spec)
+        module = importlib.util.module_from_spec(ModuleSpec(self.name, self, origin=self.path))
+        module.__file__ = self.path
         module.__spec__ = None                 # as for `python script.py`
         sys.modules[self.name] = module
         self.exec_module(module)
@@ -62,8 +64,9 @@ class Py2Finder:
     def find_spec(self, name: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
-        if spec is None or not isinstance(spec.loader, SourceFileLoader) or not self.covers(
-                Path(spec.origin)):
+        if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
+            return None
+        if not self.covers(Path(spec.origin)):
             return None
         return importlib.util.spec_from_file_location(
             name, spec.origin, loader=Script(name, spec.origin),

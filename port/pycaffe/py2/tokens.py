@@ -36,7 +36,7 @@ def lex(source: str) -> list[Token]:
     """Cut source into tokens; brackets have the depth of what is outside them."""
     depth, tokens = 0, []
     for match in _TOKEN.finditer(source):
-        token = Token(match.lastgroup, match.group())
+        token = Token(match.lastgroup or '', match.group())
         is_op = token.kind == 'op'
         if is_op and token.text in _CLOSES:
             depth = max(0, depth - 1)

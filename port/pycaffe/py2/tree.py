@@ -93,7 +93,8 @@ class _Meaning(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | list[ast.stmt]:
         if node.level or node.module is None:
             return node
-        kept, moved = [], []
+        kept: list[ast.alias] = []
+        moved: list[ast.stmt] = []
         for name in node.names:
             if (node.module, name.name) in MEMBERS:
                 module, member = MEMBERS[node.module, name.name]
