@@ -23,7 +23,7 @@ def vgg16_bn(n: NetSpec, data: Top, style: Style, masks: bool = False) -> list[t
     for block, (depth, channels) in BLOCKS.items():
         for i in range(1, depth + 1):
             top = conv_bn(n, f'conv{block}_{i}', top, style, channels, filler)
-            filler = None
+            filler = {}
         if masks:
             pool = max_pool(top, ntop=2)
             n[f'pool{block}'], n[f'pool{block}_mask'] = pool
