@@ -5,13 +5,15 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. --debug shows the
 
 import importlib
 import importlib.metadata
-import pkgutil
+import os
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 
 import click
 
 from port import commands
+from port.commands._screen import screenful
 
 FAILURES = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, TypeError, ImportError,
             MemoryError)
@@ -22,8 +24,9 @@ class Verbs(click.Group):
     """Sub-commands by the names of the modules in port/commands, imported when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(m.name for m in pkgutil.iter_modules(commands.__path__)
-                      if not m.name.startswith('_'))
+        folder = Path(commands.__file__).parent      # OSError where it cannot be listed
+        return sorted(p.stem for p in folder.iterdir()
+                      if p.suffix == '.py' and not p.name.startswith('_'))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
@@ -49,7 +52,8 @@ class Verbs(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.UsageError as error:
-            fail(f'{error.format_message()}{where_to_look(error.ctx)}', error.exit_code)
+            fail(no_handles() or f'{error.format_message()}{where_to_look(error.ctx)}',
+                 error.exit_code)
         except click.ClickException as error:
             fail(error.format_message(), error.exit_code)
         except click.Abort:
@@ -66,13 +70,23 @@ class Verbs(click.Group):
         except FAILURES as error:
             if ctx.params.get('debug'):
                 raise
-            fail(one_line(error), 1)
+            fail(no_handles() or one_line(error), 1)
 
 
 def fail(text: str, status: int) -> None:
     """Say on one line of stderr what went wrong, and exit."""
-    click.echo(f'fcn: {" ".join(text.split())}', err=True)
+    click.echo(f'fcn: {screenful(" ".join(text.split()))}', err=True)
     sys.exit(status)
+
+
+def no_handles() -> str:
+    """Say so where this process can open no more files: Python blames whatever it looked for."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return f'{error.strerror}: this shell allows no more (ulimit -n), or other programs hold ' \
+               'too many'
+    return ''
 
 
 def where_to_look(ctx: click.Context | None) -> str:

@@ -13,6 +13,7 @@ from netspec.schema.binary import (
 from netspec.schema.blobs import array_blob, blob_array, blob_parts, blob_shape, fill_blob
 from netspec.schema.files import (
     check_ending,
+    read_json,
     replacing,
     spare,
     special,
@@ -43,7 +44,7 @@ __all__ = [
     'PrototxtError', 'array_blob', 'blob_array', 'blob_parts', 'blob_shape', 'check_ending',
     'complete_snapshot_prefix', 'fill_blob', 'message_digest', 'net_needs_upgrade', 'parse',
     'parse_net', 'parse_net_with_lines', 'parse_solver', 'print_message', 'print_net',
-    'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_net', 'read_net_binary',
-    'read_net_with_lines', 'read_solver', 'read_solverstate', 'read_text', 'replacing',
-    'solver_needs_upgrade', 'spare', 'special', 'upgrade_net', 'upgrade_solver', 'workroom',
-    'write_atomic', 'write_binary', 'write_blob', 'write_solverstate', 'write_text']
+    'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_json', 'read_net',
+    'read_net_binary', 'read_net_with_lines', 'read_solver', 'read_solverstate', 'read_text',
+    'replacing', 'solver_needs_upgrade', 'spare', 'special', 'upgrade_net', 'upgrade_solver',
+    'workroom', 'write_atomic', 'write_binary', 'write_blob', 'write_solverstate', 'write_text']

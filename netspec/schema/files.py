@@ -1,11 +1,13 @@
 """Files in and out: what a file is if not what was asked for; writing all or nothing."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from netspec.schema.lexer import closest
 from netspec.schema.temporary import Making
@@ -52,6 +54,17 @@ def existing(path: str | Path, kind: str = 'file') -> Path:
     guess = closest(path.name, [other.name for other in path.parent.iterdir()])
     meant = f'; did you mean {str(path.parent / guess)!r}?' if guess else ''
     raise FileNotFoundError(f'{path}: no such {kind}{meant}')
+
+
+def read_json(path: str | Path, kind: str) -> dict[str, Any]:
+    """Read an object of JSON that was written here; ValueError where it is damaged."""
+    try:
+        found = json.loads(existing(path, kind).read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: this {kind} is damaged: {error}') from None
+    if not isinstance(found, dict):
+        raise ValueError(f'{path}: this {kind} is damaged: it holds no object')
+    return found
 
 
 def spare(places: Iterable[str | os.PathLike[str]], read: Iterable[str | os.PathLike[str]],

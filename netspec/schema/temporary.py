@@ -42,7 +42,7 @@ class Making:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if kind is not None or _there(self.handle, self.place):    # it may be another's by now
+        if kind is not None or there(self.handle, self.place):    # it may be another's by now
             _remove(self.place)
         os.close(self.handle)
 
@@ -77,10 +77,10 @@ def _locked(handle: int, place: Path) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
-    return _there(handle, place)
+    return there(handle, place)
 
 
-def _there(handle: int, place: Path) -> bool:
+def there(handle: int, place: Path) -> bool:
     """Whether what is open is what stands at its place."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(place, follow_symlinks=False))

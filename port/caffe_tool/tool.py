@@ -15,6 +15,7 @@ from netspec.schema import print_solver, read_solver
 from netspec.schema.messages import TEST, TRAIN, SolverParameter
 from port.engine.devices import gpu_count, gpus_here
 from port.engine.net import Net
+from port.training.run_lock import training_alone
 from port.training.signals import EFFECTS, Requests
 from port.training.solver import Solver
 
@@ -85,7 +86,7 @@ def train(flags: Flags) -> None:
                              f'{", ".join(EFFECTS)}')
     where = device(_solver_gpu(flags))
     solver = Solver(flags['solver'], where, amend=lambda param: _amend(param, flags))
-    with Requests(effects) as requests:
+    with training_alone(solver.prefix), Requests(effects) as requests:
         solver.action = requests
         if flags['snapshot']:
             log.info('Resuming from %s', flags['snapshot'])

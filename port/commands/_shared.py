@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from netspec.families.fcn import fcn
 from netspec.variants import Variant
+from port.commands._screen import screenful
 from port.data.survey import find_row
 from port.engine.devices import gpu_count, gpus_here
 from port.engine.net_policy import looking_only
@@ -155,7 +156,7 @@ def stop_at(problems: list[str], end: str) -> None:
     if len(problems) == 1:
         raise click.ClickException(f'{problems[0]}; {end}')
     for problem in problems[:SHOWN]:
-        click.echo(problem, err=True)
+        click.echo(screenful(problem), err=True)
     if problems:
         rest = len(problems) - SHOWN
         more = f' (and {rest} more)' if rest > 0 else ''

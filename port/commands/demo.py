@@ -2,12 +2,14 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import torch
 
 from port.reproduce import demo
+from port.training.run_lock import running_alone
 
 
 @click.command(epilog='Example:  fcn demo --out demo')
@@ -21,6 +23,12 @@ def command(out: Path) -> None:
     def say(text: str) -> None:
         click.echo(f'[{time.monotonic() - start:4.0f} s] {text}')
 
+    with running_alone(out):
+        _run(plan, out, say)
+
+
+def _run(plan: demo.DemoPlan, out: Path, say: Callable[[str], None]) -> None:
+    """Do all steps of the plan."""
     say(f'drawing {plan.train} + {plan.val} scenes in PASCAL VOC layout into {out / "data"}')
     folders = demo.make_nets(plan, out)
     say(f'generated {", ".join(folders)} at width {plan.width:g}')

@@ -11,6 +11,7 @@ from port.engine.starting_weights import begin, prepare
 from port.fast.speed_up import use_fast
 from port.training import glog
 from port.training.job import run
+from port.training.run_lock import training_alone
 from port.training.signals import Interrupted
 from port.training.solver import Solver
 
@@ -46,6 +47,7 @@ def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | N
         _start(solver, weights, snapshot)
         if fast:
             use_fast(solver)
+        stack.enter_context(training_alone(solver.prefix))
         outs = [glog.warnings(), glog.to_file(log_path or Path(f'{solver.prefix}.log'))]
         outs += [glog.to_stdout()] if hidden else []
         for out in outs:

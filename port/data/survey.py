@@ -15,7 +15,7 @@ import numpy as np
 
 from netspec.generate import contents, snapshots
 from netspec.own_dataset import data_params, own_row
-from netspec.schema import write_atomic
+from netspec.schema import read_json, write_atomic
 from netspec.variants import Variant, find_variant
 from port.data.folder import IMAGE_TYPES, LABEL_TYPES
 from port.data.readers import LabelValues, read_index, read_rgb
@@ -198,7 +198,7 @@ def is_own(name: str | Path) -> bool:
 def read_row(folder: Path) -> Variant:
     """Return the row of a folder that `fcn new` wrote."""
     try:
-        return row_of(json.loads((folder / ROW_FILE).read_text(encoding='utf-8')))
+        return row_of(read_json(folder / ROW_FILE, 'note on a dataset'))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{folder / ROW_FILE}: not what `fcn new` writes ({error}); write it '
                          'again') from error
@@ -210,7 +210,7 @@ def _keep_trained(out: Path, about: dict[str, Any]) -> None:
     trained = snapshots(out)
     if not path.is_file() or not trained:
         return
-    if json.loads(path.read_text(encoding='utf-8')) != json.loads(json.dumps(about)):
+    if read_json(path, 'note on a dataset') != json.loads(json.dumps(about)):
         raise ValueError(f'{out}: a net was trained there ({trained}) on other data or '
                          'with other settings; name another --out, or remove the folder')
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.experiments import Experiment, find_experiment
-from netspec.schema import write_atomic
+from netspec.schema import read_json, write_atomic
 from netspec.solver_param import solver
 from netspec.variants import VARIANTS, Variant
 from port.data.datasets import class_names
@@ -55,7 +55,11 @@ class Settings:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
             return
-        theirs = asdict(Settings('', '')) | json.loads(path.read_text(encoding='utf-8'))
+        try:
+            theirs = asdict(Settings('', '')) | read_json(path, 'record of a run')
+        except ValueError as error:
+            raise ValueError(f'{error}; write it anew with the settings that the run was begun '
+                             'with, or name another --out') from None
         changed = [f'{key} {theirs.get(key)!r}, now {value!r}' for key, value in mine.items()
                    if theirs.get(key, getattr(Settings, key, None)) != value]
         if changed:

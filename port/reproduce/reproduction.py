@@ -19,6 +19,7 @@ from port.reproduce.recipe import Settings, Stage, chain, check_options
 from port.reproduce.stage_training import done, final_weights, latest, run_stage
 from port.scoring.bounds import open_layer
 from port.scoring.evaluate import Evaluation
+from port.training.run_lock import running_alone
 
 Say = Callable[[str], None]
 EVERY = 60.0           # seconds between two estimates where there is no bar to show them
@@ -142,25 +143,27 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
               keep_all: bool = False) -> dict[str, Any]:
     """Train and score whatever is still missing in `out`, then write the report; return it.
 
-    Raises Interrupted where a stop is asked for; the same call then goes on.
+    Raises Interrupted where a stop is asked for; the same call then goes on. ValueError where
+    another process is at work there.
     """
     stages = stages_of(settings, out)
     _check_data(stages, settings)
     _check_weights(stages, settings)
-    settings.claim(out)
-    clock, results = Clock(stages, settings.images), {}
+    with running_alone(out):
+        settings.claim(out)
+        clock, results = Clock(stages, settings.images), {}
 
-    def told(stage: Stage, result: Evaluation) -> None:
-        clock.note(result)
-        clock.close()
-        say(progress(stage, result, clock.left()))
+        def told(stage: Stage, result: Evaluation) -> None:
+            clock.note(result)
+            clock.close()
+            say(progress(stage, result, clock.left()))
 
-    try:
-        for stage in stages:
-            results[stage.name] = run_stage(stage, settings, device, clock.tick, told, keep_all)
-    finally:
-        clock.close()
-    return write_report(stages, results, settings, device, out)
+        try:
+            for stage in stages:
+                results[stage.name] = run_stage(stage, settings, device, clock.tick, told, keep_all)
+        finally:
+            clock.close()
+        return write_report(stages, results, settings, device, out)
 
 
 def progress(stage: Stage, result: Evaluation, left: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from netspec.schema import spare, write_atomic
+from netspec.schema import read_json, spare, write_atomic
 from netspec.schema.messages import TEST, NetParameter
 from port.crf.crf_weights import CrfWeights
 from port.data import datasets
@@ -67,14 +67,18 @@ class Evaluation:
 
 def read(path: Path) -> Evaluation:
     """Read what `write` wrote."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
-    scores = {name: Scores(np.array(head['hist']), tuple(c['class'] for c in head['classes']))
-              for name, head in found['heads'].items()}
-    images = {name: float('nan') if value is None else value
-              for name, value in found['images'].items()}
-    loss = float('nan') if found['loss'] is None else found['loss']
-    return Evaluation(found['iteration'], scores, images, loss, found['seconds'],
-                      found['trained'])
+    found = read_json(path, 'scoring')
+    try:
+        scores = {name: Scores(np.array(head['hist']), tuple(c['class'] for c in head['classes']))
+                  for name, head in found['heads'].items()}
+        images = {name: float('nan') if value is None else value
+                  for name, value in found['images'].items()}
+        loss = float('nan') if found['loss'] is None else found['loss']
+        return Evaluation(found['iteration'], scores, images, loss, found['seconds'],
+                          found['trained'])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path}: this scoring is damaged ({type(error).__name__} {error}); '
+                         'remove it, and it is scored again') from None
 
 
 # -- what a net says of itself ---------------------------------------------------------------------

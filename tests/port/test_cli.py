@@ -117,3 +117,22 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     done = subprocess.run(f'"{sys.executable}" -m port.cli list --json | head -c 1', shell=True,
                           cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ('[', '')
+
+
+def test_a_long_error_is_cut_to_a_screen(verb) -> None:
+    done = verb(raising(ValueError('begin ' + 'x' * 1_700_000 + ' end')))
+    assert done.exit_code == 1 and len(done.output) < 2100
+    assert done.output.startswith('fcn: begin xxx') and done.output.endswith('xxx end\n')
+    assert '(1,698,010 characters left out)' in done.output
+
+
+def test_out_of_file_handles() -> None:
+    """Python finds no file then, and would say that there is no such command."""
+    text = ('import os\nfrom port import cli\n'
+            'try:\n    while True: os.open(os.devnull, os.O_RDONLY)\nexcept OSError: pass\n'
+            'cli.main(["train", "--solver", "x"])')
+    done = subprocess.run(['sh', '-c', 'ulimit -n 64; exec "$0" -c "$1"', sys.executable, text],
+                          capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr == ('fcn: Too many open files: this shell allows no more (ulimit -n), or '
+                           'other programs hold too many\n')

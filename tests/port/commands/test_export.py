@@ -1,5 +1,6 @@
 """fcn export: exit status, table, and one line for each mistake."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,16 @@ def test_weights_are_not_written_over(tmp_path: Path) -> None:
                       str(tmp_path / out))
         assert done.exit_code == 1 and f'{out}: is read here' in done.stderr
     assert (tmp_path / 'w.caffemodel').read_bytes() == b'weights'
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    out = tmp_path / 'm.onnx'
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        done = invoke('camvid-fcn32s', *DRAWN, '--out', str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.exit_code == 1 and list(tmp_path.iterdir()) == []
+    assert done.output == (f'fcn: {out}: not written, and nothing was left behind: '
+                           'File too large\n')

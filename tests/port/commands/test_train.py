@@ -211,3 +211,18 @@ def test_a_log_is_not_written_into_another_file(trained: Path, scenes, make_run,
     for path in (run / 'train.prototxt', run / 'solver.prototxt', tmp_path / 'w.caffemodel'):
         line = refused('train', '--solver', run / 'solver.prototxt', '--log', path)
         assert f'{path}: is there and holds no log' in line
+
+
+def test_one_training_at_a_time(scenes, make_run, tmp_path: Path, start, spawn, fcn) -> None:
+    """The second says so in a line, as does the old tool's; what is left of a killed one goes."""
+    run = make_run(tmp_path / 'r', scenes, max_iter=STEPS)
+    process = start('train', '--solver', run / 'solver.prototxt')
+    next(line for line in process.stdout if 'Iteration 1 ' in line)
+    for verb in (['train', '--solver'], ['caffe', 'train', '-solver']):
+        done = spawn(*verb, run / 'solver.prototxt')
+        assert done.returncode == 1 and f'by another process ({process.pid})' in done.stderr
+    process.kill()
+    process.communicate(timeout=60)
+    (run / 'snapshot' / '.train_iter_9.part.caffemodel').write_bytes(b'half')
+    assert fcn('train', '--solver', run / 'solver.prototxt', '--iterations', 1).exit_code == 0
+    assert not [p for p in (run / 'snapshot').iterdir() if p.name.startswith('.')]

@@ -34,3 +34,13 @@ def test_what_is_trained_is_no_donor():
     settings = Settings('mask-reference', '.', width=0.5, donors={'mask-reference': 'w'})
     with pytest.raises(ValueError, match='--donor mask-reference: that is what is trained here'):
         chain(settings, OUT)
+
+
+@pytest.mark.parametrize('text', ['', '{"name": "voc', '[]', '[' * 100000])
+def test_a_damaged_record_of_a_run_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'voc-fcn32s' / 'snapshot').mkdir(parents=True)
+    (tmp_path / 'voc-fcn32s' / 'snapshot' / 'train_iter_1.solverstate').write_bytes(b'')
+    (tmp_path / 'run.json').write_text(text)
+    with pytest.raises(ValueError, match=r'run.json: this record of a run is damaged: .*; write it '
+                                         'anew with the settings'):
+        Settings('voc-fcn32s', 'data').claim(tmp_path)
