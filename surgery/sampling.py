@@ -78,10 +78,10 @@ def _window(blob: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return blob.reshape(-1)
     if blob.ndim == 4 and blob.shape[:2] != (1, 1):
         return blob
-    outputs, inputs = blob.shape[-2:]                  # 1 x 1 x O x I in old files
+    rows, columns = blob.shape[-2:]                    # 1 x 1 x O x I in old files
     # fc6 reads images of the trunk's channels, which it shares with the new net; fc7 single pixels.
-    channels = shape[1] if inputs % shape[1] == 0 else inputs
-    side = int(np.sqrt(inputs // channels) + 0.5)
-    if side * side * channels != inputs or side < max(shape[2:]) or shape[2:] == (1, 1):
-        channels, side = inputs, 1
-    return blob.reshape(outputs, channels, side, side)
+    channels = shape[1] if columns % shape[1] == 0 and shape[2:] != (1, 1) else columns
+    side = int(np.sqrt(columns // channels) + 0.5)
+    if side * side * channels != columns:
+        channels, side = columns, 1
+    return blob.reshape(rows, channels, side, side)

@@ -41,6 +41,7 @@ class Row:
     """One top of a layer (the layer itself where it has none); numbers are on its first top's row.
 
     learnt, fixed: parameters with a learning rate and without. place: None where it has none.
+    view: a classifier's field of view as DeepLab's papers count it (see `_view`).
     """
 
     layer: str
@@ -52,12 +53,17 @@ class Row:
     multiply_adds: int
     bytes: int
     place: Place | None
+    view: int | None = None
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a net. field and stride: the largest of a layer with learnt parameters."""
+    """Sums over a net. field and stride: the largest of a layer with learnt parameters.
 
+    views: the fields of view as DeepLab's papers count them, by layer.
+    """
+
+    layers: int
     parameter_layers: int
     learnt: int
     fixed: int
@@ -66,6 +72,7 @@ class Totals:
     parameter_bytes: int
     receptive_field: tuple[int, int] | None
     stride: tuple[int, int] | None
+    views: dict[str, int]
 
 
 # -- the net ---------------------------------------------------------------------------------------
@@ -130,7 +137,8 @@ def summarize(net: Net) -> list[Row]:
             rows.append(Row(
                 node.name, node.layer.type, blob.name if blob else '', blob.shape if blob else (),
                 learnt * first, fixed * first, multiply_adds(node) * first,
-                _bytes(node, i) if blob else 0, place))
+                _bytes(node, i) if blob else 0, place,
+                _view(node, places.get(id(node.bottom[0]))) if first and node.bottom else None))
     return rows
 
 
@@ -208,6 +216,19 @@ def _reach(node: Node, below: Place) -> Pair:
     return _pair(e * s for e, s in zip(extent, below.stride, strict=True))
 
 
+def _view(node: Node, below: Place | None) -> int | None:
+    """Return 8 (k - 1) r + 32 for DeepLab's fc6, of k x k taps at rate r over strides of 8.
+
+    So the papers count (1412.7062, table 2): 224 where VGG16 saw 7 x 7 places 32 apart. What a
+    value depends on in truth is `Place.field`.
+    """
+    layer = node.layer
+    if layer.type != 'Convolution' or not node.name.startswith('fc6') or below is None \
+            or set(below.stride) != {8}:
+        return None
+    return 8 * (max(layer.window.extent) - 1) + 32
+
+
 def _pair(values) -> Pair:
     first, second = values
     return Fraction(first), Fraction(second)
@@ -236,9 +257,10 @@ def totals(rows: Sequence[Row]) -> Totals:
         pairs = [getattr(p, what) for p in places]
         return (max(int(p[0]) for p in pairs), max(int(p[1]) for p in pairs)) if pairs else None
     learnt, fixed = sum(r.learnt for r in rows), sum(r.fixed for r in rows)
-    return Totals(len(layers), learnt, fixed, sum(r.multiply_adds for r in rows),
+    views = {row.layer: row.view for row in rows if row.view is not None}
+    return Totals(len({row.layer for row in rows}), len(layers), learnt, fixed, sum(r.multiply_adds for r in rows),
                   sum(r.bytes for r in rows), FLOAT * (learnt + fixed), largest('field'),
-                  largest('stride'))
+                  largest('stride'), views)
 
 
 def as_dict(rows: Sequence[Row]) -> dict:
@@ -271,12 +293,16 @@ def table(rows: Sequence[Row]) -> str:
 
 def sums(t: Totals) -> str:
     """Return the totals as a few lines."""
-    lines = [f'{t.parameter_layers} parameter layers, {t.learnt:,} parameters learnt'
+    lines = [f'{t.layers:,} layers, {t.parameter_layers} parameter layers, '
+             f'{t.learnt:,} parameters learnt'
              + (f', {t.fixed:,} fixed' if t.fixed else ''),
              f'{_count(t.multiply_adds) or 0} multiply-adds, {_size(t.activation_bytes)} of '
              f'activations, {_size(t.parameter_bytes)} of parameters']
     if t.receptive_field and t.stride:
         lines.append(f'receptive field {_both(t.receptive_field)}, stride {_both(t.stride)}')
+    if t.views:
+        lines.append("field of view as DeepLab's papers count it, 8 (k - 1) r + 32: "
+                     + ', '.join(f'{layer} {view}' for layer, view in t.views.items()))
     return '\n'.join(lines)
 
 
