@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from port.data.mat_files import read_array
+from port.images.mat_files import read_array
 
 INVALID = -1
 

@@ -258,9 +258,9 @@ def totals(rows: Sequence[Row]) -> Totals:
         return (max(int(p[0]) for p in pairs), max(int(p[1]) for p in pairs)) if pairs else None
     learnt, fixed = sum(r.learnt for r in rows), sum(r.fixed for r in rows)
     views = {row.layer: row.view for row in rows if row.view is not None}
-    return Totals(len({row.layer for row in rows}), len(layers), learnt, fixed, sum(r.multiply_adds for r in rows),
-                  sum(r.bytes for r in rows), FLOAT * (learnt + fixed), largest('field'),
-                  largest('stride'), views)
+    return Totals(len({row.layer for row in rows}), len(layers), learnt, fixed,
+                  sum(r.multiply_adds for r in rows), sum(r.bytes for r in rows),
+                  FLOAT * (learnt + fixed), largest('field'), largest('stride'), views)
 
 
 def as_dict(rows: Sequence[Row]) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 
 from port.engine.registry import layer
 from port.layers.bases.batch_layer import Arrays, BatchLayer
-from port.layers.bases.mat_files import file_names, read_mat
+from port.layers.bases.mat_blobs import file_names, read_mat
 
 ENDLESS = 1 << 62                # files named iter_k have no last one
 

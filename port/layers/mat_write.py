@@ -3,7 +3,7 @@
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
-from port.layers.bases.mat_files import file_names, write_mat
+from port.layers.bases.mat_blobs import file_names, write_mat
 
 
 @layer('MatWrite')

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from port.layers.bases.mat_files import write_mat
+from port.layers.bases.mat_blobs import write_mat
 
 
 def text(folder, options: str, tops: int = 1, prefetch: int = 2) -> str:
@@ -59,7 +59,7 @@ def test_refusals_and_no_gradient(drive, tmp_path, blobs):
     with pytest.raises(FileNotFoundError, match='iter_0_blob_0.mat: no such MATLAB file'):
         drive(text(tmp_path, ''), [])
     savemat(tmp_path / 'iter_0_blob_0.mat', {'other': 1})
-    with pytest.raises(ValueError, match="holds no array of numbers 'data'"):
+    with pytest.raises(ValueError, match="holds no variable 'data'"):
         drive(text(tmp_path, ''), [])
     write_mat(str(tmp_path / 'iter_0_blob_0.mat'), np.zeros((2, 1, 1, 1)))
     with pytest.raises(ValueError, match='holds 2 items; expected 1'):

@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from port.data.mat_files import read_array
+from port.images.mat_files import read_array
 
 LABELS = np.arange(35).reshape(5, 7) % 21
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.io
 
 from netspec.schema import write_atomic
+from port.images.mat_files import read_array
 
 VARIABLE = 'data'
 
@@ -41,14 +42,10 @@ def write_mat(path: str, blob: np.ndarray) -> None:
 def read_mat(path: str) -> np.ndarray:
     """Read what `write_mat` or the fork wrote, N x C x H x W; MATLAB drops axes of 1 at the end."""
     try:
-        content = scipy.io.loadmat(path, variable_names=[VARIABLE], appendmat=False)
+        array = read_array(path, VARIABLE)
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such MATLAB file') from None
-    except NotImplementedError:
-        raise ValueError(f'{path}: a MATLAB 7.3 file; save it again with -v7') from None
-    except Exception as error:           # scipy raises a dozen kinds on a damaged file
-        raise ValueError(f'{path}: cannot be read as a MATLAB file: {error}') from None
-    array = content.get(VARIABLE)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu' or array.ndim > 4:
-        raise ValueError(f'{path}: holds no array of numbers {VARIABLE!r} of up to 4 axes')
+    if array.ndim > 4:
+        raise ValueError(f'{path}: {VARIABLE!r} has shape {list(array.shape)}; expected up to 4 '
+                         'axes')
     return array.reshape(array.shape + (1,) * (4 - array.ndim)).T

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from port.layers.bases.mat_files import file_names, read_mat, write_mat
+from port.layers.bases.mat_blobs import file_names, read_mat, write_mat
 
 
 def test_names_are_the_first_words_without_their_ends(tmp_path):
@@ -47,5 +47,8 @@ def test_refusals(tmp_path):
     with pytest.raises(ValueError, match='bad.mat: cannot be read as a MATLAB file'):
         read_mat(str(path))
     savemat(path, {'data': 'text'})
-    with pytest.raises(ValueError, match="bad.mat: holds no array of numbers 'data'"):
+    with pytest.raises(ValueError, match='bad.mat: cannot be read as a MATLAB file'):
+        read_mat(str(path))
+    savemat(path, {'data': np.zeros((1, 1, 1, 1, 2))})
+    with pytest.raises(ValueError, match='expected up to 4 axes'):
         read_mat(str(path))
