@@ -21,7 +21,8 @@ from netspec.schema import write_atomic
 HERE = Path(__file__).resolve().parent
 SCRIPTS, ROOT = HERE.parent, HERE.parent.parent
 README, BEGIN, END = ROOT / 'README.md', '<!-- figures -->\n', '<!-- /figures -->\n'
-OPTIONS = {'cost': ('--out', str(ROOT / 'docs/cost.svg'))}
+OPTIONS = {'cost': ('--out', str(ROOT / 'docs/cost.svg')),
+           'dense_crf': ('--picture', str(ROOT / 'docs/crf.png'))}
 Row = tuple[str, str, str]          # what, its seconds, ours over it
 
 
@@ -107,6 +108,14 @@ def pycaffe_face(f: dict[str, Any]) -> Iterator[Row]:
            ratio(f['seconds']['port.Net']), ratio(f['ratio']))
 
 
+def dense_crf(f: dict[str, Any]) -> Iterator[Row]:
+    row = f['rows'][-1]
+    theirs, over = row["authors' C++, one core, recorded"], row['ours / theirs']
+    yield (f'a dense CRF of ten iterations, {f["size"]}, {row["classes"]} classes: the C++ of its '
+           'authors on one core, as recorded; ours on one and on two threads', ratio(theirs),
+           f'{ratio(over["1"])}, {ratio(over["2"])}')
+
+
 def loading(f: dict[str, Any]) -> Iterator[Row]:
     waiting = max(row['waiting and copying'] for row in f['training'].values())
     yield (f'the loader alone: {max(f["pairs_a_second"].values()):.0f} pairs a second; waiting for '
@@ -114,7 +123,7 @@ def loading(f: dict[str, Any]) -> Iterator[Row]:
 
 
 ROWS = {row.__name__: row for row in (forward, agreement, train_step, segnet_step, net_load,
-                                      caffemodel_load, onnx_time, pycaffe_face, loading)}
+                                      caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:

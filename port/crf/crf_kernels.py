@@ -12,6 +12,7 @@ from port.native.library import load
 
 LANES = 8                       # L of lattice.c
 MOST = 16                       # MOST of lattice.c
+MEMBER = np.dtype([('point', np.int32), ('share', np.float32)])     # Member of lattice.c
 Work = tuple[Callable[[int, int], object], np.ndarray]
 
 
@@ -45,10 +46,10 @@ def library() -> ctypes.CDLL | None:
     for name, kinds in {
             'embed': [p, p, s, p, p, s, s], 'fill_table': [p, p, s],
             'number': [p, p, i, s, s, p, p, p], 'find_neighbours': [p, p, s, i, p, p, s, s],
-            'count_points': [p, s, p], 'turn_round': [p, p, s, i, p, p, p],
+            'count_points': [p, s, p], 'turn_round': [p, p, s, i, p, p],
             'splat_ones': [p, p, p, s, s],
             'blur_ones': [p, p, p, s, s], 'slice_ones': [p, p, i, p, p, s, s],
-            'splat': [p, p, p, p, p, s, s, s], 'blur': [p, p, p, s, s, s],
+            'splat': [p, p, p, p, s, s, s], 'blur': [p, p, p, s, s, s],
             'slice_softmax': [p, i, p, p, s, s, s], 'to_rows': [p, s, i, p, s, f, s, s],
             'to_planes': [p, s, p, s, i, s, s]}.items():
         getattr(found, name).argtypes, getattr(found, name).restype = kinds, None

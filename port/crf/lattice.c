@@ -152,24 +152,23 @@ void count_points(const int32_t *ids, size count, size *counts) {
     for (size i = 0; i < count; i++) counts[ids[i]]++;
 }
 
+typedef struct { int32_t point; float share; } Member;
+
 /* Turn "the vertices of each point" round into "the points of each vertex", in order. next holds
  * where each vertex's points begin, and is moved on to where they end. */
 void turn_round(const int32_t *ids, const float *weights, size points, int corners, size *next,
-                int32_t *members, float *shares) {
+                Member *members) {
     for (size p = 0; p < points; p++)
-        for (int r = 0; r < corners; r++) {
-            size at = next[ids[p * corners + r]]++;
-            members[at] = (int32_t)p;
-            shares[at] = weights[p * corners + r];
-        }
+        for (int r = 0; r < corners; r++)
+            members[next[ids[p * corners + r]]++] = (Member){(int32_t)p, weights[p * corners + r]};
 }
 
 /* -- one value a point: for the normalisation ------------------------------------------------ */
 
-void splat_ones(const size *starts, const float *shares, float *values, size first, size last) {
+void splat_ones(const size *starts, const Member *members, float *values, size first, size last) {
     for (size v = first; v < last; v++) {
         float sum = 0;
-        for (size k = starts[v]; k < starts[v + 1]; k++) sum += shares[k];
+        for (size k = starts[v]; k < starts[v + 1]; k++) sum += members[k].share;
         values[v] = sum;
     }
 }
@@ -194,13 +193,14 @@ void slice_ones(const int32_t *ids, const float *weights, int corners, const flo
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE void store(float *p, vec v) { *(vec *)p = v; }
 
-INLINE void splat_rows(const size *starts, const int32_t *members, const float *shares,
-                       const float *q, float *values, size row, int n, size first, size last) {
+INLINE void splat_rows(const size *starts, const Member *members, const float *q, float *values,
+                       size row, int n, size first, size last) {
     for (size v = first; v < last; v++) {
         vec sum[4] = {{0}};
         for (size k = starts[v]; k < starts[v + 1]; k++) {
-            const float *from = q + members[k] * row;
-            UNROLL for (int i = 0; i < n; i++) sum[i] += load(from + i * L) * shares[k];
+            const float *from = q + members[k].point * row;
+            const float share = members[k].share;
+            UNROLL for (int i = 0; i < n; i++) sum[i] += load(from + i * L) * share;
         }
         UNROLL for (int i = 0; i < n; i++) store(values + v * row + i * L, sum[i]);
     }
@@ -226,9 +226,9 @@ INLINE void blur_rows(const int32_t *pairs, const float *old, float *blurred, si
             default: CALL(4);                                                        \
         }
 
-void splat(const size *starts, const int32_t *members, const float *shares, const float *q,
-           float *values, size row, size first, size last) {
-#define CALL(n) splat_rows(starts, members, shares, q + part, values + part, row, n, first, last)
+void splat(const size *starts, const Member *members, const float *q, float *values, size row,
+           size first, size last) {
+#define CALL(n) splat_rows(starts, members, q + part, values + part, row, n, first, last)
     PARTS(CALL)
 #undef CALL
 }

@@ -3,14 +3,25 @@
 import ctypes
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 
-from port.crf.crf_kernels import LANES, LatticeSpace, SlicedTerm, Team, VertexTable, Work, kernels
+from port.crf.crf_kernels import (
+    LANES,
+    MEMBER,
+    LatticeSpace,
+    SlicedTerm,
+    Team,
+    VertexTable,
+    Work,
+    kernels,
+)
 from port.crf.lattice import GROUP, TINY, demand, gain, scales, steps, strides
 
 NEVER = -1e30       # the score of classes that only fill a row up
 FIRST_BITS = 14     # of a table's size
+SPLIT = 1 << 21     # values of a lattice from which threads share the blur along an axis
 
 
 class NativeTerm:
@@ -74,11 +85,10 @@ class NativeTerm:
         size, counts = self.points * self.corners, np.zeros(self.count + 1, np.intp)
         kernels().count_points(self.ids.ctypes.data, size, counts[1:].ctypes.data)
         self.starts = np.cumsum(counts)
-        self.members, self.shares = np.empty(size, np.int32), np.empty(size, np.float32)
+        self.members = np.empty(size, MEMBER)
         following = self.starts[:-1].copy()
         kernels().turn_round(self.ids.ctypes.data, self.weights.ctypes.data, self.points,
-                             self.corners, following.ctypes.data, self.members.ctypes.data,
-                             self.shares.ctypes.data)
+                             self.corners, following.ctypes.data, self.members.ctypes.data)
         self.parts = np.searchsorted(self.starts, self.team.even(size))
         self.parts[-1] = self.count
 
@@ -95,7 +105,7 @@ class NativeTerm:
         """
         old, new = np.zeros((2, self.count + 1), np.float32)
         total = np.empty(self.points, np.float32)
-        kernels().splat_ones(self.starts.ctypes.data, self.shares.ctypes.data, old.ctypes.data,
+        kernels().splat_ones(self.starts.ctypes.data, self.members.ctypes.data, old.ctypes.data,
                              0, self.count)
         for pairs in self.pairs:
             self.team((partial(kernels().blur_ones, pairs.ctypes.data, old.ctypes.data,
@@ -107,15 +117,14 @@ class NativeTerm:
         total = total * np.float32(gain(self.axes)) + TINY
         after = np.float32(gain(self.axes) * self.weight) / total
         if self.symmetric:
-            self.shares /= np.sqrt(total)[self.members]
+            self.members['share'] /= np.sqrt(total)[self.members['point']]
             after *= np.sqrt(total)
         self.weights[:self.points] *= after[:, None]
 
     def splat(self, q: np.ndarray) -> Work:
         """Return the work that puts all points' rows onto the vertices."""
         return partial(kernels().splat, self.starts.ctypes.data, self.members.ctypes.data,
-                       self.shares.ctypes.data, q.ctypes.data, self.values[0].ctypes.data,
-                       self.row), self.parts
+                       q.ctypes.data, self.values[0].ctypes.data, self.row), self.parts
 
     def blur(self, axis: int) -> Work:
         """Return the work that blurs along one direction."""
@@ -161,14 +170,21 @@ class NativeField:
             term.finish()
 
     def _stages(self) -> list[list[Work]]:
-        """Return the works of an iteration before its slice: all terms' splats, then all their
-        blurs along the first direction, and so on.
+        """Return the works of an iteration before its slice: all terms' splats; all their blurs
+        along the first direction, along the second, and so on. Where an axis is soon done, each
+        term's blurs are one thread's work: threads that wait for one another take longer.
         """
-        deepest = max((term.corners for term in self.terms), default=0)
         splats = [term.splat(self.q) for term in self.terms]
-        blurs = [[term.blur(axis) for term in self.terms if axis < term.corners]
-                 for axis in range(deepest)]
-        return [splats, *blurs]
+        blurs = [[term.blur(axis) for axis in range(term.corners)] for term in self.terms]
+        axis = sum(term.count for term in self.terms) * self.row
+        if axis > SPLIT or len(self.terms) < self.team.threads:
+            return [splats, *([work for work in row if work] for row in zip_longest(*blurs))]
+
+        def whole(first: int, last: int) -> None:
+            for row in blurs[first:last]:
+                for kernel, bounds in row:
+                    kernel(0, bounds[-1])
+        return [splats, [(whole, self.team.even(len(blurs)))]]
 
     def _softmax(self, terms: Sequence[NativeTerm]) -> None:
         read = (SlicedTerm * len(terms))(*(term.sliced() for term in terms))

@@ -1,5 +1,8 @@
 """The published weights, and how weights are asked for."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from port.crf.crf_weights import SOURCES, CrfWeights, crf_weights
@@ -22,6 +25,18 @@ def test_every_row_can_be_written_and_read(name: str) -> None:
 def test_a_weight_of_nothing_is_no_term() -> None:
     assert crf_weights('0,3,4,121,5').terms() == [('bilateral', 4, 121, 5)]
     assert crf_weights('3,3,0,121,5').terms() == [('gaussian', 3, 3)]
+
+
+def test_the_page_lists_them() -> None:
+    """docs/crf.md has a row for each weights, with the names that share them."""
+    page = (Path(__file__).resolve().parents[3] / 'docs' / 'crf.md').read_text(encoding='utf-8')
+    rows = [line.split('|')[1:3] for line in page.splitlines() if line.startswith('| `deeplab')]
+    listed = {}
+    for names, weights in rows:
+        first, *others = re.findall(r'`([^`]+)`', names)
+        for name in (first, *(first.replace('-largefov', end) for end in others)):
+            listed[name] = weights.strip()
+    assert listed == {name: str(weights) for name, (weights, _) in SOURCES.items()}
 
 
 @pytest.mark.parametrize('text, message', [

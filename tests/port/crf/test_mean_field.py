@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from port.crf import crf_kernels, lattice, refine
+from port.crf import crf_kernels, lattice, native_field, refine
 from port.crf.mean_field import features, threads_here
 from port.crf.plain_field import PlainTerm
 
@@ -140,11 +140,13 @@ def test_both_routes_agree(classes: int, monkeypatch) -> None:
         np.testing.assert_allclose(native, plain, atol=ROUNDING)
 
 
-def test_threads_change_no_bit() -> None:
+def test_threads_change_no_bit(monkeypatch) -> None:
     score, image = picture(33, 41, 21)
     alone = refine(score, image, TERMS, threads=1)
-    for threads in (2, 3, 7):
-        assert np.array_equal(refine(score, image, TERMS, threads=threads), alone)
+    for split in (0, native_field.SPLIT):       # axes of the blur shared, or terms
+        monkeypatch.setattr(native_field, 'SPLIT', split)
+        for threads in (1, 2, 3, 7):
+            assert np.array_equal(refine(score, image, TERMS, threads=threads), alone)
     tiny = refine(score[:, :1, :2], image[:1, :2], TERMS, threads=1)
     assert np.array_equal(refine(score[:, :1, :2], image[:1, :2], TERMS, threads=5), tiny)
 

@@ -68,5 +68,5 @@ def test_points_of_each_vertex(planes: np.ndarray) -> None:
     for vertex in (0, term.count // 2, term.count - 1):
         points, corner = np.nonzero(ids == vertex)
         inside = slice(term.starts[vertex], term.starts[vertex + 1])
-        assert np.array_equal(term.members[inside], points)
-        assert np.array_equal(term.shares[inside], term.weights[points, corner])
+        assert np.array_equal(term.members['point'][inside], points)
+        assert np.array_equal(term.members['share'][inside], term.weights[points, corner])

@@ -12,9 +12,9 @@ from port.export.onnx_file import export
 
 GOLDEN = Path(__file__).resolve().parents[2] / 'golden' / 'crf'
 RECORDED = sorted(GOLDEN.glob('densecrf_*.npz'))
-# Rounding grows through ten iterations at a few undecided pixels. Seen: 2e-5 at most, the authors'
-# own exponential, a polynomial, being 6e-6 off; a weight 2 % too large fails.
-MOST, MEAN = 2e-4, 1e-5
+# Rounding grows through ten iterations at a few undecided pixels, and the authors' exponential is a
+# polynomial, 6e-6 off. Seen: 1e-5 at most, 8e-6 of it the step in which numbers are recorded.
+MOST, MEAN = 5e-5, 1e-5
 
 
 def near(ours: np.ndarray, theirs: np.ndarray) -> bool:
