@@ -1,23 +1,20 @@
 """Where each layer's output lies on its input: the algebra behind FCN's Crop offsets.
 
 A map (axis, scale, shift) relates coordinates by x_top = scale * x_bottom + shift along every
-axis after `axis`. Same surface as pycaffe's caffe.coord_map, in exact fractions.
+axis after `axis`. Same surface as pycaffe's caffe.coord_map, in exact fractions; the map of each
+layer type is in its row of netspec.layer_types.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from netspec.schema.messages import InterpParameter
+from netspec.layer_coords import IDENTITY, CoordMap, SizeNeeded, UndefinedMapException
+from netspec.layer_shapes import MaybeShape, Shape
+from netspec.layer_types import LAYER_TYPES, PLACELESS, top_shapes
 from netspec.spec import Function, Top, needed
 from netspec.spec import layers as L
-from netspec.top_shapes import interp_size, top_shapes
-
-
-class UndefinedMapException(ValueError):
-    """The layer's output has no coordinates that follow from its input's."""
 
 
 class AxisMismatchException(ValueError):
@@ -26,17 +23,6 @@ class AxisMismatchException(ValueError):
 
 class AlignmentError(AssertionError, RuntimeError, ValueError):
     """No crop lays the first top on the second. (pycaffe raises the first two by turns.)"""
-
-
-class CoordMap(NamedTuple):
-    """x_top = scale * x_bottom + shift, one number a coordinate (or one for all of them)."""
-
-    axis: int | None  # the last axis before the coordinates: 1 in N x C x H x W; None: any
-    scale: Any
-    shift: Any
-
-
-IDENTITY = CoordMap(None, Fraction(1), Fraction(0))
 
 
 def compose(base_map: CoordMap, next_map: CoordMap) -> CoordMap:
@@ -55,146 +41,45 @@ def inverse(coord_map: CoordMap) -> CoordMap:
     return CoordMap(axis, 1 / a, -b / a)
 
 
-def _fractions(value: Any) -> np.ndarray:
-    return np.array([Fraction(v) for v in np.atleast_1d(value).tolist()], dtype=object)
-
-
-def _spatial(params: dict[str, Any], name: str, default: int | None) -> np.ndarray:
-    """Read kernel, stride or pad: one number, a list, or the pair name_h and name_w."""
-    pair = [params.get(f'{name}_{side}') for side in 'hw']
-    value = params.get('kernel_size' if name == 'kernel' else name, default)
-    if pair != [None, None]:
-        value = [default if side is None else side for side in pair]
-    if value is None or None in np.atleast_1d(value):
-        raise UndefinedMapException(f'no {name} size is given')
-    return _fractions(value)
-
-
-def _window(fn: Function, message: str) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Return axis, stride, the kernel's extent (k - 1) * dilation, and pad."""
-    params = fn.params.get(message, fn.params)
-    if params.get('global_pooling'):
-        raise UndefinedMapException('global pooling leaves no coordinates')
-    extent = (_spatial(params, 'kernel', None) - 1) * _spatial(params, 'dilation', 1)
-    return (params.get('axis', 1), _spatial(params, 'stride', 1), extent,
-            _spatial(params, 'pad', 0))
-
-
-def _convolution(fn: Function, message: str = 'convolution_param') -> CoordMap:
-    """x_bottom = stride * x_top + extent / 2 - pad: the window's centre, solved for x_top."""
-    axis, stride, extent, pad = _window(fn, message)
-    return CoordMap(axis, 1 / stride, (pad - extent / 2) / stride)
-
-
-def _pooling(fn: Function) -> CoordMap:
-    """As a convolution; rounding up the output's size moves no coordinate."""
-    return _convolution(fn, 'pooling_param')
-
-
-def _deconvolution(fn: Function) -> CoordMap:
-    """x_top = stride * x_bottom + extent / 2 - pad."""
-    axis, stride, extent, pad = _window(fn, 'convolution_param')
-    return CoordMap(axis, stride, extent / 2 - pad)
-
-
-def _crop(fn: Function) -> CoordMap:
-    """x_top = x_bottom - offset, from the first cropped axis on."""
-    params = fn.params.get('crop_param', fn.params)
-    return CoordMap(params.get('axis', 2) - 1, Fraction(1), -_fractions(params.get('offset', 0)))
-
-
-def _padding(fn: Function) -> CoordMap:
-    """x_top = x_bottom + pad_beg."""
-    params = fn.params.get('padding_param', fn.params)
-    return CoordMap(1, Fraction(1), _fractions(params.get('pad_beg', 0)))
-
-
-def _channelwise(message: str) -> Callable[[Function], CoordMap]:
-    """x_top = x_bottom for a layer that joins, cuts or compares along the channels."""
-    def rule(fn: Function) -> CoordMap:
-        params = fn.params.get(message, fn.params)
-        for name in ('axis', 'concat_dim', 'slice_dim'):
-            if params.get(name, 1) != 1:
-                raise UndefinedMapException(f'{name} {params[name]} is not the channels')
-        return IDENTITY
-    return rule
-
-
-def _argmax(fn: Function) -> CoordMap:
-    """x_top = x_bottom where the channels are compared; without an axis the result is flat."""
-    if fn.params.get('argmax_param', fn.params).get('axis') != 1:
-        raise UndefinedMapException('ArgMax keeps coordinates with axis 1 only')
-    return IDENTITY
-
-
-def _interp(fn: Function, size: Sequence[int] | None) -> CoordMap:
-    """x_top = (out - 1) / (in - 1) * (x_bottom + pad_beg): DeepLab's Interp lays corner on corner.
-
-    A zoom alone is its factor, whatever the size; shrinking by s is 1 / s only where s divides
-    in - 1.
-    """
-    params = fn.params.get('interp_param', fn.params)
-    if params.keys() & {'zoom_factor', 'shrink_factor'} == {'zoom_factor'}:
-        scale = _fractions(params['zoom_factor'])
-        return CoordMap(1, scale, scale * params.get('pad_beg', 0))
-    size = size or _bottom_size(fn)
-    if size is None:
-        raise UndefinedMapException('unless it only zooms, the scale depends on the size, which '
-                                    'does not follow from the net: give it an Input with a shape')
-    param = InterpParameter(**params)
-    inner = [n + param.pad_beg + param.pad_end for n in size]
-    outer = [interp_size(param, n, fixed)
-             for n, fixed in zip(inner, (param.height, param.width), strict=True)]
-    if any(a != b and min(a, b) < 2 for a, b in zip(inner, outer, strict=True)):
-        raise UndefinedMapException(f'{inner} becomes {outer}; one row or column has no scale')
-    scale = np.array([Fraction(max(o - 1, 1), max(i - 1, 1))
-                      for i, o in zip(inner, outer, strict=True)], dtype=object)
-    return CoordMap(1, scale, scale * param.pad_beg)
-
-
-def _bottom_size(fn: Function) -> tuple[int, int] | None:
-    """Return height and width of a layer's first bottom, None where they do not follow."""
-    if not fn.inputs:
-        return None
-    shapes: dict[Function, list] = {}
-    for each in needed(fn.inputs[0].fn, shapes):
-        layer = each.layer([''] * len(each.inputs), [''] * each.ntop, '')
-        shapes[each] = top_shapes(layer, [shapes[top.fn][top.n] for top in each.inputs])
-    shape = shapes[fn.inputs[0].fn][fn.inputs[0].n]
-    return shape[2:] if shape and len(shape) == 4 and None not in shape[2:] else None
-
-
-PASS_THROUGH_LAYERS = (
-    'AbsVal', 'AdaptiveBiasChannel', 'BatchNorm', 'BatchReindex', 'Bias', 'BiasChannel', 'BN',
-    'BNLL', 'Clip', 'Dropout', 'Eltwise', 'ELU', 'Exp', 'Filter', 'Log', 'LRN', 'MVN', 'Power',
-    'PReLU', 'ReLU', 'Scale', 'Sigmoid', 'Split', 'Swish', 'TanH', 'Threshold')
-
-RULES: dict[str, Callable[[Function], CoordMap]] = {
-    **dict.fromkeys(PASS_THROUGH_LAYERS, lambda fn: IDENTITY),
-    'Convolution': _convolution, 'Im2col': _convolution, 'Deconvolution': _deconvolution,
-    'Pooling': _pooling, 'Crop': _crop, 'Padding': _padding, 'ArgMax': _argmax,
-    'Concat': _channelwise('concat_param'), 'Slice': _channelwise('slice_param'),
-    'Softmax': _channelwise('softmax_param'), 'Tile': _channelwise('tile_param')}
-
-
-def coord_map(fn: Function, size: Sequence[int] | None = None) -> CoordMap:
+def coord_map(fn: Function, bottoms: Sequence[Shape] = ()) -> CoordMap:
     """Return the map of one layer; raise UndefinedMapException where it has none.
 
-    size: height and width of its bottom, where the layer alone does not tell (Interp).
+    bottoms: the shapes of its bottoms, for layers whose map depends on them (Interp); where they
+    are not given, those that follow from the Input layers.
     """
-    if fn.type_name not in RULES and fn.type_name != 'Interp':
+    layer = fn.layer([], [], fn.name)
+    if fn.type_name not in LAYER_TYPES:
         raise UndefinedMapException(f'{fn.type_name} has no coordinate map')
+    rule = LAYER_TYPES[fn.type_name].coords
     try:
-        if fn.type_name == 'Interp':
-            return _interp(fn, size)
-        return RULES[fn.type_name](fn)
+        try:
+            return rule(layer, bottoms)
+        except SizeNeeded:
+            return rule(layer, bottoms or _bottom_shapes(fn))
     except UndefinedMapException as error:
         raise UndefinedMapException(f'{fn.type_name}: {error}') from None
 
 
+def _bottom_shapes(fn: Function) -> list[Shape]:
+    """Return the shapes of a layer's bottoms as far as they follow from its Input layers."""
+    shapes: dict[Function, list[MaybeShape]] = {}
+    for top in fn.inputs:
+        for each in needed(top.fn, shapes):
+            layer = each.layer(_names(each.inputs), _names(each.tops), each.name)
+            shapes[each] = top_shapes(layer, [shapes[top.fn][top.n] for top in each.inputs])
+    found = [shapes[top.fn][top.n] for top in fn.inputs]
+    known = [shape for shape in found if shape is not None]
+    return known if len(known) == len(found) else []
+
+
+def _names(tops: Sequence[Top]) -> list[str]:
+    return [top.name for top in tops]
+
+
 def _bottoms(fn: Function) -> tuple[Top, ...]:
-    """The bottoms that the map speaks of: of a Crop only what is cropped, not the reference."""
-    return fn.inputs[:1] if fn.type_name == 'Crop' else fn.inputs
+    """Return the bottoms that the map speaks of: all but one that gives its size only."""
+    row = LAYER_TYPES.get(fn.type_name, PLACELESS)
+    return tuple(top for i, top in enumerate(fn.inputs) if i != row.size_bottom)
 
 
 def _ancestors(top: Top, ends: dict[str, None]) -> Iterator[tuple[Top, CoordMap]]:

@@ -11,12 +11,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from netspec.layer_types import LAYER_TYPES
 from netspec.schema import messages
 from netspec.schema.messages import LayerParameter, NetParameter
-
-# Types whose options live in a message that is not named after them.
-BORROWED_PARAMS = {'Deconvolution': 'convolution', 'Im2col': 'convolution',
-                   'LSTM': 'recurrent', 'RNN': 'recurrent', 'SoftmaxWithLoss': 'softmax'}
 
 
 class UnknownNameError(AttributeError, KeyError):
@@ -44,7 +41,8 @@ def param_name_dict() -> dict[str, str]:
             for field in fields if field.message_type and field.name.endswith('_param')}
 
 
-_param_names = BORROWED_PARAMS | param_name_dict()
+_param_names = param_name_dict() | {
+    name: row.options for name, row in LAYER_TYPES.items() if row.options}
 
 
 def assign_proto(proto: Message, name: str, val: Any) -> None:

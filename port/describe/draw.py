@@ -17,14 +17,11 @@ from netspec.schema.messages import EltwiseParameter, PoolingParameter
 from port.engine.net import Net
 from port.engine.wiring import Node
 
-# Layers that go into one box with the next; a Pooling closes the box.
-CHAINED = ('Convolution', 'InnerProduct', 'LRN', 'BatchNorm', 'BN', 'Scale', 'Bias', 'Pooling')
+# Kinds of layers that go into one box with the next; a pooling closes the box.
+CHAINED = ('weights', 'norm', 'pool')
 FORMATS = ('.svg', '.png', '.pdf')
 COLOURS = {'data': '#e8e8e8', 'weights': '#cfe2f3', 'up': '#fce0c3', 'join': '#d5ecd0',
            'loss': '#f6cfcf', 'other': '#f4f0fa'}
-KINDS = {'Input': 'data', 'Python': 'data', 'Data': 'data', 'Convolution': 'weights',
-         'InnerProduct': 'weights', 'Deconvolution': 'up', 'Interp': 'up', 'Upsample': 'up',
-         'Eltwise': 'join', 'Concat': 'join', 'Crop': 'join'}
 
 
 @dataclass
@@ -67,16 +64,16 @@ def blocks_of(net: Net) -> tuple[list[Block], list[Edge]]:
         below = [sources[id(b)] for b in node.bottom]
         index = _joins(node, below, maker, readers, blocks, closed)
         if index is None:
-            blocks.append(Block(KINDS.get(node.layer.type, _kind(node))))
+            blocks.append(Block(_kind(node)))
             index = len(blocks) - 1
             for i, blob in enumerate(below):
-                sized = node.layer.type == 'Crop' and i == 1
+                sized = node.layer.facts.size_bottom == i
                 edges[Edge(maker[blob], index, sized)] = None
         in_place = any(b in node.top for b in node.bottom)
         _describe(blocks[index], node, in_place)
         for top in node.top:
             maker[id(top)] = index
-        if not in_place and (node.layer.type not in CHAINED or node.layer.type == 'Pooling'):
+        if not in_place and node.layer.facts.kind not in ('weights', 'norm'):
             closed.add(index)
     return blocks, list(edges)
 
@@ -99,14 +96,13 @@ def _joins(node: Node, below: list[int], maker: dict[int, int], readers: Counter
     index = maker[below[0]]
     if node.bottom[0] in node.top:
         return index
-    chained = node.layer.type in CHAINED and index not in closed and readers[below[0]] == 1
+    chained = node.layer.facts.kind in CHAINED and index not in closed and readers[below[0]] == 1
     return index if chained else None
 
 
 def _kind(node: Node) -> str:
-    if not node.bottom:
-        return 'data'
-    return 'loss' if node.layer.type.endswith('Loss') else 'other'
+    kind = node.layer.facts.kind
+    return kind if kind in COLOURS else 'other'
 
 
 def _describe(block: Block, node: Node, in_place: bool) -> None:

@@ -7,16 +7,13 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import prod
 
-from google.protobuf.message import Message
-
-from netspec.coord_map import CoordMap, UndefinedMapException, coord_map, inverse
+from netspec.coord_map import CoordMap, UndefinedMapException, inverse
+from netspec.layer_params import Param
 from netspec.schema.messages import LayerParameter, NetParameter
-from netspec.spec import Function
 from port.engine.net import Net, load_net
 from port.engine.wiring import Node
 
 FLOAT = 4                                    # bytes
-SHARING = ('Split', 'Reshape', 'Flatten', 'Silence')   # tops in their bottoms' memory
 GIVEN = ('Input', 'DummyData', 'Parameter')  # layers without bottoms that need nothing outside
 Pair = tuple[Fraction, Fraction]
 
@@ -156,7 +153,7 @@ def _parameters(net: Net, node: Node, counted: set[int]) -> tuple[int, int]:
 def _bytes(node: Node, index: int) -> int:
     """Return the memory that a top takes of its own."""
     top = node.top[index]
-    if node.layer.type in SHARING or any(top is b for b in node.bottom):
+    if node.layer.facts.shares_memory or any(top is b for b in node.bottom):
         return 0
     return FLOAT * prod(top.shape)
 
@@ -166,13 +163,9 @@ def multiply_adds(node: Node) -> int:
 
     Convolution: outputs times the weights of one; Deconvolution: the same the other way round.
     """
-    kind, shapes = node.layer.type, [b.shape for b in node.layer.blobs]
-    if kind == 'InnerProduct':
-        return sum(prod(t.shape[:-1]) for t in node.top) * prod(shapes[0])
-    if kind not in ('Convolution', 'Deconvolution'):
-        return 0
-    ends = node.top if kind == 'Convolution' else node.bottom
-    return sum(prod(b.shape) for b in ends) * prod(shapes[0][1:])
+    params = [Param(blob.shape) for blob in node.layer.blobs]
+    return node.layer.facts.products([b.shape for b in node.bottom], [t.shape for t in node.top],
+                                   params) or 0
 
 
 # -- places ----------------------------------------------------------------------------------------
@@ -184,36 +177,19 @@ def _place(node: Node, below: list[Place | None]) -> Place | None:
     first = below[0]
     if first is None or len(node.bottom[0].shape) != 4:
         return None
-    params = {field.name: _plain(value) for field, value in node.entry.param.ListFields()
-              if isinstance(value, Message)}
+    row, param = node.layer.facts, node.entry.param
     try:
-        way = coord_map(Function(node.layer.type, (), params), node.bottom[0].shape[2:])
+        way = row.coords(param, [blob.shape for blob in node.bottom])
     except UndefinedMapException:
         return None
-    field = first.field
-    if node.layer.type not in ('Crop', 'Upsample'):      # their second bottom gives no values
-        field = _pair(max(p.field[i] for p in below if p) for i in (0, 1))
-    reach = _reach(node, first)
+    read = [p for i, p in enumerate(below) if p and i != row.size_bottom]
+    field = _pair(max(p.field[i] for p in read) for i in (0, 1))
+    reach = _pair(n * s for n, s in zip(row.reach(param), first.stride, strict=True))
     scale, shift = _pairs(inverse(way))
     return Place(
         _pair(s * a for s, a in zip(first.stride, scale, strict=True)),
         _pair(s * b + o for s, b, o in zip(first.stride, shift, first.offset, strict=True)),
         _pair(f + r for f, r in zip(field, reach, strict=True)))
-
-
-def _reach(node: Node, below: Place) -> Pair:
-    """Return by how much the layer's window widens the receptive field, in rows and columns."""
-    layer = node.layer
-    if layer.type == 'Pooling':
-        extent = [k - 1 for k in layer.kernel]
-    elif layer.type == 'Convolution':
-        extent = [e - 1 for e in layer.window.extent]
-    elif layer.type == 'Deconvolution':
-        w = layer.window
-        extent = [(e - 1) // s for e, s in zip(w.extent, w.stride, strict=True)]
-    else:
-        extent = [int(layer.type == 'Interp')] * 2
-    return _pair(e * s for e, s in zip(extent, below.stride, strict=True))
 
 
 def _view(node: Node, below: Place | None) -> int | None:
@@ -238,12 +214,6 @@ def _pairs(way: CoordMap) -> tuple[Pair, Pair]:
     """Return scale and shift of a map with one number for rows and one for columns."""
     both = [list(v) * (2 // len(v)) if hasattr(v, '__len__') else [v, v] for v in way[1:]]
     return _pair(both[0]), _pair(both[1])
-
-
-def _plain(message: Message) -> dict:
-    """Return the fields that are set as a dict; repeated ones as lists."""
-    return {field.name: list(value) if hasattr(value, 'append') else value
-            for field, value in message.ListFields()}
 
 
 # -- sums ------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
+from netspec.window import Window
 from port.engine.blob import Blob
-from port.engine.window import Window
 
 if TYPE_CHECKING:
     from port.engine.net import Net

@@ -8,30 +8,26 @@ from math import prod
 
 import torch
 
+from netspec.layer_shapes import canonical
+from netspec.layer_types import LayerType
 from netspec.schema.messages import BlobProto, FillerParameter, LayerParameter
 from port.engine.blob import Blob, Param
 from port.engine.fillers import fill
 from port.engine.memory import check_memory, check_shape
 from port.onnx.graph_builder import Graph
 
-Arity = tuple[int, int | None]
-
 
 class Layer:
-    """Base of every layer type. Subclasses set the arity and write the four steps.
+    """Base of every layer type. Subclasses write the four steps.
 
-    bottoms, tops: (fewest, most) blobs; most None is any number.
+    facts: what netspec.layer_types says of the type: how many blobs it takes, their shapes.
     blobs: the parameters, Blob each. param_propagate_down: whether each wants its gradient.
     loss_weights: one float a top.
     """
 
     type = ''
-    bottoms: Arity = (1, 1)
-    tops: Arity = (1, 1)
-    same_count = False           # as many tops as bottoms
-    auto_top = False             # missing tops are made without a name (Caffe's AutoTopBlobs)
+    facts = LayerType()
     always_reshape = False       # reshape before every forward, whatever the shapes
-    shares_memory = False        # the tops are the bottom's memory: in place on them is on it too
     shares_params = True         # False: a parameter shared by name is refused
 
     def __init__(self, param: LayerParameter, phase: int) -> None:
@@ -78,13 +74,13 @@ class Layer:
 
     def check_arity(self, n_bottom: int, n_top: int) -> None:
         """Raise ValueError when the numbers of bottoms or tops do not fit the type."""
-        for what, count, (low, high) in (('bottom', n_bottom, self.bottoms),
-                                         ('top', n_top, self.tops)):
+        bottoms, tops = self.facts.arity(self.param)
+        for what, count, (low, high) in (('bottom', n_bottom, bottoms), ('top', n_top, tops)):
             if count < low or (high is not None and count > high):
                 want = (f'exactly {low}' if low == high else
                         f'at least {low}' if high is None else f'{low} to {high}')
                 raise ValueError(f'{self.type} takes {want} {what} blob(s), got {count}')
-        if self.same_count and n_bottom != n_top:
+        if self.facts.same_count and n_bottom != n_top:
             raise ValueError(f'{self.type} takes as many tops as bottoms, got {n_bottom} '
                              f'bottom(s) and {n_top} top(s)')
 
@@ -119,11 +115,8 @@ class Layer:
         return blob
 
     def axis(self, axis: int, axes: int, what: str = 'axis') -> int:
-        """Return a possibly negative axis as 0..axes-1 (Caffe's CanonicalAxisIndex)."""
-        if not -axes <= axis < axes:
-            raise ValueError(f'{what} {axis} is out of range; expected {-axes} to {axes - 1} '
-                             f'for a blob of {axes} axes')
-        return axis % axes
+        """Return a possibly negative axis as 0..axes-1; ValueError if it is out of range."""
+        return canonical(axis, axes, what)
 
 
 class LossLayer(Layer):
@@ -131,10 +124,6 @@ class LossLayer(Layer):
 
     The second bottom, the label, takes no gradient.
     """
-
-    bottoms: Arity = (2, 2)
-    tops: Arity = (1, 1)
-    auto_top = True
 
     def default_loss_weight(self, index: int) -> float:
         return 1.0 if index == 0 else 0.0

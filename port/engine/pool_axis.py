@@ -1,6 +1,6 @@
-"""One axis of a pooling (Caffe's pooling_layer.cpp): output size, clip rule, divisor, and which
-inputs stand at each place of the windows. Maxima and sums over windows are taken an axis at a
-time, by whole shifted slices: on a CPU several times faster than a loop over windows.
+"""One axis of a pooling (Caffe's pooling_layer.cpp): clip rule, divisor, and which inputs stand
+at each place of the windows. Maxima and sums over windows are taken an axis at a time, by whole
+shifted slices: on a CPU several times faster than a loop over windows.
 """
 
 from collections.abc import Callable, Iterator
@@ -60,25 +60,6 @@ class Axis:
         starts.mul_(self.stride).sub_(self.pad)
         sizes = (starts + self.kernel).clamp_(max=self.size + self.pad).sub_(starts)
         return sizes if self.dim == -1 else sizes[:, None]
-
-
-def output_sizes(sizes: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
-                 pad: tuple[int, int], ceil: bool) -> tuple[int, int]:
-    """Return the pooled height and width.
-
-    (size + 2 pad - kernel) / stride + 1, rounded up or down; with padding, a last window that
-    would begin past the image and its leading padding is dropped (both axes, if either is padded).
-    """
-    out = []
-    for n, k, s, p in zip(sizes, kernel, stride, pad, strict=True):
-        rest = n + 2 * p - k
-        count = (-(-rest // s) if ceil else rest // s) + 1
-        out.append(count - 1 if any(pad) and (count - 1) * s >= n + p else count)
-    if min(out) < 1:
-        raise ValueError(f'the bottom of {sizes[0]} x {sizes[1]} is too small for the kernel '
-                         f'{kernel[0]} x {kernel[1]} with stride {stride[0]} x {stride[1]} and '
-                         f'padding {pad[0]} x {pad[1]}: the top would be {out[0]} x {out[1]}')
-    return out[0], out[1]
 
 
 def _reduce(x: torch.Tensor, axis: Axis, op: Callable, start: float) -> torch.Tensor:

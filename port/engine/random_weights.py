@@ -17,7 +17,6 @@ from port.engine.layer import Layer
 from port.engine.net import Net
 from port.engine.starting_weights import UPSAMPLING, fill_upsampling
 
-WEIGHTED = ('Convolution', 'Deconvolution', 'InnerProduct', 'Embed')
 BIAS = 1.0      # deviation of the biases; an image's values are within about 120 of 0
 KEPT = .4       # of a filter's mean, where a ReLU follows
 ADDED = .3      # of a branch that is added to another, where a Scale can say so
@@ -43,7 +42,7 @@ def random_weights(net: Net, seed: int) -> None:
             _draw_layer(node.name, layer, rng, kept if below else None)
             if layer.type == 'Scale' and id(node.top[0]) in added:
                 layer.blobs[0].data.mul_(ADDED)
-        if below or layer.type in WEIGHTED:
+        if below or layer.facts.weighted:
             deep.update(id(blob) for blob in node.top)
     fill_upsampling(net)
 
@@ -53,7 +52,7 @@ def _draw_layer(name: str, layer: Layer, rng: np.random.Generator, kept: float |
         _draw_statistics(layer, rng)
     elif layer.type == 'Deconvolution' and UPSAMPLING in name:
         layer.blobs[0].data.zero_()
-    elif layer.type in WEIGHTED:
+    elif layer.facts.weighted:
         _draw(layer, rng, kept)
 
 

@@ -7,11 +7,10 @@ names that folder by a string, so that it stands below the layers and imports no
 import importlib
 import pkgutil
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from netspec.schema.lexer import closest
+from netspec.layer_types import LAYER_TYPES, layer_type
 from netspec.schema.messages import LayerParameter
 
 if TYPE_CHECKING:
@@ -23,13 +22,19 @@ L = TypeVar('L', bound='Layer')
 
 
 def layer(type_name: str) -> Callable[[type[L]], type[L]]:
-    """Register the decorated class under its Caffe type name; a duplicate raises ValueError."""
+    """Register the decorated class under its Caffe type name, with its row of netspec.layer_types.
+
+    ValueError for a name that is taken or has no row.
+    """
     def register(cls: type[L]) -> type[L]:
         if type_name in _TYPES:
             raise ValueError(f'layer type {type_name!r} is registered twice: by '
                              f'{_TYPES[type_name].__module__} and by {cls.__module__}')
+        if type_name not in LAYER_TYPES:
+            raise ValueError(f'layer type {type_name!r} ({cls.__module__}) has no row: enter it in '
+                             'LAYER_TYPES of netspec/layer_types.py')
         _TYPES[type_name] = cls
-        cls.type = type_name
+        cls.type, cls.facts = type_name, LAYER_TYPES[type_name]
         return cls
     return register
 
@@ -49,12 +54,10 @@ def known_types() -> list[str]:
 def layer_class(type_name: str) -> type['Layer']:
     """Return the class of a type name; KeyError with the closest known name if there is none."""
     _load()
+    layer_type(type_name)
     if type_name not in _TYPES:
-        meant = closest(type_name, known_types())
-        near = get_close_matches(type_name, _TYPES, 8, 0.0)
-        hint = (f'did you mean {meant!r}?' if meant else
-                f'expected one of {", ".join(near)}, … ({len(_TYPES)} in all)')
-        raise KeyError(f'unknown layer type {type_name!r}; {hint}')
+        raise KeyError(f'layer type {type_name!r} has a row in netspec/layer_types.py but no file '
+                       'in port/layers: nets that have it can be read, not run')
     return _TYPES[type_name]
 
 

@@ -111,7 +111,7 @@ def centre(weights: np.ndarray, stride: int) -> None:
 def dead_layers(net: Net) -> list[str]:
     """Return the trained layers whose weights are all zero though they are not score layers."""
     return [node.name for node in net.nodes
-            if node.layer.type in ('Convolution', 'InnerProduct', 'Deconvolution')
+            if node.layer.facts.weighted
             and not node.name.startswith(SCORE) and not node.layer.blobs[0].data.any()]
 
 

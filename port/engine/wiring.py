@@ -117,11 +117,11 @@ class Wiring:
             self._available[name] = None
             if param.type == 'Input':
                 self.inputs.append(name)
-        layer = node.layer
-        if layer.auto_top:
-            missing = layer.tops[0] - len(node.top)
+        row = node.layer.facts
+        if row.auto_top:
+            missing = row.tops[0] - len(node.top)
             node.top.extend(self._blob('(automatic)') for _ in range(missing))
-        if layer.shares_memory:
+        if row.shares_memory:
             self._views.update(id(blob) for blob in node.top)
         node.shared = [blob for blob in node.top if id(blob) in self._views
                        and any(blob is read for read in node.bottom)]
@@ -140,7 +140,7 @@ class Wiring:
                 self.log('    with loss weight %g', weight)
             self._values += blob.count
         self.log('Memory required for data: %d', 4 * self._values)
-        own = () if layer.shares_memory else (b for b in node.top if b not in node.bottom)
+        own = () if layer.facts.shares_memory else (b for b in node.top if b not in node.bottom)
         self._own += sum(blob.count for blob in (*own, *layer.blobs))
         check_memory(4 * self._own, 'the net up to here', self.device.type)
 

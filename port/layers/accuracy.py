@@ -14,9 +14,6 @@ class Accuracy(Layer):
     against it. top[1], if any, is the accuracy of each class, 0 for a class without labels.
     """
 
-    bottoms = (2, 2)
-    tops = (1, 2)
-
     def allow_force_backward(self, index: int) -> bool:
         return False
 

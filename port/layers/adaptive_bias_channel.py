@@ -22,8 +22,6 @@ class AdaptiveBiasChannel(Layer):
     mean of the best score. No gradient passes.
     """
 
-    bottoms = (2, 2)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given = self.param.adaptive_bias_channel_param
         for name, value, most in (('num_iter - 1', given.num_iter - 1, None),

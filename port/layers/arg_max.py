@@ -21,9 +21,6 @@ class ArgMax(Layer):
     (indices, then values) with out_max_val, and further 1s up to the bottom's number of axes.
     """
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.argmax_param, bottom[0].shape
         self.k, self.values = param.top_k, param.out_max_val

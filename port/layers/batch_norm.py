@@ -23,9 +23,6 @@ class BatchNorm(Layer):
     pass in place, where later layers may overwrite it; otherwise x is still in the bottom.
     """
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.batch_norm_param
         self.stored = self.phase == TEST

@@ -15,9 +15,6 @@ from port.onnx.graph_builder import Graph
 class BatchReindex(Layer):
     """y[i] = x[index[i]]; an item picked more than once gets the sum of the diffs."""
 
-    bottoms = (2, 2)
-    tops = (1, 1)
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         index = bottom[1]
         if len(index.shape) != 1:

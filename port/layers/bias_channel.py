@@ -21,8 +21,6 @@ class BiasChannel(Layer):
     written: v2's rule). Labels in ignore_label, and -1, raise nothing.
     """
 
-    bottoms = (2, 2)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given = self.param.bias_channel_param
         if given.bg_bias < 0 or given.fg_bias < 0:

@@ -23,8 +23,6 @@ class BN(Layer):
     the gradients of the first; ours adds up.
     """
 
-    tops = (1, 3)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.bn_param
         self.learn = param.bn_mode == BNParameter.LEARN

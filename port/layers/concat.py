@@ -12,9 +12,6 @@ from port.onnx.graph_builder import Graph
 class Concat(Layer):
     """A single bottom lends the top its memory, data and diff."""
 
-    bottoms = (1, None)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.concat_param
         if param.HasField('axis') and param.HasField('concat_dim'):

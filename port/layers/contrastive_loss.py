@@ -15,8 +15,6 @@ class ContrastiveLoss(LossLayer):
     max(0, margin - d^2) for the dissimilar. Caffe's gradient divides by d + 1e-4, not by d.
     """
 
-    bottoms = (3, 3)
-
     def allow_force_backward(self, index: int) -> bool:
         return index != 2
 

@@ -6,9 +6,9 @@ y[o, i] = b[o] + sum over c, k of w[o, c, k] x[c, i stride - pad + k dilation]
 import torch
 import torch.nn.functional as F
 
+from netspec.window import Sizes
 from port.engine.caffe_order import by_columns
 from port.engine.registry import layer
-from port.engine.window import Sizes
 from port.layers.bases.base_convolution import ConvBase
 
 

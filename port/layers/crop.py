@@ -13,8 +13,6 @@ class Crop(Layer):
     offset: none (0), one for all cropped axes, or one for each.
     """
 
-    bottoms = (2, 2)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p, axes = self.param.crop_param, len(bottom[0].shape)
         cropped = axes - self.axis(p.axis, axes)

@@ -23,8 +23,6 @@ class Data(BatchLayer):
     as in Caffe's master.
     """
 
-    tops = (1, 2)
-
     def open_source(self) -> int:
         given = self.param.data_param
         self.batch = given.batch_size

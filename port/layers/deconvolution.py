@@ -8,8 +8,8 @@ import weakref
 import torch
 
 from netspec.schema.messages import TRAIN
+from netspec.window import Sizes
 from port.engine.registry import layer
-from port.engine.window import Sizes
 from port.layers.bases.base_convolution import ConvBase
 
 
@@ -26,13 +26,7 @@ class Deconvolution(ConvBase):
     _checked: tuple[weakref.ref | None, int, bool] = (None, 0, False)
 
     def output_sizes(self, sizes: Sizes) -> Sizes:
-        w = self.window
-        out = tuple(s * (n - 1) + e - 2 * p for n, s, e, p
-                    in zip(sizes, w.stride, w.extent, w.pad, strict=True))
-        if any(n < 1 for n in out):
-            raise ValueError(f'the bottom of spatial size {list(sizes)} gives a top of '
-                             f'{list(out)}: the padding {list(w.pad)} is too large')
-        return out
+        return self.window.spreads(sizes)
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor,
               bias: torch.Tensor | None) -> torch.Tensor:

@@ -37,9 +37,6 @@ def pairwise_terms(p: DenseCRFParameter, with_image: bool) -> list[PairwiseTerm]
 
 @layer('DenseCRF')
 class DenseCRF(Layer):
-    bottoms = (2, 3)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.terms = pairwise_terms(self.param.dense_crf_param, len(bottom) == 3)
 

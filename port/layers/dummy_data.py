@@ -16,9 +16,6 @@ LEGACY = ('num', 'channels', 'height', 'width')
 
 @layer('DummyData')
 class DummyData(Layer):
-    bottoms = (0, 0)
-    tops = (1, None)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         fillers = list(self.param.dummy_data_param.data_filler) or [FillerParameter()]
         if len(fillers) not in (1, len(top)):

@@ -18,9 +18,6 @@ class Eltwise(Layer):
     winner: which bottom gave each maximum; of two equal ones the second, of more the earlier.
     """
 
-    bottoms = (2, None)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.eltwise_param
         coeff = list(param.coeff)

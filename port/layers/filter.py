@@ -13,8 +13,6 @@ class Filter(Layer):
     one the tops have the bottoms' shapes. chosen: indices of the items kept.
     """
 
-    bottoms = (2, None)
-    tops = (1, None)
     always_reshape = True
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:

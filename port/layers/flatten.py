@@ -15,10 +15,6 @@ from port.onnx.graph_builder import Graph
 class Flatten(Layer):
     """The top is the bottom's memory, and the bottom's diff the top's."""
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-    shares_memory = True
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
         param, shape = self.param.flatten_param, bottom[0].shape

@@ -19,9 +19,6 @@ class HDF5Data(Layer):
     for each pass through the list, and of a file's rows each time it is read.
     """
 
-    bottoms = (0, 0)
-    tops = (1, None)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given = self.param.hdf5_data_param
         if self.param.HasField('transform_param'):

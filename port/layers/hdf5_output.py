@@ -17,9 +17,6 @@ class HDF5Output(Layer):
     axes. The first pass replaces the file; where Caffe fails at the second, its rows are appended.
     """
 
-    bottoms = (2, 2)
-    tops = (0, 0)
-
     def allow_force_backward(self, index: int) -> bool:
         return False
 

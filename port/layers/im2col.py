@@ -5,10 +5,10 @@ from math import prod
 
 import torch.nn.functional as F
 
+from netspec.window import Sizes, window
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
-from port.engine.window import Sizes, window
 
 
 @layer('Im2col')

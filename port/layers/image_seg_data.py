@@ -25,8 +25,6 @@ class ImageSegData(ImageListLayer):
     `has_label: false` says so too. See PairTransformer for what transform_param does.
     """
 
-    tops = (3, 3)
-    auto_top = True
     transformer: PairTransformer
 
     def open_source(self) -> int:

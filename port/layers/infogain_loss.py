@@ -28,9 +28,6 @@ class InfogainLoss(LossLayer):
     top[1], if any, is p. Backward: p * sum_k H[label, k] - H[label], scaled.
     """
 
-    bottoms = (2, 3)
-    tops = (1, 2)
-
     def allow_force_backward(self, index: int) -> bool:
         return index == 0
 

@@ -10,9 +10,6 @@ from port.onnx.graph_builder import Graph
 class Input(Layer):
     """Give the tops their first shape; later shapes are the user's (Blob.reshape)."""
 
-    bottoms = (0, 0)
-    tops = (0, None)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         shapes = self.param.input_param.shape
         if len(shapes) not in (0, 1, len(top)):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from netspec.top_shapes import interp_size
+from netspec.window_shapes import interp_size
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer

@@ -49,9 +49,6 @@ def step_back(s: Step, c_diff: torch.Tensor,
 class LSTMUnit(Layer):
     """Bottoms: c' (1 x N x D), gate inputs (1 x N x 4D), cont (1 x N). Tops: c, h."""
 
-    bottoms = (3, 3)
-    tops = (2, 2)
-
     def allow_force_backward(self, index: int) -> bool:
         return index != 2
 

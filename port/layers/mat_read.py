@@ -18,8 +18,6 @@ class MatRead(BatchLayer):
     batch has one size.
     """
 
-    tops = (1, None)
-
     def open_source(self) -> int:
         given = self.param.mat_read_param
         self.batch = given.batch_size

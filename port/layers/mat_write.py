@@ -15,9 +15,6 @@ class MatWrite(Layer):
     when the first file is written, so that a net can be looked at without its data.
     """
 
-    bottoms = (1, None)
-    tops = (0, 0)
-
     def allow_force_backward(self, index: int) -> bool:
         return False
 

@@ -25,9 +25,6 @@ class MemoryData(Layer):
     data_dim, B x 1 x 1 x 2: the height and width of what counts of each item.
     """
 
-    bottoms = (0, 0)
-    tops = (2, 3)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given = self.param.memory_data_param
         self.batch = given.batch_size

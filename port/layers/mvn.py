@@ -19,9 +19,6 @@ class MVN(Layer):
     Caffe's order, so that in place it overwrites the top's diff where Caffe does.
     """
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape
         if len(shape) > 4:

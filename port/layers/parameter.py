@@ -12,9 +12,6 @@ class Parameter(Layer):
     pass, not summed, as in Caffe.
     """
 
-    bottoms = (0, 0)
-    tops = (1, 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.add_blob(tuple(self.param.parameter_param.shape.dim))
         top[0].reshape(*self.blobs[0].shape)

@@ -3,15 +3,14 @@
 import torch
 import torch.nn.functional as F
 
-from netspec.schema.messages import TRAIN, LayerParameter, PoolingParameter
+from netspec.schema.messages import TRAIN, PoolingParameter
+from netspec.window import pool_window, pooled_sizes
 from port.engine.blob import Blob
 from port.engine.layer import Layer
-from port.engine.pool_axis import Axis, first_index, maximum, output_sizes, route, spread, total
+from port.engine.pool_axis import Axis, first_index, maximum, route, spread, total
 from port.engine.registry import layer
 from port.layers.bases.onnx_pooling import add_pool
 from port.onnx.graph_builder import Graph
-
-Pair = tuple[int, int]
 
 
 @layer('Pooling')
@@ -24,50 +23,12 @@ class Pooling(Layer):
     Nothing is kept for backward but STOCHASTIC's random choice.
     """
 
-    def __init__(self, param: LayerParameter, phase: int) -> None:
-        super().__init__(param, phase)
-        self.tops = (1, 2 if param.pooling_param.pool == PoolingParameter.MAX else 1)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p = self.param.pooling_param
+        held = pool_window(p)
         self.method = p.pool
-        self.kernel: Pair | None = None if p.global_pooling else self._kernel(p)
-        if p.global_pooling and any(map(p.HasField, ('kernel_size', 'kernel_h', 'kernel_w'))):
-            raise ValueError('global_pooling takes the whole image; no kernel may be given')
-        self.stride, self.pad = self._pair(p, 'stride'), self._pair(p, 'pad')
-        if 0 in self.stride:
-            raise ValueError(f'stride is {list(self.stride)}; expected at least 1')
-        if p.global_pooling and (self.stride != (1, 1) or self.pad != (0, 0)):
-            raise ValueError('global_pooling takes only pad 0 and stride 1')
-        if self.kernel and any(self.pad):
-            self._check_pad(self.kernel)
-
-    def _kernel(self, p: PoolingParameter) -> Pair:
-        sides = p.HasField('kernel_h') and p.HasField('kernel_w')
-        if p.HasField('kernel_size') == sides:
-            raise ValueError('the kernel must be given as kernel_size, or as kernel_h and '
-                             'kernel_w; not both')
-        pair = (p.kernel_h, p.kernel_w) if sides else (p.kernel_size,) * 2
-        if 0 in pair:
-            raise ValueError(f'the kernel is {list(pair)}; expected at least 1')
-        return pair
-
-    def _pair(self, p: PoolingParameter, name: str) -> Pair:
-        """Return stride or pad, given once or as its _h and _w."""
-        sides = [p.HasField(f'{name}_h'), p.HasField(f'{name}_w')]
-        if not any(sides):
-            return (getattr(p, name),) * 2
-        if p.HasField(name) or not all(sides):
-            raise ValueError(f'{name} must be given as {name}, or as {name}_h and {name}_w; '
-                             'not as a mixture')
-        return getattr(p, f'{name}_h'), getattr(p, f'{name}_w')
-
-    def _check_pad(self, kernel: Pair) -> None:
-        if self.method == PoolingParameter.STOCHASTIC:
-            raise ValueError('padding is for MAX and AVE pooling, not for STOCHASTIC')
-        if any(p >= k for p, k in zip(self.pad, kernel, strict=True)):
-            raise ValueError(f'padding {list(self.pad)} must be smaller than the kernel '
-                             f'{list(kernel)}')
+        self.kernel = held.kernel if held else None           # None: the whole image
+        self.stride, self.pad = (held.stride, held.pad) if held else ((1, 1), (0, 0))
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape
@@ -76,7 +37,7 @@ class Pooling(Layer):
                              'channels, height, width')
         sizes, kernel = shape[2:], self.kernel or shape[2:]
         ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
-        out = output_sizes(sizes, kernel, self.stride, self.pad, ceil)
+        out = pooled_sizes(sizes, kernel, self.stride, self.pad, ceil)
         self.rows, self.columns = (Axis(*numbers) for numbers in zip(
             (-2, -1), sizes, kernel, self.stride, self.pad, out, strict=True))
         for blob in top:

@@ -44,8 +44,6 @@ class Python(Layer):
     each process has its own instance.
     """
 
-    bottoms = (0, None)
-    tops = (0, None)
     always_reshape = True
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:

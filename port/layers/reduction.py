@@ -19,9 +19,6 @@ ONNX_KINDS = {ReductionParameter.ASUM: 'ReduceL1', ReductionParameter.SUMSQ: 'Re
 
 @layer('Reduction')
 class Reduction(Layer):
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.reduction_param, bottom[0].shape
         self.at = self.axis(param.axis, len(shape))

@@ -16,10 +16,6 @@ from port.onnx.graph_builder import Graph
 class Reshape(Layer):
     """The top is the bottom's memory, data and diff."""
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-    shares_memory = True
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
         self.dims = list(self.param.reshape_param.shape.dim)

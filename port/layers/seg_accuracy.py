@@ -19,8 +19,6 @@ class SegAccuracy(Layer):
     nothing is counted they are 0, 0 and 1. `reset: false` goes on counting over the passes.
     """
 
-    bottoms = (2, 2)
-
     def allow_force_backward(self, index: int) -> bool:
         return False
 

@@ -10,9 +10,6 @@ from port.onnx.graph_builder import Graph
 
 @layer('Silence')
 class Silence(Layer):
-    bottoms = (1, None)
-    tops = (0, 0)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Compute nothing."""
 

@@ -12,9 +12,6 @@ from port.onnx.graph_builder import Graph
 class Slice(Layer):
     """A single top is the bottom's memory, data and diff."""
 
-    bottoms = (1, 1)
-    tops = (1, None)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.slice_param
         if param.HasField('axis') and param.HasField('slice_dim'):

@@ -10,9 +10,6 @@ from port.onnx.graph_builder import Graph
 
 @layer('Softmax')
 class Softmax(Layer):
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.at = self.axis(self.param.softmax_param.axis, len(bottom[0].shape))
         top[0].reshape(*bottom[0].shape)

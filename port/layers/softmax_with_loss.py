@@ -36,8 +36,6 @@ class SoftmaxWithLoss(LossLayer):
     position is what the blob held before, divided once more; here it is 0.)
     """
 
-    tops = (1, 2)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given, v1 = self.param.loss_param, self.param.softmaxloss_param
         self.ignore, self.mode = (*ignored(given), *v1.ignore_label), mode_of(given)

@@ -14,10 +14,6 @@ from port.onnx.graph_builder import Graph
 
 @layer('Split')
 class Split(Layer):
-    bottoms = (1, 1)
-    tops = (1, None)
-    shares_memory = True
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
         for blob in top:

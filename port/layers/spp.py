@@ -6,17 +6,12 @@ from typing import Any
 import torch
 
 from netspec.schema.messages import LayerParameter
+from netspec.window_shapes import bins
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
 from port.layers.pooling import Pooling
 from port.onnx.graph_builder import Graph
-
-
-def bins(size: int, number: int) -> tuple[int, int]:
-    """Return kernel and padding that cut `size` into a number of bins: Caffe's rounding."""
-    kernel = -(-size // number)
-    return kernel, (kernel * number - size + 1) // 2
 
 
 @layer('SPP')

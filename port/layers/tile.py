@@ -10,9 +10,6 @@ from port.onnx.graph_builder import Graph
 
 @layer('Tile')
 class Tile(Layer):
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.tile_param, list(bottom[0].shape)
         self.at, self.tiles = self.axis(param.axis, len(shape)), param.tiles

@@ -23,8 +23,6 @@ class Upsample(Layer):
     counts, as in Caffe; on a GPU any of them. The mask takes no gradient.
     """
 
-    bottoms = (2, 2)
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p = self.param.upsample_param
         given = [p.HasField('upsample_h'), p.HasField('upsample_w')]

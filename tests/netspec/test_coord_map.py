@@ -96,7 +96,8 @@ def test_layers_that_leave_coordinates_alone(layer):
 @pytest.mark.parametrize('layer', [
     lambda top: L.InnerProduct(top, num_output=3), lambda top: L.Concat(top, top, axis=2),
     lambda top: L.ArgMax(top), lambda top: L.Pooling(top, global_pooling=True),
-    lambda top: L.Convolution(top, num_output=3), lambda top: L.Interp(top, height=1, width=1),
+    lambda top: L.Convolution(top, num_output=3),
+    lambda top: L.Interp(L.Data(), height=9, width=9),
     lambda top: L.Slice(top, slice_dim=2), lambda top: L.Convolution(top, kernel_h=3)])
 def test_layers_that_have_no_coordinates(layer):
     top = layer(data())
@@ -141,10 +142,10 @@ def test_interp_of_an_open_size():
     assert coord_map(L.Interp(top, zoom_factor=8).fn).scale == 8
     with pytest.raises(UndefinedMapException, match='Interp: .*give it an Input with a shape'):
         coord_map(L.Interp(top, shrink_factor=8).fn)
-    _, scale, _ = coord_map(L.Interp(top, shrink_factor=8).fn, (321, 100))
+    _, scale, _ = coord_map(L.Interp(top, shrink_factor=8).fn, [(1, 3, 321, 100)])
     assert scale.tolist() == [Fraction(1, 8), Fraction(12, 99)]
-    with pytest.raises(UndefinedMapException, match=r'\[5, 5\] becomes \[1, 1\]'):
-        coord_map(L.Interp(top, shrink_factor=8).fn, (5, 5))
+    with pytest.raises(UndefinedMapException, match='5 becomes 1; one row or column'):
+        coord_map(L.Interp(top, shrink_factor=8).fn, [(1, 3, 5, 5)])
 
 
 def test_crop_refuses_what_only_seems_to_fit():

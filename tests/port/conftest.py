@@ -28,7 +28,8 @@ class Driven:
         self.layer.dtype = dtype
         names = list(param.bottom) or [f'bottom{i}' for i in range(len(arrays))]
         self.bottom = [Blob(n, a.shape, dtype) for n, a in zip(names, arrays, strict=True)]
-        tops = list(param.top) or ['top'] * max(int(self.layer.tops[1] != 0), self.layer.tops[0])
+        least, most = self.layer.facts.tops
+        tops = list(param.top) or ['top'] * max(int(most != 0), least)
         self.top = self.bottom[:1] if in_place else [Blob(n, (), dtype) for n in tops]
         self.layer.check_arity(len(self.bottom), len(self.top))
         self.fill()

@@ -83,7 +83,8 @@ def test_an_old_net_is_understood():
     ('layer { name: "c" type: "Convolution" bottom: "dota" convolution_param { num_output: 2 } }',
      "layer 'c': no layer before it makes bottom 'dota'; did you mean 'data'"),
     ('layer { name: "c" type: "Convolution" bottom: "data" '
-     'convolution_param { num_output: 4 group: 2 kernel_size: 1 } }', 'group 2 does not divide'),
+     'convolution_param { num_output: 4 group: 2 kernel_size: 1 } }',
+     "layer 'c' .*group 2 must divide"),
     ('layer { name: "r" type: "LSTM" bottom: "data" }', 'does not follow from the prototxt'),
     ('layer { name: "p" type: "Python" bottom: "data" top: "p" }\n'
      'layer { name: "c" type: "Convolution" bottom: "p" convolution_param { num_output: 2 } }',

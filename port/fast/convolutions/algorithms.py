@@ -11,8 +11,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from netspec.window import Window
 from port.engine.caffe_order import ENOUGH
-from port.engine.window import Window
 from port.fast.kernels import calls, fourier, winograd
 from port.fast.kernels.planes import LAST
 from port.layers.bases.base_convolution import ConvBase

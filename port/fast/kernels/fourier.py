@@ -10,7 +10,7 @@ from math import prod
 import torch
 import torch.nn.functional as F
 
-from port.engine.window import Window
+from netspec.window import Window
 from port.fast.kernels.calls import libraries, run, vector_width
 from port.fast.kernels.planes import LAST, Plane, address, plane
 

@@ -10,16 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from netspec.layer_types import LAYER_TYPES
 from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
 from port.engine.layer import Layer
 from port.engine.net import Net
 from port.engine.wiring import Node
 from port.fast.unsuited import Unsuited
 
-SAME = {'Split', 'Dropout'}
-POINTWISE = {'AbsVal', 'BNLL', 'Clip', 'ELU', 'Exp', 'Log', 'Power', 'PReLU', 'ReLU', 'Sigmoid',
-             'Swish', 'TanH', 'Threshold', 'BatchNorm', 'LRN', 'Eltwise', 'Concat', 'Scale', 'Bias',
-             'Softmax'}
 WINDOWED = {'Convolution', 'Deconvolution', 'Pooling'}
 
 
@@ -56,7 +53,7 @@ def testing_program(net: Net, wanted: Sequence[str] | None = None) -> Program:
     """Return the operations that compute the wanted blobs (default: the outputs); Unsuited where
     they are not known here.
     """
-    made = _Maker(SAME)
+    made = _Maker({name for name, row in LAYER_TYPES.items() if row.copies})
     for node in net.nodes:
         made.add(node)
     return _finish(made, {name: made.values[id(net.all_blobs[name])]
@@ -124,7 +121,8 @@ class _Maker:
         values.update((id(b), made if i == 0 else self.new()) for i, b in enumerate(node.top))
         if kind == 'Crop':
             self.like[made] = inputs.pop()
-        simple = 'Point' if kind in POINTWISE else kind
+        row = node.layer.facts
+        simple = 'Point' if row.pointwise and not row.copies else kind
         if len(node.top) != 1:
             simple = f'{kind} with {len(node.top)} tops'
         self.operations.append(Operation(simple, node.name, node.layer, inputs, made))

@@ -7,7 +7,7 @@ outputs up, what is wanted of each. What is both is computed.
 from dataclasses import dataclass
 from functools import cached_property
 
-from port.engine.pool_axis import output_sizes
+from netspec.window import pooled_sizes
 from port.fast.reach.geometry import (
     AxisPart,
     Interval,
@@ -187,7 +187,7 @@ def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
         return [Shifting(o, n) for o, n in zip(offset, like, strict=True)]
     if op.kind == 'Pooling':
         ceil = layer.param.pooling_param.round_mode == layer.param.pooling_param.CEIL
-        out = output_sizes(tuple(size), layer.kernel, layer.stride, layer.pad, ceil)
+        out = pooled_sizes(size, layer.kernel, layer.stride, layer.pad, ceil)
         if any((n - 1) * stride - pad >= have for n, stride, pad, have in zip(
                 out, layer.stride, layer.pad, size, strict=True)):
             raise Unsuited(f'layer {op.name!r}: a window beside the bottom at this size')

@@ -6,9 +6,9 @@ from math import prod
 import torch
 
 from netspec.schema.messages import ConvolutionParameter
+from netspec.window import Sizes, window
 from port.engine.blob import Blob
 from port.engine.layer import Layer
-from port.engine.window import Sizes, window
 from port.onnx.graph_builder import Graph
 
 
@@ -18,9 +18,6 @@ class ConvBase(Layer):
     Everything before `axis` counts as the batch. Subclasses say which way the weights map.
     """
 
-    bottoms = (1, None)
-    tops = (1, None)
-    same_count = True
     transposed = False
     MOST_AXES = 3  # what torch's convolutions take
 

@@ -25,8 +25,6 @@ class BatchLayer(Layer):
     threads read ahead, changing nothing.
     """
 
-    bottoms = (0, 0)
-    tops: tuple[int, int | None] = (2, 2)
     batch: int              # items of a pass, set by `open_source`
     queue: ReadAhead
 

@@ -15,9 +15,6 @@ class Broadcast(Layer):
     axes as the bottom, 1 on the repeated ones. repeated: those axes; after: how many at the end.
     """
 
-    bottoms = (1, 2)
-    tops = (1, 1)
-
     def add_operand(self, bottom: Blob, axis: int, num_axes: int,
                     filler: FillerParameter | None) -> None:
         """Make the parameter that spans `num_axes` axes from `axis`; -1 is all that follow."""

@@ -13,9 +13,6 @@ from port.engine.layer import Layer
 class Neuron(Layer):
     """A subclass writes `compute` and, where the function has a gradient, `gradient`."""
 
-    bottoms = (1, 1)
-    tops = (1, 1)
-
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:
         """Write f(x) to `out`, which may be x itself."""
         raise NotImplementedError

@@ -34,7 +34,6 @@ class Recurrent(Layer):
         super().__init__(param, phase)
         exposed = len(self.hidden) if param.recurrent_param.expose_hidden else 0
         self.exposed, self.static = exposed, False
-        self.bottoms, self.tops = (2 + exposed, 3 + exposed), (1 + exposed, 1 + exposed)
 
     def allow_force_backward(self, index: int) -> bool:
         return index != 1

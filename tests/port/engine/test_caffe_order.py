@@ -6,10 +6,10 @@ import torch
 
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST
+from netspec.window import Window
 from port.engine import caffe_order as order
 from port.engine.caffe_order import by_columns, column_bytes
 from port.engine.net import Net
-from port.engine.window import Window
 
 CASES = [  # window, channels, outputs, group
     (Window((3, 3), (1, 1), (1, 1), (1, 1)), 4, 6, 1),

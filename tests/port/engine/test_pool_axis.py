@@ -1,37 +1,11 @@
-"""One axis of a pooling: sizes by Caffe's rules, and the pieces of its windows."""
+"""One axis of a pooling: the pieces of its windows."""
 
 from itertools import product
 
 import pytest
 import torch
 
-from port.engine.pool_axis import Axis, add_up, output_sizes
-
-
-@pytest.mark.parametrize('size, kernel, stride, pad, ceil, expected', [
-    (6, 2, 2, 0, True, 3),
-    (7, 2, 2, 0, True, 4),      # rounded up: the last window has one column
-    (7, 2, 2, 0, False, 3),
-    (7, 3, 2, 1, True, 4),
-    (6, 3, 2, 1, True, 4),
-    (4, 2, 2, 1, True, 3),
-    (5, 2, 2, 1, True, 3),      # 4 by rounding up; the last would begin past image and padding
-    (5, 1, 3, 0, True, 3),      # without padding nothing is clipped: the last one is empty
-    (3, 4, 2, 0, True, 1),      # a kernel larger than the image
-])
-def test_output_size(size, kernel, stride, pad, ceil, expected):
-    assert output_sizes((size,) * 2, (kernel,) * 2, (stride,) * 2, (pad,) * 2, ceil) == (
-        expected, expected)
-
-
-def test_padding_of_one_axis_clips_both():
-    assert output_sizes((5, 5), (1, 3), (3, 3), (0, 1), True) == (2, 2)
-    assert output_sizes((5, 5), (1, 3), (3, 3), (0, 0), True) == (3, 2)
-
-
-def test_an_empty_top_is_refused():
-    with pytest.raises(ValueError, match='2 x 9 is too small for the kernel 4 x 4'):
-        output_sizes((2, 9), (4, 4), (1, 1), (0, 0), True)
+from port.engine.pool_axis import Axis, add_up
 
 
 @pytest.mark.parametrize('size, kernel, stride, pad',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from netspec.layer_types import LAYER_TYPES
 from netspec.schema.messages import TEST, LayerParameter
 from netspec.schema.upgrade import DEEPLAB_TYPES, V2_TYPES
 from port.engine import registry
@@ -76,8 +77,23 @@ def test_create() -> None:
 def test_unknown_types_are_told_apart_from_misspelt_ones() -> None:
     with pytest.raises(KeyError, match="unknown layer type 'Relu'; did you mean 'ReLU'"):
         registry.layer_class('Relu')
-    with pytest.raises(KeyError, match=f"unknown layer type 'Xyzzy'; .*{len(TYPES)} in all"):
+    with pytest.raises(KeyError, match=f"unknown layer type 'Xyzzy'; .*{len(LAYER_TYPES)} in all"):
         registry.layer_class('Xyzzy')
+
+
+def test_every_type_has_a_row() -> None:
+    assert set(TYPES) == set(LAYER_TYPES)
+
+
+def test_a_type_without_a_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="'Xyzzy' .* has no row: enter it in LAYER_TYPES"):
+        registry.layer('Xyzzy')(type('Xyzzy', (), {}))
+
+
+def test_a_row_without_a_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(registry._TYPES, 'ReLU')
+    with pytest.raises(KeyError, match="'ReLU' has a row .* but no file in port/layers"):
+        registry.layer_class('ReLU')
 
 
 def test_a_name_can_be_given_once() -> None:

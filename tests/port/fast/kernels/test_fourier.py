@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from port.engine.window import Window
+from netspec.window import Window
 from port.fast.kernels import calls, fourier
 
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')

@@ -1,10 +1,10 @@
-"""The sliding window that ConvolutionParameter describes, and Caffe's checks of it."""
+"""The sliding windows of convolutions and poolings, Caffe's checks of them, and their counts."""
 
 import pytest
 from google.protobuf import text_format
 
 from netspec.schema.messages import ConvolutionParameter
-from port.engine.window import Window, window
+from netspec.window import Window, pooled_sizes, window
 
 
 def read(text: str, axes: int) -> Window:
@@ -57,3 +57,35 @@ def test_slides_round_down_and_towards_zero(size, slides, overhang):
 def test_a_bottom_smaller_than_the_kernel_is_named():
     with pytest.raises(ValueError, match=r'spatial size \[3\].*reaches over \[5\]'):
         Window((3,), (2,), (0,), (2,)).slides([3])
+
+
+@pytest.mark.parametrize('size, kernel, stride, pad, ceil, expected', [
+    (6, 2, 2, 0, True, 3),
+    (7, 2, 2, 0, True, 4),      # rounded up: the last window has one column
+    (7, 2, 2, 0, False, 3),
+    (7, 3, 2, 1, True, 4),
+    (6, 3, 2, 1, True, 4),
+    (4, 2, 2, 1, True, 3),
+    (5, 2, 2, 1, True, 3),      # 4 by rounding up; the last would begin past image and padding
+    (5, 1, 3, 0, True, 3),      # without padding nothing is clipped: the last one is empty
+    (3, 4, 2, 0, True, 1),      # a kernel larger than the image
+])
+def test_output_size(size, kernel, stride, pad, ceil, expected):
+    assert pooled_sizes((size,) * 2, (kernel,) * 2, (stride,) * 2, (pad,) * 2, ceil) == (
+        expected, expected)
+
+
+def test_padding_of_one_axis_clips_both():
+    assert pooled_sizes((5, 5), (1, 3), (3, 3), (0, 1), True) == (2, 2)
+    assert pooled_sizes((5, 5), (1, 3), (3, 3), (0, 0), True) == (3, 2)
+
+
+def test_an_empty_top_is_refused():
+    with pytest.raises(ValueError, match='2 x 9 is too small for the kernel 4 x 4'):
+        pooled_sizes((2, 9), (4, 4), (1, 1), (0, 0), True)
+
+
+def test_sizes_that_are_not_known_stay_open():
+    held = Window((3, 3), (2, 2), (1, 1), (1, 1))
+    assert held.slides([None, 9]) == (None, 5) and held.spreads([None, 9]) == (None, 17)
+    assert pooled_sizes((None, 9), (2, 2), (2, 2), (0, 0), True) == (None, 5)
