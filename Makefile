@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench coverage test-lowest clean
+.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest clean
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -28,6 +28,11 @@ bench: $(VENV)/installed
 coverage: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
+
+# Small changes of chosen modules that no test notices; takes hours. ONLY=solver: modules so named.
+mutate: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py $(ONLY)
 
 # The default tests in .venv-lowest, with the lowest versions that pyproject.toml allows.
 test-lowest: $(VENV)-lowest/installed

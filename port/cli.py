@@ -7,8 +7,10 @@ import importlib
 import importlib.metadata
 import os
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,21 +35,22 @@ class Verbs(click.Group):
             return None
         return importlib.import_module(f'{commands.__name__}.{name}').command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
+    def resolve_command(self, ctx: click.Context, args: list[str]
+                        ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             close = get_close_matches(args[0], self.list_commands(ctx), 1)
             hint = f'did you mean {close[0]!r}?' if close else (
                 f'expected one of {", ".join(self.list_commands(ctx))}')
-            error.message = f'{error.message.rstrip(".")}; {hint}'
-            raise
+            raise click.UsageError(f'{error.message.rstrip(".")}; {hint}', ctx) from None
 
-    def main(self, *args, standalone_mode: bool = True, **kwargs):
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        run: Callable[..., Any] = super().main
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **kwargs)
+            return run(*args, standalone_mode=False, **kwargs)
         try:
-            status = super().main(*args, standalone_mode=False, **kwargs)
+            status = run(*args, standalone_mode=False, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             sys.exit(error.exit_code)
@@ -60,7 +63,7 @@ class Verbs(click.Group):
             fail('interrupted', INTERRUPTED)
         sys.exit(status if isinstance(status, int) else 0)
 
-    def invoke(self, ctx: click.Context):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (BrokenPipeError, click.exceptions.Exit, click.Abort):

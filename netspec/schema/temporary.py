@@ -25,17 +25,14 @@ class Making:
     """
 
     def __init__(self, target: Path, folder: bool = False, suffix: str | None = None) -> None:
-        for name in _names(target.stem, target.suffix if suffix is None else suffix):
-            place = target.with_name(name)
-            handle = _claimed(place, folder)
-            if handle is not None:
-                break
-        self.place, self.folder, self.handle = place, folder, handle
+        suffix = target.suffix if suffix is None else suffix
+        self.place, self.handle = _first_claimed(target, suffix, folder)
+        self.folder = folder
         if folder:
-            for inside in place.iterdir():
+            for inside in self.place.iterdir():
                 _remove(inside)
         else:
-            os.ftruncate(handle, 0)
+            os.ftruncate(self.handle, 0)
 
     def __enter__(self) -> Path:
         return self.place
@@ -52,6 +49,16 @@ def _names(stem: str, suffix: str) -> Iterator[str]:
     yield f'.{stem}.part{suffix}'
     while True:
         yield f'.{stem}.{secrets.token_hex(4)}.part{suffix}'
+
+
+def _first_claimed(target: Path, suffix: str, folder: bool) -> tuple[Path, int]:
+    """Return the first place that could be claimed, open."""
+    names = _names(target.stem, suffix)
+    while True:
+        place = target.with_name(next(names))
+        handle = _claimed(place, folder)
+        if handle is not None:
+            return place, handle
 
 
 def _claimed(place: Path, folder: bool) -> int | None:

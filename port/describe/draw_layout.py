@@ -6,9 +6,14 @@ places in between; rows are ordered by the mean place of their neighbours.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx as nx
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LETTER, LINE = 0.085, 0.165       # inches: a letter of the monospaced font, and its line
 PAD, GAP, BETWEEN = 0.12, 0.35, 0.38   # inside a box, beside it, between rows
@@ -99,11 +104,15 @@ def _neighbours(paths: Sequence[Sequence[Spot]], references: Sequence[bool]) -> 
         for spot in path:
             near.setdefault(id(spot), ([], []))
         for upper, lower in zip(path[:-1], path[1:], strict=True):
-            weight = (1, 2, 8)[(upper.lines is None) + (lower.lines is None)]
+            weight = (1.0, 2.0, 8.0)[(upper.lines is None) + (lower.lines is None)]
             weight *= 0.05 if reference else 1
             near[id(upper)][1].append((lower, weight))
             near[id(lower)][0].append((upper, weight))
     return near
+
+
+def _mean(means: Mapping[int, float], spot: Spot) -> float:
+    return means[id(spot)]
 
 
 def _order(rows: list[list[Spot]], near: Near) -> None:
@@ -117,7 +126,7 @@ def _order(rows: list[list[Spot]], near: Near) -> None:
                 others = near.get(id(spot), ([], []))[0 if down else 1]
                 means[id(spot)] = (sum(index[id(o)] for o, _ in others) / len(others)
                                    if others else i)
-            row.sort(key=lambda s, m=means: m[id(s)])
+            row.sort(key=partial(_mean, means))
             index.update((id(s), i) for i, s in enumerate(row))
 
 
@@ -187,20 +196,21 @@ def paint(blocks: Sequence, edges: Sequence, path: Path, colours: Mapping[str, s
     figure.savefig(path, dpi=110)
 
 
-def _paint_box(axes, spot: Spot, colour: str, shaped: bool) -> None:
+def _paint_box(axes: 'Axes', spot: Spot, colour: str, shaped: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
     left, top = spot.x - spot.width / 2, spot.y - spot.height / 2
     axes.add_patch(FancyBboxPatch((left, top), spot.width, spot.height, facecolor=colour,
                                   boxstyle='round,pad=0,rounding_size=0.06', edgecolor='#444444',
                                   linewidth=0.8, zorder=2))
-    for i, line in enumerate(spot.lines):
-        last = shaped and i == len(spot.lines) - 1
+    lines = spot.lines or []
+    for i, line in enumerate(lines):
+        last = shaped and i == len(lines) - 1
         axes.text(left + PAD, top + PAD + (i + .5) * LINE, line, family='monospace', fontsize=FONT,
                   va='center', zorder=3, color='#666666' if last else '#111111',
                   style='italic' if last else 'normal')
 
 
-def _paint_edge(axes, through: list[Spot], reference: bool) -> None:
+def _paint_edge(axes: 'Axes', through: list[Spot], reference: bool) -> None:
     """Paint a smooth line from the bottom of the first spot to the top of the last."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve

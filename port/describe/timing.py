@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import mean, median
 
 import torch
@@ -65,11 +66,11 @@ def time_layers(net: Net, runs: int, backward: bool = True) -> list[LayerTime]:
     times = [LayerTime(node.name, node.layer.type) for node in net.nodes]
     for turn in range(runs + 1):
         for i, row in enumerate(times):
-            spent = milliseconds(lambda i=i: net.run_forward(i, i), net.device)
+            spent = milliseconds(partial(net.run_forward, i, i), net.device)
             if turn:
                 row.forwards.append(spent)
         for i in reversed(range(len(times))) if backward else ():
-            spent = milliseconds(lambda i=i: net.backward(i, i), net.device)
+            spent = milliseconds(partial(net.backward, i, i), net.device)
             if turn:
                 times[i].backwards.append(spent if net.nodes[i].need_backward else 0.0)
         net.clear_param_diffs()
