@@ -89,3 +89,23 @@ def test_scores_of_another_size(voc: Path) -> None:
     net.run_forward()
     with pytest.raises(ValueError, match=r'scores are 38 x 50 pixels, the picture .*40, 52, 3'):
         CrfOfData(net, CRF)('score')
+
+
+def test_padding_is_no_part_of_the_picture(voc: Path, tmp_path: Path) -> None:
+    """DeepLab's test nets pad to 513 x 513; their program refines the real part alone."""
+    folder = voc / 'pascal' / 'VOC2011'
+    (tmp_path / 'list').write_text(f'{folder}/JPEGImages/val_000001.jpg '
+                                   f'{folder}/SegmentationClass/val_000001.png\n')
+    net = Net(parse_net(f'''layer {{ name: "data" type: "ImageSegData" top: "data" top: "label"
+        top: "data_dim" image_data_param {{ source: "{tmp_path}/list" batch_size: 1
+            label_type: PIXEL }}
+        transform_param {{ mean_value: 104.008 mean_value: 116.669 mean_value: 122.675
+            crop_size: 65 }} }} {HEAD}'''), TEST)
+    net.run_forward()
+    crf, rgb = CrfOfData(net, CRF), photo(voc, 1)
+    assert np.array_equal(crf.picture(), rgb) and rgb.shape == (40, 52, 3)
+    scores = net.blobs['score'].data[0].numpy()
+    labels = crf('score')
+    assert labels.shape == (65, 65)
+    assert np.array_equal(labels[:40, :52], crf_labels(net, 'score', scores[:, :40, :52], rgb, CRF))
+    assert np.array_equal(labels[40:], scores.argmax(0)[40:])
