@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
+from netspec.families.deeplab_authors import authors_files
 from netspec.schema import print_net, print_solver, write_atomic
-from netspec.solver_param import solver
+from netspec.solver_param import solvers
 from netspec.variants import VARIANTS, Variant, find_variant
 
 
@@ -32,17 +33,17 @@ def data_roots(variant: str | Variant, data: str | Path) -> dict[str, str]:
 def contents(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
              solver_options: Mapping[str, Any] | None = None,
              **net_options: Any) -> dict[Path, str]:
-    """Return the text of every file of a row: its two data nets, deploy net and solver.
+    """Return the text of every file of a row: its data nets, deploy net and solver or solvers.
 
-    `net_options` are fcn's (width, classes, data_root, …), `solver_options` solver's. Without a
-    `solver_dir` all four lie in one folder, where Caffe and ours run them.
+    `net_options` are make_net's (width, classes, data_root, …), `solver_options` solver's. Without
+    a `solver_dir` all lie in one folder, where Caffe and ours run them.
     """
     row = find_variant(variant)
-    names = [split.file for split in row.splits] + ['deploy']
-    nets = {Path(net_dir, f'{name}.prototxt'): print_net(fcn(row, name, **net_options))
-            for name in names}
-    solver_file = Path(net_dir if solver_dir is None else solver_dir, 'solver.prototxt')
-    return nets | {solver_file: print_solver(solver(row, **(solver_options or {})))}
+    nets = {Path(net_dir, f'{name}.prototxt'): print_net(make_net(row, name, **net_options))
+            for name in row.net_files}
+    folder = net_dir if solver_dir is None else solver_dir
+    return nets | {Path(folder, f'{name}.prototxt'): print_solver(message)
+                   for name, message in solvers(row, **(solver_options or {})).items()}
 
 
 def write_variant(variant: str | Variant, net_dir: str | Path,
@@ -50,7 +51,16 @@ def write_variant(variant: str | Variant, net_dir: str | Path,
                   solver_options: Mapping[str, Any] | None = None,
                   **net_options: Any) -> list[Path]:
     """Write every file of a row and return their paths; nothing is written on an error."""
-    files = contents(variant, net_dir, solver_dir, solver_options, **net_options)
+    return _write(contents(variant, net_dir, solver_dir, solver_options, **net_options))
+
+
+def write_authors(variant: str | Variant, folder: str | Path, **options: Any) -> list[Path]:
+    """Write a row's files in the form that its authors published; options as authors_files'."""
+    return _write({Path(folder, name): text
+                   for name, text in authors_files(variant, **options).items()})
+
+
+def _write(files: Mapping[Path, str]) -> list[Path]:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, [text.encode()])
@@ -99,5 +109,5 @@ def _strays(root: Path) -> Iterator[Path]:
     """Yield the prototxt files in the rows' folders that no row writes."""
     for name, row in VARIANTS.items():
         net_dir, _ = published_dirs(name, root)
-        known = {f'{split.file}.prototxt' for split in row.splits} | {'deploy.prototxt'}
+        known = {f'{file}.prototxt' for file in row.net_files}
         yield from (path for path in sorted(net_dir.glob('*.prototxt')) if path.name not in known)

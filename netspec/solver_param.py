@@ -1,11 +1,13 @@
 """Each row's SolverParameter, as the published solver.prototxt states it (paper section 4.3)."""
 
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from netspec.schema.messages import SolverParameter
 from netspec.spec import assign_proto
 from netspec.variants import Variant, find_variant
+from netspec.variants.deeplab_rows import DeepLab
 
 # The driver scores between blocks of steps; the solver makes its test net, but never runs it.
 COMMON = dict(test_interval=999999999, test_initialization=False, display=20, average_loss=20,
@@ -32,3 +34,18 @@ def solver(variant: str | Variant, net_dir: str | PurePath = '',
         if value is not None:
             assign_proto(message, name, value)
     return message
+
+
+def solvers(variant: str | Variant, net_dir: str | PurePath = '',
+            **overrides: Any) -> dict[str, SolverParameter]:
+    """Return a row's solvers by the names of their files: DeepLab's rows have a second.
+
+    That one goes on from the first's weights with the images of val as well.
+    """
+    row = find_variant(variant)
+    found = {'solver': solver(row, net_dir, **overrides)}
+    if isinstance(row, DeepLab) and row.second:
+        again = replace(row, schedule=row.second, splits=(row.more_splits[0], row.splits[1]))
+        found['solver2'] = solver(again, net_dir,
+                                  **(dict(snapshot_prefix='snapshot/train2') | overrides))
+    return found

@@ -133,15 +133,14 @@ class Function:
 
     def _owner(self, layer: LayerParameter, key: str) -> Message:
         """Return the message that has the field `key`: the type's own comes first."""
-        known = set(layer.DESCRIPTOR.fields_by_name)
+        owners: list[Message] = [layer]
         if self.type_name in _param_names and not key.endswith('param'):
-            own = getattr(layer, _param_names[self.type_name] + '_param')
-            if key in own.DESCRIPTOR.fields_by_name:
-                return own
-            known |= set(own.DESCRIPTOR.fields_by_name)
-        if key not in known:
-            raise unknown('there is no parameter', key, known)
-        return layer
+            owners.insert(0, getattr(layer, _param_names[self.type_name] + '_param'))
+        for owner in owners:
+            if key in owner.DESCRIPTOR.fields_by_name:
+                return owner
+        raise unknown('there is no parameter', key,
+                      {name for owner in owners for name in owner.DESCRIPTOR.fields_by_name})
 
 
 class _Names:

@@ -1,1 +1,19 @@
 """How a row of the table becomes a net: one file for each family of nets."""
+
+from typing import Any
+
+from netspec.families.deeplab import deeplab
+from netspec.families.fcn import fcn
+from netspec.schema.messages import NetParameter
+from netspec.variants import Variant, find_variant
+from netspec.variants.deeplab_rows import DeepLab
+
+
+def make_net(variant: str | Variant, split: str, **options: Any) -> NetParameter:
+    """Return the NetParameter of a row for a split or for 'deploy', made as its family makes it.
+
+    The options are those of families.fcn.fcn: width, classes, data_root, filler, loss, …
+    """
+    row = find_variant(variant)
+    make = deeplab if isinstance(row, DeepLab) else fcn
+    return make(row, split, **options)

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from netspec.blocks import FIXED, Style, fuse, score, upscore
 from netspec.coord_map import crop
@@ -52,6 +52,7 @@ WHOLE: dict[str, Callable[..., Top]] = {
 FILLERS = ('msra', 'xavier')
 DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
 
+V = TypeVar('V', bound=Variant)
 DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 
 
@@ -72,7 +73,7 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
     row = fitted(published, classes, ignore_label)
     if aligned:
         row = replace(row, aligned=True)
-    width = _checked_width(row.width if width is None else width)
+    width = checked_width(row.width if width is None else width)
     n = NetSpec()
     if split == 'deploy':
         _inputs(n, row)
@@ -80,7 +81,7 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
         chosen = find_split(row, split, data_root)
         changed = _changed(published, row, chosen) | dict(data_params or {})
         _data(n, row, chosen, param_str(row, chosen, data_root, changed))
-    style = Style(width, _filler(filler, width), dropout=split != 'deploy')
+    style = Style(width, checked_filler(filler, width), dropout=split != 'deploy')
     whole = WHOLE.get(row.trunk)
     ends = {} if whole else _trunks(n, row, style)
     for head in row.heads:
@@ -105,8 +106,8 @@ def _loss_param(row: Variant, head: Head) -> dict[str, Any]:
     return options
 
 
-def fitted(row: Variant, classes: int | tuple[int, ...] | None = None,
-           ignore_label: int | None = None) -> Variant:
+def fitted(row: V, classes: int | tuple[int, ...] | None = None,
+           ignore_label: int | None = None) -> V:
     """Return the row with other class counts: one number is the first head's, the rest stay.
 
     An ignored label that followed the last class (CamVid's 11) follows the new last class.
@@ -144,13 +145,13 @@ def splits(row: Variant, data_root: DataRoot | None = None) -> tuple[Split, Spli
     return row.splits
 
 
-def _checked_width(width: float) -> float:
+def checked_width(width: float) -> float:
     if not (math.isfinite(width) and width > 0):
         raise ValueError(f'width {width}: expected a factor above 0, such as 0.25')
     return width
 
 
-def _filler(filler: str | None, width: float) -> str | None:
+def checked_filler(filler: str | None, width: float) -> str | None:
     if filler is None:
         return None if width == 1 else FILLERS[0]
     if filler not in FILLERS:
@@ -180,7 +181,7 @@ def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
     """Return the data layer's parameters as a dict literal, keys in the published order."""
     values = {'seed': SEED, 'split': split.name, 'mean': row.mean,
               'tops': [image.kind for image in row.inputs] + [h.label for h in row.heads],
-              **_dirs(row, split, data_root)}
+              **data_dirs(row, split, data_root)}
     more: dict[str, Any] = {}
     if row.batch > 1 and split.file == row.splits[0].file:
         more['batch'] = row.batch
@@ -195,7 +196,7 @@ def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
             if getattr(row, key) != getattr(published, key)}
 
 
-def _dirs(row: Variant, split: Split, data_root: DataRoot | None) -> dict[str, str]:
+def data_dirs(row: Variant, split: Split, data_root: DataRoot | None) -> dict[str, str]:
     published = {key: f'{row.data}/{folder}' for key, folder in split.layer.dirs}
     if data_root is None:
         return published

@@ -21,6 +21,7 @@ from netspec.schema.files import (
     write_atomic,
 )
 from netspec.schema.lexer import PrototxtError
+from netspec.schema.placeholders import placeholders
 from netspec.schema.printer import message_digest, print_message, print_net, print_solver
 from netspec.schema.prototxt import (
     parse_net,
@@ -43,8 +44,9 @@ from netspec.schema.upgrade import (
 __all__ = [
     'PrototxtError', 'array_blob', 'blob_array', 'blob_parts', 'blob_shape', 'check_ending',
     'complete_snapshot_prefix', 'fill_blob', 'message_digest', 'net_needs_upgrade', 'parse',
-    'parse_net', 'parse_net_with_lines', 'parse_solver', 'print_message', 'print_net',
-    'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_json', 'read_net',
-    'read_net_binary', 'read_net_with_lines', 'read_solver', 'read_solverstate', 'read_text',
-    'replacing', 'solver_needs_upgrade', 'spare', 'special', 'upgrade_net', 'upgrade_solver',
-    'workroom', 'write_atomic', 'write_binary', 'write_blob', 'write_solverstate', 'write_text']
+    'parse_net', 'parse_net_with_lines', 'parse_solver', 'placeholders', 'print_message',
+    'print_net', 'print_solver', 'read_binary', 'read_blob', 'read_datum', 'read_json',
+    'read_net', 'read_net_binary', 'read_net_with_lines', 'read_solver', 'read_solverstate',
+    'read_text', 'replacing', 'solver_needs_upgrade', 'spare', 'special', 'upgrade_net',
+    'upgrade_solver', 'workroom', 'write_atomic', 'write_binary', 'write_blob',
+    'write_solverstate', 'write_text']

@@ -128,6 +128,16 @@ class Variant:
     width: float = 1.0
 
     @property
+    def net_files(self) -> tuple[str, ...]:
+        """Names of the nets' files, without their ending."""
+        return (*(split.file for split in self.splits), 'deploy')
+
+    @property
+    def grid(self) -> int:
+        """Sizes of images are a multiple of this, and one; 1 where any size will do."""
+        return 1
+
+    @property
     def classes(self) -> int:
         """Number of classes of the (first) head."""
         return self.heads[0].classes

@@ -10,7 +10,8 @@ import click
 import torch
 from click.core import ParameterSource
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
+from netspec.schema import placeholders
 from netspec.variants import Variant
 from port.commands._screen import screenful
 from port.data.survey import find_row
@@ -106,6 +107,34 @@ def looking(function: Callable) -> Callable:
     return wrapped
 
 
+def defines(ctx: click.Context, param: click.Parameter,
+            values: tuple[str, ...]) -> dict[str, str]:
+    """Read NAME=VALUE options."""
+    found = {}
+    for value in values:
+        name, sep, text = value.partition('=')
+        if not sep or not name.isidentifier():
+            raise click.BadParameter(f'{value!r}; expected NAME=VALUE, such as NUM_LABELS=21')
+        found[name] = text
+    return found
+
+
+define_option = click.option('--define', 'defined', multiple=True, callback=defines,
+                             metavar='NAME=VALUE',
+                             help='Fill the placeholder ${NAME} of nets and solvers; may be '
+                             'repeated.')
+
+
+def defining(function: Callable) -> Callable:
+    """Add --define, which fills the placeholders of every net and solver that is read."""
+    @define_option
+    @wraps(function)
+    def wrapped(*args, defined: dict[str, str], **kwargs):
+        with placeholders(defined):
+            return function(*args, **kwargs)
+    return wrapped
+
+
 def refuse_fitting(file: object) -> None:
     """Raise UsageError where --width, --classes or --size is given, but the net is in a file."""
     for option in options_given():
@@ -194,4 +223,4 @@ def deploy_net(variant: Variant, model: Path | None, width: float | None,
     if model is not None:
         refuse_fitting(model)
         return load_net(model)
-    return load_net(fcn(variant, 'deploy', width=width, classes=classes))
+    return load_net(make_net(variant, 'deploy', width=width, classes=classes))

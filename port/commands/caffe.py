@@ -8,6 +8,7 @@ import click
 
 from port.caffe_tool import gflags
 from port.caffe_tool import tool as brew
+from port.commands._shared import defining
 from port.training import glog
 
 # glog's own flags, which people pass along; log_dir and minloglevel do something.
@@ -27,6 +28,7 @@ commands:
                add_help_option=True,
                epilog='Example:  fcn caffe train -solver solver.prototxt -weights a.caffemodel')
 @click.argument('args', nargs=-1, type=click.UNPROCESSED)
+@defining
 def command(args: tuple[str, ...]) -> None:
     """Do what `caffe train|test|time|device_query` does.
 

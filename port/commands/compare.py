@@ -7,7 +7,7 @@ import click
 from tqdm import tqdm
 
 from netspec.variants import Variant
-from port.commands._shared import VariantName, fitting, looking, refuse_fitting
+from port.commands._shared import VariantName, defining, fitting, looking, refuse_fitting
 from port.commands.infer import pictures
 
 
@@ -46,6 +46,7 @@ class Mean(click.ParamType):
 @click.option('--check', is_flag=True, help='Exit 1 over 1e-4 of the largest score or under '
               '99.99 % agreement.')
 @looking
+@defining
 def command(a: str, b: str, images: Path, mean, net: Variant | None, output: str | None,
             width: float | None, classes, json_path: Path | None, html_path: Path | None,
             worst: int, check: bool) -> None:

@@ -7,7 +7,7 @@ import click
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, fitting, looking
+from port.commands._shared import Sizes, defining, fitting, looking
 from port.commands.summary import one_size, source
 
 
@@ -23,6 +23,7 @@ from port.commands.summary import one_size, source
               help='Lay it out with Graphviz.  [default: where it is installed]')
 @fitting
 @looking
+@defining
 def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None,
             width: float | None, classes) -> None:
     """Draw a net: NAME's deploy net, or that of a prototxt FILE.

@@ -9,7 +9,7 @@ from netspec.schema import check_ending, spare
 from netspec.schema.messages import TEST
 from netspec.variants import Variant
 from port.commands._frame import framed, sizes_of
-from port.commands._shared import Sizes, VariantName, deploy_net, fitting, looking
+from port.commands._shared import Sizes, VariantName, defining, deploy_net, fitting, looking
 from port.engine.net import Net
 from port.engine.net_weights import paths_of
 from port.engine.starting_weights import load, prepare
@@ -37,6 +37,7 @@ SIZES = [(67, 101), (90, 47)]
 @click.option('--sizes', type=Sizes(), help='Image sizes of --compare.  '
               '[default: 67x101,90x47, or the one that the net is made for]')
 @looking
+@defining
 def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
             model: Path | None, width: float | None, classes, out: Path, with_preprocess: bool,
             argmax: bool, compare: bool, sizes: list[tuple[int, int]] | None) -> None:

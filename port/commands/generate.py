@@ -6,7 +6,7 @@ import click
 
 from netspec import generate
 from netspec.variants import Variant
-from port.commands._shared import VariantName, fitting
+from port.commands._shared import VariantName, define_option, fitting
 
 
 def setting(ctx, param, values: tuple[str, ...]) -> dict:
@@ -52,13 +52,25 @@ def _value(text: str):
 @click.option('--filler', type=click.Choice(['msra', 'xavier']),
               help='Random start of the trunk.  [default: msra where --width is not 1]')
 @click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
+@click.option('--syntax', type=click.Choice(['layer', 'authors']), default='layer',
+              show_default=True, help="authors: DeepLab's files as their authors published them.")
+@define_option
 @click.option('--set', 'solver_options', multiple=True, callback=setting, metavar='KEY=VALUE',
               help='A solver field, such as base_lr=1e-8; may be repeated.')
 def command(variant: Variant | None, everything: bool, check: bool, out: Path | None, root: Path,
-            solver_options: dict, **net_options) -> None:
-    """Write the nets and the solver of VARIANT."""
+            syntax: str, defined: dict[str, str], solver_options: dict, **net_options) -> None:
+    """Write the nets and the solver of VARIANT.
+
+    With --syntax authors, DeepLab's nets are written as their authors published them, each ${NAME}
+    filled: with --define NAME=VALUE, or as they filled it for VOC 2012.
+    """
     if everything == (variant is not None):
         raise click.UsageError('name one net, or give --all')
+    if syntax == 'authors':
+        _authors(variant, out, check or bool(solver_options), defined, net_options)
+        return
+    if defined:
+        raise click.UsageError('--define fills what --syntax authors writes')
     if everything:
         if out or solver_options or changed(net_options):
             raise click.UsageError('--all takes --check and --root only')
@@ -75,6 +87,17 @@ def command(variant: Variant | None, everything: bool, check: bool, out: Path | 
         generate.keep_trained(variant, *folders, **options)
     act = generate.check if check else generate.write_variant
     _report(act(variant, *folders, **options), check)
+
+
+def _authors(variant: Variant | None, out: Path | None, more: bool, defined: dict[str, str],
+             net_options: dict) -> None:
+    """Write the files that a net's authors published."""
+    given = {key: value for key, value in net_options.items() if value is not None}
+    other = sorted(given.keys() - {'width', 'classes', 'filler'})
+    if variant is None or out is None or more or other:
+        raise click.UsageError('--syntax authors takes a net, --out, --define, --width, --classes '
+                               'and --filler only')
+    _report(generate.write_authors(variant, out, **given, defines=defined), False)
 
 
 def changed(net_options: dict) -> bool:

@@ -16,6 +16,7 @@ from port.commands._dense_crf import crf_option
 from port.commands._frame import framed
 from port.commands._shared import (
     VariantName,
+    defining,
     deploy_net,
     device,
     fitting,
@@ -117,6 +118,7 @@ def write(path: Path, place: Path, rgb: np.ndarray, labels: np.ndarray,
 @crf_option
 @gpu_option
 @looking
+@defining
 def command(variant: Variant, images: tuple[Path, ...], weights: str, model: Path | None,
             out: Path, width: float | None, classes, precision: str, layer: str | None,
             no_skip: bool, crf: CrfWeights | None, gpu: int | None) -> None:

@@ -24,13 +24,13 @@ def row(variant: Variant) -> dict:
 @click.option('--all', 'everything', is_flag=True,
               help='Also the nets that start from nothing: SegNet-Basic and FCN-Basic.')
 def command(as_json: bool, everything: bool) -> None:
-    """List the FCNs: the 15 published ones and CamVid's."""
+    """List the nets: the 15 published FCNs, CamVid's, and DeepLab's."""
     rows = [row(variant) for variant in VARIANTS.values() if everything or variant.init]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo(f'{"name":<24} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps')
+    click.echo(f'{"name":<26} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps')
     for r in rows:
         classes = '+'.join(map(str, r['classes']))
-        click.echo(f'{r["name"]:<24} {r["stride"]:>6} {classes:>8}  {" + ".join(r["init"]):<40} '
+        click.echo(f'{r["name"]:<26} {r["stride"]:>6} {classes:>8}  {" + ".join(r["init"]):<40} '
                    f'{r["base_lr"]:>6g}  {r["iterations"]}')

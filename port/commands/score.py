@@ -11,7 +11,7 @@ from tqdm import tqdm
 from netspec.schema import spare
 from netspec.schema.messages import TEST
 from port.commands._dense_crf import crf_option
-from port.commands._shared import device, gpu_option
+from port.commands._shared import defining, device, gpu_option
 from port.crf.crf_weights import CrfWeights
 from port.data.label_pictures import write_beside
 from port.engine.net import Net
@@ -36,6 +36,7 @@ from port.scoring.evaluate import evaluate
               '(docs/padding.md).')
 @crf_option
 @gpu_option
+@defining
 def command(model: Path, weights: str, images: int | None, save: Path | None,
             json_path: Path | None, fast: bool, crf: CrfWeights | None, gpu: int | None) -> None:
     """Score a net: pixel accuracy, mean accuracy, mean IU, f.w. IU, and each class."""

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, VariantName, fitting, looking, refuse_fitting
+from port.commands._shared import Sizes, VariantName, defining, fitting, looking, refuse_fitting
 from port.data.survey import is_own
 
 
@@ -20,7 +20,7 @@ def source(net: str, width: float | None, classes):
         refuse_fitting(net)
         return net
     variant = VariantName().convert(net, None, None)
-    return fcn(variant, 'deploy', width=width, classes=classes)
+    return make_net(variant, 'deploy', width=width, classes=classes)
 
 
 def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
@@ -39,6 +39,7 @@ def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
 @fitting
 @click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
 @looking
+@defining
 def command(net: str, sizes, phase: str, width: float | None, classes, as_json: bool) -> None:
     """List the layers of a net: NAME's deploy net, or those of a prototxt FILE.
 

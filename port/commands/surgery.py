@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema import read_net, spare
 from netspec.variants import Variant
-from port.commands._shared import VariantName, fitting, pixel_options, refuse_fitting
+from port.commands._shared import VariantName, defining, fitting, pixel_options, refuse_fitting
 from port.engine import torch_weights
 from surgery import recipes
 from surgery.pixels import Pixels
@@ -28,6 +28,7 @@ from surgery.pixels import Pixels
               help='Do not take this layer: it is learnt afresh. May be repeated.')
 @fitting
 @pixel_options
+@defining
 def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
             skip: tuple[str, ...], width: float | None, classes, pixels: Pixels | None) -> None:
     """Transplant weights into VARIANT as its published recipe does."""
@@ -35,7 +36,7 @@ def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path 
     if model:
         refuse_fitting(model)
     net = (read_net(model) if model else
-           fcn(variant, variant.splits[0].file, width=width, classes=classes))
+           make_net(variant, variant.splits[0].file, width=width, classes=classes))
     weights = [torch_weights.read_donor(path, variant, pixels) for path in sources]
     try:
         new, report = recipes.start(variant, net, *weights, skip=skip)

@@ -7,7 +7,7 @@ import click
 from tqdm import tqdm
 
 from netspec.schema.messages import TEST
-from port.commands._shared import device, gpu_option
+from port.commands._shared import defining, device, gpu_option
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 
@@ -20,6 +20,7 @@ from port.engine.starting_weights import prepare
 @click.option('--iterations', type=click.IntRange(min=1), default=50, show_default=True,
               help='Number of forward passes.')
 @gpu_option
+@defining
 def command(model: Path, weights: str, iterations: int, gpu: int | None) -> None:
     """Run a net forward ITERATIONS times and print its mean outputs and loss."""
     net = Net(model, TEST, weights=weights, device=device(gpu))

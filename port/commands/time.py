@@ -12,6 +12,7 @@ from port.commands._frame import framed, sizes_of
 from port.commands._shared import (
     Sizes,
     VariantName,
+    defining,
     device,
     fitting,
     gpu_option,
@@ -38,6 +39,7 @@ SIZE = (375, 500)
 @fitting
 @gpu_option
 @looking
+@defining
 def command(net: str, size: list[tuple[int, int]] | None, phase: str, weights: str | None,
             runs: int, width: float | None, classes, gpu: int | None) -> None:
     """Time each layer of NET, a variant's name or a prototxt that feeds itself.

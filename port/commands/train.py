@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from port.commands._shared import device, gpu_option, tf32_option
+from port.commands._shared import defining, device, gpu_option, tf32_option
 from port.engine.starting_weights import begin, prepare
 from port.fast.speed_up import use_fast
 from port.training import glog
@@ -31,6 +31,7 @@ from port.training.solver import Solver
               'take layers together: the same gradients within rounding, in less time.')
 @click.option('--log', 'log_path', type=click.Path(path_type=Path, dir_okay=False),
               help='Log file.  [default: <snapshot_prefix>.log]')
+@defining
 def command(path: Path, weights: str | None, snapshot: Path | None, gpu: int | None,
             tf32: bool, iterations: int | None, fast: bool, log_path: Path | None) -> None:
     """Train a net. Ctrl-C snapshots and stops; --snapshot goes on, bit for bit on the CPU.

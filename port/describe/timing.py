@@ -8,7 +8,7 @@ from statistics import mean, median
 
 import torch
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema.messages import NetParameter
 from netspec.variants import Variant
 from port.engine.net import Net
@@ -35,7 +35,7 @@ class LayerTime:
 def timed_net(row: Variant, size: tuple[int, int], width: float | None = None,
               classes: int | tuple[int, ...] | None = None, batch: int = 1) -> NetParameter:
     """Return a variant's training net with inputs in place of its data layer."""
-    source, net = fcn(row, row.splits[0].file, width=width, classes=classes), NetParameter()
+    source, net = make_net(row, row.splits[0].file, width=width, classes=classes), NetParameter()
     channels = {image.top: image.channels for image in row.inputs}
     for top in source.layer[0].top:
         layer = net.layer.add(name=f'input_{top}', type='Input', top=[top])

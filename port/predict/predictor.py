@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import VARIANTS, Variant
 from port.data.readers import planes, read_rgb
@@ -53,7 +53,7 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
     row = _row(net)
     if row is not None:
-        net, mean = fcn(row, 'deploy'), row.mean if mean is None else mean
+        net, mean = make_net(row, 'deploy'), row.mean if mean is None else mean
     if not isinstance(net, Net):
         with torch.inference_mode(False):        # which makes tensors that cannot be written to
             net = _made(net, find_device('cpu' if device is None else device))

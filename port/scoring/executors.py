@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema import read_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import Variant
@@ -53,7 +53,7 @@ def open_executor(spec: str, width: float | None = None,
     if model.endswith('.prototxt'):
         return _ours(spec, read_net(model), weights, None, output)
     row = find_row(model)
-    return _ours(spec, fcn(row, 'deploy', width=width, classes=classes), weights, row, output)
+    return _ours(spec, make_net(row, 'deploy', width=width, classes=classes), weights, row, output)
 
 
 def is_named(spec: str) -> bool:

@@ -9,6 +9,7 @@ from netspec.generate import check, check_all, published_dirs, write_all, write_
 from netspec.schema import read_net, read_solver
 from netspec.solver_param import solver
 from netspec.variants import VARIANTS
+from netspec.variants.deeplab_rows import DEEPLAB_ROWS
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,8 +18,12 @@ def test_committed_files_are_what_the_rows_write():
     assert check_all(ROOT) == []
 
 
-def test_every_row_has_three_nets_and_a_solver(tmp_path):
-    assert len(write_all(tmp_path)) == len(list(tmp_path.rglob('*.prototxt'))) == 4 * len(VARIANTS)
+def test_every_row_has_its_nets_and_solvers_and_no_other_file(tmp_path):
+    assert len(write_all(tmp_path)) == len(list(tmp_path.rglob('*.prototxt'))) == (
+        4 * len(VARIANTS) + 2 * len(DEEPLAB_ROWS))   # train2 and solver2
+    stray = tmp_path / 'prototxt/voc-fcn8s/trainval.prototxt'
+    stray.write_text('')
+    assert check_all(tmp_path) == [stray]
 
 
 def test_a_fitted_row_in_one_folder(tmp_path):
@@ -41,13 +46,6 @@ def test_drift_is_named(tmp_path):
     solver_file = solver_dir / 'solver.prototxt'
     solver_file.write_text(solver_file.read_text().replace('0.99', '0.9'))
     assert check('siftflow-fcn8s', net_dir, solver_dir) == [net_dir / 'test.prototxt', solver_file]
-
-
-def test_a_file_that_no_row_writes_is_drift(tmp_path):
-    write_all(tmp_path)
-    stray = tmp_path / 'prototxt/voc-fcn8s/trainval.prototxt'
-    stray.write_text('')
-    assert check_all(tmp_path) == [stray]
 
 
 def test_nothing_is_written_on_an_error(tmp_path):

@@ -45,8 +45,15 @@ FACTS = {
     'camvid-fcn8s-squeezenet': ([11], 8, ['data', 'label'], ['camvid-fcn16s-squeezenet']),
     'camvid-fcn4s-squeezenet': ([11], 4, ['data', 'label'], ['camvid-fcn8s-squeezenet']),
     'camvid-fcn8s-vggbn': ([12], 8, ['data', 'label'], ['VGG16-bn']),
+    **{f'deeplab-{name}': ([21], 8, ['data', 'label'], [donor]) for name, donor in (
+        ('4x4', 'VGG16'), ('7x7', 'VGG16'), ('4x4-r8', 'VGG16'), ('largefov', 'VGG16'),
+        ('msc', 'deeplab-4x4'), ('msc-largefov', 'deeplab-largefov'), ('vgg16-largefov', 'VGG16'),
+        ('vgg16-aspp-s', 'VGG16'), ('vgg16-aspp-l', 'VGG16'), ('resnet101-plain', 'ResNet101'),
+        ('resnet101-msc', 'ResNet101'), ('resnet101-largefov', 'ResNet101'),
+        ('resnet101', 'ResNet101'))},
 }
-CLASSIFIERS = {'VGG16', 'CaffeNet', 'GoogLeNet', 'ResNet34', 'SqueezeNet', 'VGG16-bn'}
+CLASSIFIERS = {'VGG16', 'CaffeNet', 'GoogLeNet', 'ResNet34', 'SqueezeNet', 'VGG16-bn',
+               'ResNet101'}
 # net: block and repeats that the published solve.py runs
 STEPS = {'voc-fcn8s': (4000, 25), 'voc-fcn8s-atonce': (4000, 75), 'voc-fcn-alexnet': (4000, 25),
          'pascalcontext-fcn16s': (8000, 50), 'siftflow-fcn8s': (2000, 50),
@@ -63,7 +70,7 @@ def test_row(name):
     tops = [image.top for image in row.inputs] + [head.label for head in row.heads]
     assert ([head.classes for head in row.heads], row.stride, tops,
             [init.donor for init in row.init]) == FACTS[name]
-    assert row.name == name and row.dataset == name.split('-')[0]
+    assert row.name == name and row.dataset == name.split('-')[0].replace('deeplab', 'voc')
 
 
 @pytest.mark.parametrize('name', STEPS)

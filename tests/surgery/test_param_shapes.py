@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netspec.families import make_net
 from netspec.families.fcn import fcn
 from netspec.schema import parse_net, read_net
 from netspec.variants import VARIANTS
@@ -39,9 +40,9 @@ def test_shapes_of_every_recorded_case(shared):
 
 @pytest.mark.parametrize('name', VARIANTS)
 def test_training_and_deploy_nets_agree(name):
-    deploy = param_shapes(fcn(name, 'deploy'))
-    assert param_shapes(fcn(name, VARIANTS[name].splits[0].file)) == deploy
-    assert param_shapes(fcn(name, VARIANTS[name].splits[1].file)) == deploy
+    deploy = param_shapes(make_net(name, 'deploy'))
+    assert param_shapes(make_net(name, VARIANTS[name].splits[0].file)) == deploy
+    assert param_shapes(make_net(name, VARIANTS[name].splits[1].file)) == deploy
 
 
 def test_vgg16s_published_count():

@@ -98,3 +98,22 @@ def test_a_trained_folder_is_not_written_over(tmp_path: Path, fcn, refused) -> N
     assert f'{tmp_path / "r"}: a net was trained there' in line and 'another --out' in line
     assert 'train.prototxt, val.prototxt, deploy.prototxt, solver.prototxt' in line
     assert fcn(*generate('--check')).exit_code == 1
+
+
+def test_the_authors_form(tmp_path: Path, fcn, refused) -> None:
+    result = fcn('generate', 'deeplab-largefov', '--syntax', 'authors', '--out', tmp_path,
+                 '--width', 1 / 16, '--define', 'TRAIN_SET=trainval_aug')
+    assert result.exit_code == 0 and result.stderr == ''
+    names = ['train', 'test', 'test_crf', 'deploy21', 'solver', 'solver2']
+    assert result.stdout.split() == [str(tmp_path / f'{name}.prototxt') for name in names]
+    text = (tmp_path / 'train.prototxt').read_text()
+    assert 'type: IMAGE_SEG_DATA' in text and 'voc12/list/trainval_aug.txt' in text
+    for status, wrong, said in (
+            (1, ('voc-fcn8s', '--out', tmp_path), "voc-fcn8s is no net of DeepLab's"),
+            (1, ('deeplab-msc', '--out', tmp_path, '--define', 'X=1'), "no placeholder 'X'"),
+            (2, ('deeplab-msc',), '--syntax authors takes a net, --out'),
+            (2, ('--all',), '--syntax authors takes a net, --out'),
+            (2, ('deeplab-msc', '--out', tmp_path, '--data-root', 'd'), '--width, --classes')):
+        assert said in refused('generate', *wrong, '--syntax', 'authors', status=status)
+    assert '--syntax authors' in refused('generate', 'deeplab-msc', '--define', 'EXP=x', status=2)
+    assert 'NAME=VALUE' in refused('generate', 'deeplab-msc', '--define', 'EXP', status=2)

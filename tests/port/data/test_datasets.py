@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from netspec.variants import VARIANTS
+from netspec.variants.deeplab_rows import DeepLab
 from port.data.datasets import (
     DATASETS,
     class_lists,
@@ -25,6 +26,8 @@ def test_every_split_of_the_nets_has_a_published_count() -> None:
     counts = {(d.layer.__name__, split): n for d in DATASETS.values() if d.name != 'voc2012'
               for split, n in d.counts.items()}
     for row in VARIANTS.values():
+        if isinstance(row, DeepLab):               # its lists are of no dataset's layout
+            continue
         train, test = row.splits
         assert (train.layer.type, train.name) in counts
         assert counts[test.layer.type, test.name] == (row.schedule.test_iter,)

@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 
-from netspec.families.fcn import fcn
+from netspec.families import make_net
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from surgery import upsample_filt
 
+# Nets of 1,350 layers take their time.
+BIG = [name for name, row in VARIANTS.items() if row.trunk == 'resnet101' and row.grid > 8]
+
 WIDTH = 1 / 16
 
 
 def deploy(name: str, seed: int) -> Net:
-    net = Net(fcn(name, 'deploy', width=WIDTH), TEST)
+    net = Net(make_net(name, 'deploy', width=WIDTH), TEST)
     random_weights(net, seed)
     return net
 
@@ -50,7 +53,8 @@ def test_upsampling_is_bilinear_and_factors_stay() -> None:
     assert set(net.params['scale_pool3'][0].arrays('data')) == {np.float32(1e-4)}
 
 
-@pytest.mark.parametrize('name', VARIANTS)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] * (name in BIG)) for name in VARIANTS])
 def test_scores_are_neither_zero_nor_of_one_class(name: str) -> None:
     """A head of three classes behind a sixteenth of the channels may be, but not for most seeds."""
     if not varies(name, 5):
@@ -70,5 +74,5 @@ def varies(name: str, seed: int) -> bool:
 
 
 def size(name: str) -> tuple[int, int]:
-    """Return a size that the net takes: SegNet's are made for 360 x 480."""
-    return VARIANTS[name].frame or (96, 128)
+    """Return a size that the net takes: SegNet's are for 360 x 480, ResNet-101's of a grid."""
+    return VARIANTS[name].frame or ((97, 129) if VARIANTS[name].grid > 1 else (96, 128))

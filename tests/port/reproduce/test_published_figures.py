@@ -4,6 +4,7 @@ import pytest
 
 from netspec.experiments import EXPERIMENTS
 from netspec.variants import VARIANTS
+from netspec.variants.deeplab_rows import DeepLab
 from port.reproduce import published_figures as published
 from port.reproduce.published_figures import FIGURES, RELEASED, RETRAINED, SOURCES
 
@@ -17,7 +18,8 @@ def test_every_figure_names_a_net_a_source_and_percents():
 
 def test_every_published_row_has_a_target_but_where_the_paper_has_none():
     without = {name for name in (*VARIANTS, *EXPERIMENTS)
-               if not any(f.target for f in published.figures(name))}
+               if not isinstance(VARIANTS.get(name), DeepLab)
+               and not any(f.target for f in published.figures(name))}
     squeezenet = {f'{data}-fcn{stride}s-squeezenet' for data in ('voc', 'camvid')
                   for stride in (16, 8, 4)}
     assert without == squeezenet | {
