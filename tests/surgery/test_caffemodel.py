@@ -8,6 +8,7 @@ import pytest
 
 from netspec.schema import array_blob, blob_array
 from netspec.schema.messages import NetParameter, V1LayerParameter
+from surgery import caffemodel
 from surgery.caffemodel import Weights, read_caffemodel, write_caffemodel
 
 RNG = np.random.default_rng(7)
@@ -269,3 +270,16 @@ def test_opencv_reads_what_is_written(tmp_path):
     windows = np.lib.stride_tricks.sliding_window_view(image[0], (3, 3), (1, 2))
     expected = np.einsum('cyxhw,ochw->oyx', windows, CONV) + BIAS[:, None, None]
     np.testing.assert_allclose(net.forward()[0], expected, rtol=0, atol=1e-4)  # float32 sums
+
+
+def test_only_a_file_beyond_protobufs_limit_is_warned_of(tmp_path, monkeypatch, caplog) -> None:
+    path = tmp_path / 'x.caffemodel'
+    write_caffemodel(path, {'a': [np.ones(3, np.float32)]})
+    assert caffemodel.PROTOBUF_LIMIT == 2147483647        # INT_MAX, what Caffe reads
+    monkeypatch.setattr(caffemodel, 'PROTOBUF_LIMIT', path.stat().st_size)
+    write_caffemodel(path, {'a': [np.ones(3, np.float32)]})
+    assert not caplog.records
+    monkeypatch.setattr(caffemodel, 'PROTOBUF_LIMIT', path.stat().st_size - 1)
+    write_caffemodel(path, {'a': [np.ones(3, np.float32)]})
+    assert f'{path.stat().st_size} bytes; Caffe and protobuf read no message' in caplog.text
+    assert read_caffemodel(path)['a'][0].tolist() == [1, 1, 1]

@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netspec.schema import binary
 from netspec.schema.binary import (
     read_blob,
     read_datum,
@@ -176,3 +177,20 @@ def test_a_message_without_its_required_fields_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r'x: not written: .*clip_param.max'):
         write_binary(tmp_path / 'x', LayerParameter(clip_param=ClipParameter(min=1)))
     assert not (tmp_path / 'x').exists()
+
+
+def test_a_message_of_exactly_the_limit_is_written_and_one_byte_more_is_not(tmp_path, monkeypatch):
+    """Caffe reads messages of at most INT_MAX bytes (SetTotalBytesLimit in its io.cpp)."""
+    assert binary._LARGEST == 2147483647
+    blob, path = array_blob(ONES), tmp_path / 'x.binaryproto'
+    size = len(blob.SerializeToString())
+    monkeypatch.setattr(binary, '_LARGEST', size)
+    write_blob(path, blob)
+    assert path.stat().st_size == size and np.array_equal(blob_array(read_blob(path)), ONES)
+    monkeypatch.setattr(binary, '_LARGEST', size - 1)
+    with pytest.raises(ValueError, match=f'not written: {size} bytes; Caffe reads at most '
+                                         f'{size - 1}, write HDF5 instead'):
+        write_blob(tmp_path / 'y', blob)
+    assert not (tmp_path / 'y').exists()
+    with pytest.raises(ValueError, match=f'{size} bytes; expected a .binaryproto, and protobuf'):
+        read_blob(path)

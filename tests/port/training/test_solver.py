@@ -194,6 +194,19 @@ def test_snapshot_diff_carries_the_gradients(make) -> None:
     assert len(layer.blobs[0].diff) == 6
 
 
+@pytest.mark.parametrize(('settings', 'taken'), [
+    ('max_iter: 4 snapshot: 2', [2, 4]),                 # not once more: 4 is already there
+    ('max_iter: 4 snapshot: 3', [3, 4]),
+    ('max_iter: 4', [4]),
+    ('max_iter: 4 snapshot: 3 snapshot_after_train: false', [3])])
+def test_training_ends_with_one_snapshot_of_its_last_iteration(make, settings, taken) -> None:
+    """Solver::Solve: after training, unless that iteration has just been written."""
+    solver, found = make(settings), []
+    solver.on_snapshot.append(lambda: found.append(solver.iteration))
+    solver.solve()
+    assert found == taken
+
+
 def test_a_stop_request_ends_with_a_snapshot(make) -> None:
     solver = make()
     solver.action = lambda: 'stop' if solver.iteration == 3 else None
