@@ -77,10 +77,12 @@ class Style:
         return {} if self.filler is None else dict(weight_filler=dict(type=self.filler))
 
     def fill_first(self, fan_in: int) -> dict[str, Any]:
-        """Return the keywords of the convolution that sees the image, whose values are ~64 wide.
+        """Return the keywords of the convolution that reads the image, whose pixels deviate by
+        about 64.
 
-        Starting 1/64 smaller, its outputs are as wide as every later layer's; otherwise the
-        gradients of a net from scratch come out 64 times too large and no rate suits all layers.
+        Its weights start 1/64 as large, so that its outputs are of the size of later layers'.
+        Otherwise the gradients of a net from scratch come out 64 times too large, and no rate suits
+        all layers.
         """
         if self.filler is None:
             return {}

@@ -18,7 +18,7 @@ from netspec.spec import layers as L
 
 
 class AxisMismatchException(ValueError):
-    """Two maps speak of different axes."""
+    """Two maps relate different axes."""
 
 
 class AlignmentError(AssertionError, RuntimeError, ValueError):
@@ -77,7 +77,7 @@ def _names(tops: Sequence[Top]) -> list[str]:
 
 
 def _bottoms(fn: Function) -> tuple[Top, ...]:
-    """Return the bottoms that the map speaks of: all but one that gives its size only."""
+    """Return the bottoms whose coordinates the map relates: all but one that only gives a size."""
     row = LAYER_TYPES.get(fn.type_name, PLACELESS)
     return tuple(top for i, top in enumerate(fn.inputs) if i != row.size_bottom)
 

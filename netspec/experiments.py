@@ -101,7 +101,9 @@ _HALF = 'Learning rate and length are those of the 32s net; the paper gives no o
 
 
 def _regime(name: str, title: str, momentum: float, images: int) -> Builder:
-    """Make a regime of PAMI Table 2: as many images a block as heavy learning, so fewer steps."""
+    """Make a row of PAMI Table 2, which sees as many images as heavy learning in each block, in
+    fewer steps.
+    """
     def build(base: Variant) -> Experiment:
         old = base.schedule
         block = max(1, old.block // images)

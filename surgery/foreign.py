@@ -1,7 +1,7 @@
-"""What a file is that was meant to hold Caffe weights: told by its first bytes, never run.
+"""Names, by its first bytes, a file that should hold Caffe weights and does not; runs nothing.
 
-The usual mistakes: a git-LFS pointer or an error page in the place of a download, a prototxt
-where its caffemodel was meant, weights of another framework.
+The usual mistakes: a git-LFS pointer or an error page in place of a download, a prototxt in place
+of its caffemodel, weights of another framework.
 """
 
 from pathlib import Path

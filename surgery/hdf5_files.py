@@ -1,7 +1,7 @@
-"""HDF5 files made whole or not at all, and read within bounds.
+"""HDF5 files, written whole or not at all and read within bounds.
 
-HDF5 is a file system in a file: it can name other files, declare arrays of any size without
-holding them, and its library does not survive a full disk. None of that reaches the caller here.
+An HDF5 file can point into other files and declare arrays of any size without holding them, and the
+library crashes when the disk is full. None of this reaches the callers of this file.
 """
 
 import io

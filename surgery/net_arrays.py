@@ -1,4 +1,4 @@
-"""Two kinds of nets, one way to their arrays: a dict of lists, or an object with `.params`."""
+"""The arrays of a net, whichever it is: a dict of lists, or an object with `.params`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

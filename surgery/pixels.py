@@ -1,15 +1,14 @@
-"""A first layer learnt on RGB in 0..1, rewritten for Caffe's pixels: BGR in 0..255 less a mean.
+"""Rewrites a first layer learnt on RGB in 0..1 for Caffe's pixels: BGR in 0..255, mean subtracted.
 
-With mean m and deviation s as torchvision and timm normalise (x / 255 - m) / s, and with Caffe's
-mean M, a convolution w of such pixels is w' of Caffe's and a constant shift, to the last bit but
-rounding wherever the window lies inside the image:
+torchvision and timm normalise pixels x to (x / 255 - m) / s with mean m and deviation s; Caffe
+subtracts a mean M. A convolution w of the former equals a convolution w' of the latter plus a
+constant, but for rounding, wherever the window lies inside the image:
 
-    w'_c = w_c / (255 s_c),  channels turned round;  shift = sum of w'_c (M_c - 255 m_c)
+w'_c = w_c / (255 s_c), channels in reverse order; shift = sum over c of w'_c (M_c - 255 m_c).
 
-At the border the padding's zeros stand for the colour 255 m there and for M here. So the border,
-too, is exact where M = 255 m (`Pixels.centre`, then the shift is 0), and else as if the image were
-surrounded by the colour M instead of 255 m; with VOC's mean these differ by less than one grey
-level.
+At the border, padding's zeros stand for the colour 255 m there and for M here. So the border is
+exact too where M = 255 m (`Pixels.centre`; the shift is then 0). Otherwise it is as if the image
+were surrounded by M instead of 255 m; with VOC's mean the two differ by less than one grey level.
 """
 
 from collections.abc import Sequence

@@ -54,8 +54,8 @@ def start(variant: str | Variant, net: NetParameter, *sources: Net,
           skip: Collection[str] = ()) -> tuple[Weights, Report]:
     """Return the weights that training begins with, and the report of `apply`.
 
-    net: the net to train. Layers for which no donor has weights, and whose filler draws them, are
-    left out: the filler is theirs to come.
+    net: the net to train. Left out are the layers that get no weights from donors and whose filler
+    draws them at random: port.Net does that later.
     """
     new, drawn = blank(net), drawn_layers(net)
     report = apply(variant, new, *sources, skip=skip, drawn=drawn)

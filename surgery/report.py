@@ -1,4 +1,4 @@
-"""What a transplant did to a net, and whether what is left of it can work."""
+"""What a transplant did to a net, and whether the net can work with what it got."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -58,12 +58,12 @@ class Report:
             part.pop(layer, None)
 
     def warn(self, new: Net, upsampling: bool, drawn: Collection[str] = ()) -> None:
-        """Say loudly which layers got no weights though the net cannot do without.
+        """Add a loud line for the layers that got no weights and cannot do without.
 
-        Score layers may start at zero, as in the paper, and a constant (a Scale's) at its own; any
-        other layer of zeros makes every output zero, the commonest mistake with these nets.
-        `upsampling`: whether layers named so must have their kernels by now. `drawn`: layers that
-        a filler draws later, though they are zero now.
+        Score layers may start at zero, as in the paper, and a Scale at its constant; any other
+        layer of zeros makes every output zero, the commonest mistake with these nets. upsampling:
+        layers named so must have their kernels by now. drawn: layers that a filler draws later,
+        though they are zero now.
         """
         kinds = getattr(new, 'types', {})        # BatchNorm starts with nothing counted: zeros
         weights = {layer: array(new, layer) for layer in layer_names(new)

@@ -13,11 +13,11 @@ from .net_arrays import Net, array, arrays, has_layer, layer_names
 
 def sample_down(new: Net, source: Net, layers: Sequence[str]
                 ) -> tuple[Net, dict[str, str]]:
-    """Return the source with those layers sampled to the new net's shapes; and what was done.
+    """Return the source with those layers sampled down to the new net's shapes, and what was done.
 
-    Layer fc6 fills the new net's fc6 or, where that has branches, fc6_1, fc6_2, … alike (ASPP).
-    A layer that has the new net's shape already is left as it is. Raises ValueError where the
-    new shape is larger.
+    Layer fc6 fills the new net's fc6 or, where that has branches (ASPP), fc6_1, fc6_2, … alike. A
+    layer that already has the new net's shape is left as it is. Raises ValueError where the new
+    shape is larger.
     """
     if not layers:
         return source, {}

@@ -1,6 +1,6 @@
 """The shapes of a net's parameters from its prototxt alone (Caffe: each layer's LayerSetUp).
 
-So that weights can be transplanted and written without running the net.
+With them weights can be transplanted and written without running the net.
 """
 
 import numpy as np

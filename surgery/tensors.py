@@ -1,7 +1,7 @@
-"""Weights as tensors under one flat name each, '<layer>.<index>': .npz and .safetensors.
+"""Weights as tensors named '<layer>.<index>': .npz and .safetensors.
 
-So are port.Net's state_dict and every file of tensors that we write. The index is what follows
-the last dot: a layer's name may hold dots and slashes.
+port.Net's state_dict has the same names, and so has every file of tensors that we write. The index
+is what follows the last dot, as a layer's name may hold dots and slashes.
 """
 
 import io

@@ -42,10 +42,11 @@ def integer(view: memoryview, field: Field) -> int:
 
 
 def runs(view: memoryview) -> Iterator[tuple[Field, int]]:
-    """Walk over a message as `fields` does; a run of one fixed-width field comes as one Field.
+    """Walk over a message as `fields` does, but give a run of equal fixed-width fields as one
+    Field.
 
-    An unpacked `repeated float` has its tag before every value. Beside the Field comes the
-    distance from value to value, 0 for what is no such run. Raises WireError.
+    An unpacked `repeated float` has its tag before every value. Beside each Field comes the
+    distance from one value to the next, 0 for a field that is no such run. Raises WireError.
     """
     at = 0
     while at < len(view):

@@ -1,7 +1,8 @@
-"""Binary nets of DeepLab's forks: what they wrote under numbers that mean something else in BVLC.
+"""Reads binary nets of DeepLab's forks, which gave new fields numbers that BVLC uses otherwise.
 
-Read in caffe.proto of TheLegendAli/DeepLab-Context (v1), talent518/deeplab-public-ver2 (v2) and
-xmyqsh/deeplab-v2. Which fork wrote a net is told by its content; our numbers collide with nobody's.
+The numbers are those of caffe.proto in TheLegendAli/DeepLab-Context (v1),
+talent518/deeplab-public-ver2 (v2) and xmyqsh/deeplab-v2. The content of a net tells which fork
+wrote it; our own numbers collide with none.
 """
 
 import logging

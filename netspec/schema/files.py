@@ -1,4 +1,4 @@
-"""Files in and out: what a file is if not what was asked for; writing all or nothing."""
+"""Files in and out: says what a wrong file is, and writes files whole or not at all."""
 
 import json
 import os
@@ -90,10 +90,11 @@ def special(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Name a file to make, which takes the place of `path` when the block ends well, or is gone.
+    """Give the path of a file to write, which replaces `path` when the block ends without an error.
 
-    A link stays a link: what it leads to is replaced. Into a device or a pipe the file made is
-    copied. Raises FileNotFoundError where the folder is missing, OSError that names the path.
+    Otherwise it is removed. Where `path` is a link, the file that it leads to is replaced; into a
+    device or a pipe the finished file is copied. Raises FileNotFoundError where the folder is
+    missing, OSError that names the path.
     """
     path = Path(path)
     target = path if special(path) else Path(os.path.realpath(path))
@@ -114,7 +115,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def workroom(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield an empty folder beside the place of `path` to make it in; it is gone at the end.
+    """Give an empty folder beside `path` to prepare it in; the folder is removed at the end.
 
     Raises OSError that names the path.
     """

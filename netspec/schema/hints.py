@@ -1,6 +1,6 @@
-"""What is wrong with a prototxt, in words: what stands there, was expected, was meant.
+"""The texts of errors in a prototxt: what stands there, what was expected, what was meant.
 
-No reading here: each function returns the text of one error.
+Nothing is read here; each function returns one text.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """The Caffe messages as Python classes, made at import from the compiled descriptor set.
 
-No generated code: any protobuf reads a descriptor set. The pool is our own, so
+There is no generated code, so any version of protobuf will do. The descriptor pool is our own, so
 that another package's caffe_pb2 in the same process does not collide with it.
 """
 

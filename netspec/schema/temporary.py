@@ -1,8 +1,8 @@
-"""Files and folders in the making, beside what they are to become.
+"""Files and folders being made, beside the ones that they will replace.
 
-Each is locked by the process that makes it, and the lock ends with the process. So what a killed
-one left is told from what a live one still writes: the next maker of the same file takes its
-place, and `sweep` removes it.
+The process that makes one holds a lock on it, which ends with the process. So the leftovers of a
+killed process can be told from what a running one still writes: the next process that makes the
+same file takes a leftover over, and `sweep` removes it.
 """
 
 import fcntl
@@ -18,10 +18,10 @@ NAME = re.compile(r'\.(?P<stem>.+?)(\.[0-9a-f]{8})?\.part(\.[^.]+)?', re.DOTALL)
 
 
 class Making:
-    """A place beside `target` to make it in: an empty file, or an empty folder.
+    """A place beside `target` to prepare it in: an empty file, or an empty folder.
 
-    As a context it is gone at the end, unless it was moved to where it belongs. suffix: of the
-    name, in place of the target's.
+    At the end of the context it is removed, unless it was moved to its place. suffix: of its name,
+    where not the target's.
     """
 
     def __init__(self, target: Path, folder: bool = False, suffix: str | None = None) -> None:
@@ -62,7 +62,9 @@ def _first_claimed(target: Path, suffix: str, folder: bool) -> tuple[Path, int]:
 
 
 def _claimed(place: Path, folder: bool) -> int | None:
-    """Make or take over a file or folder; None where it is another's, or in another's hands."""
+    """Make a file or folder, or take over a leftover; None where a running process or another user
+    has it.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT
     try:
         if folder and not place.exists():

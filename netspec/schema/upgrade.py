@@ -1,7 +1,8 @@
-"""Old nets and solvers into the present format, as Caffe's upgrade_proto.cpp brings them there.
+"""Brings old nets and solvers into the present format, as Caffe's upgrade_proto.cpp does.
 
-The order is Caffe's: V0 to V1, data transforms, V1 to V2, inputs, BatchNorm; then what DeepLab's
-first fork wrote otherwise than its second, the `hole` of a convolution. All in place.
+The order is Caffe's: V0 to V1, data transforms, V1 to V2, inputs, BatchNorm. Then come the fields
+that DeepLab's first fork wrote in another way than its second: the `hole` of a convolution.
+Everything is changed in place.
 """
 
 from pathlib import Path
@@ -132,7 +133,8 @@ def _v2_layer(old: V1LayerParameter, new: LayerParameter) -> None:
 
 
 def _loss_param(old: V1LayerParameter, new: LayerParameter) -> None:
-    """Say in loss_param what DeepLab's first fork had of its own for SOFTMAX_LOSS, if it can."""
+    """Write what DeepLab's first fork had of its own for SOFTMAX_LOSS as a loss_param, if it fits.
+    """
     options = old.softmaxloss_param
     if options.weight_source or len(options.ignore_label) > 1:
         new.softmaxloss_param.CopyFrom(options)

@@ -43,7 +43,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Stream:
-    """One trunk: what closes its names, the top it reads, and its first layer if renamed."""
+    """One trunk: the suffix of its layers' names, the top it reads, its first layer if renamed."""
 
     suffix: str
     data: str
@@ -52,9 +52,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Head:
-    """One labelling: classes, what closes its names, its label top, its loss, its class list.
+    """One labelling: its classes, the suffix of its layers' names, its label top, loss and class
+    list.
 
-    names: the classes of a user's own dataset, whose list is no published one.
+    names: the classes of a user's own dataset, which has no published list.
     """
 
     classes: int

@@ -100,10 +100,11 @@ def check_split(dataset: Dataset, root: Path, split: str, progress: Progress) ->
 
 def check(name: str, root: str | Path, splits: tuple[str, ...] = (),
           progress: Progress = lambda split, count, walk: walk) -> list[SplitReport]:
-    """Check splits of a dataset: the published ones whose lists are there, where none is named.
+    """Check the named splits of a dataset; with none named, the published ones whose lists are
+    there.
 
-    `progress` may wrap the walk over a split with a bar. Raises FileNotFoundError for a root that
-    is not there, nothing for what the data lacks: that stands in the reports.
+    progress: wraps the walk over a split, with a bar for instance. Raises FileNotFoundError for a
+    root that is not there; whatever else is missing stands in the reports.
     """
     dataset = find_dataset(name)
     if not Path(root).is_dir():

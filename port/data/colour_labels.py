@@ -163,10 +163,10 @@ def resize(index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def plan(source: Path, target: Path, strip: str = '') -> dict[Path, Path]:
-    """Say for each label image in `source` and its folders which PNG below `target` it becomes.
+    """Return which PNG below `target` each label image of `source` and its subfolders becomes.
 
-    What lies in `target` is left out, so that a target within the source may be written again.
-    FileNotFoundError where there is nothing, ValueError where two images would become one.
+    Images inside `target` are left out, so that a target within the source may be written again.
+    Raises FileNotFoundError where there are no images, ValueError where two would become one.
     """
     kinds = f'label images ({", ".join(TYPES)})'
     if not source.is_dir():

@@ -73,7 +73,7 @@ def write_label(path: str | os.PathLike[str], label: np.ndarray,
 
 
 def signature() -> PngInfo:
-    """Return what a PNG made here says of itself, by which `made_here` knows it again."""
+    """Return the text inside a PNG that says it was made here; `made_here` looks for it."""
     info = PngInfo()
     info.add_text('Software', SOFTWARE)
     return info

@@ -1,9 +1,9 @@
 """SegDataLayer: what the published Python data layers have in common.
 
-One (image, label) pair a pass at its own size: data 1 x C x H x W in BGR with the mean
-subtracted, labels 1 x 1 x H x W; with `batch` in param_str, that many pairs of one size, and with
-`centre_crop`, (height, width) out of the middle of each pair. The order is that of
-`order.picks`; a split whose name lacks 'train' is read in order. `state` and `restore` let a
+Each pass feeds one (image, label) pair at its own size: data 1 x C x H x W in BGR with the mean
+subtracted, labels 1 x 1 x H x W. With `batch` in param_str it feeds that many pairs of one size;
+with `centre_crop`, (height, width), the middle of each pair. The order is that of
+`read_ahead.picks`; a split whose name lacks 'train' is read in order. `state` and `restore` let a
 resumed training continue that order.
 """
 
@@ -92,12 +92,12 @@ class SegDataLayer(PythonLayer):
         self.start(0)
 
     def reshape(self, bottom: list, top: list) -> None:
-        """Give the tops the shapes of the pair that is due; first comes the batch."""
+        """Give the tops the shapes of the next pair, with the batch size in front."""
         for blob, array in zip(top, self.queue.current(), strict=True):
             blob.reshape(self.batch, *array.shape[-3:])
 
     def forward(self, bottom: list, top: list) -> None:
-        """Hand over the pair that is due and go on to the next."""
+        """Copy the next pair into the tops, and go on to the one after it."""
         for blob, array in zip(top, self.queue.current(), strict=True):
             hand_over(blob, array)
         self.passes += 1
@@ -126,11 +126,11 @@ class SegDataLayer(PythonLayer):
 
     @property
     def idx(self) -> int | tuple[int, ...]:
-        """The index, in the list, of the pair that is due (those of a batch)."""
+        """The index in the list of the next pair; with a batch, those of its pairs."""
         return self.queue.index
 
     def start(self, passes: int) -> None:
-        """Stand where `passes` forwards after setup lead."""
+        """Go to where the layer stands after `passes` forward passes."""
         if hasattr(self, 'queue'):
             self.queue.close()
         if not 0 <= passes * self.batch < MOST_PASSES:

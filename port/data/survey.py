@@ -27,7 +27,7 @@ Progress = Callable[[Sequence[Pair]], Iterable[Pair]]
 
 @dataclass
 class Survey:
-    """What the images and labels hold; pixels[i] of class i, void those to ignore."""
+    """What the images and labels hold: counts of each label, sums of colours, problems."""
 
     classes: tuple[str, ...]
     ignore_label: int
@@ -54,9 +54,10 @@ class Survey:
 
 
 def pair_up(images: Path, labels: Path, suffix: str = '') -> tuple[list[Pair], list[str]]:
-    """Match images and labels by name; return the pairs, and a line for each alone or double.
+    """Match images and labels by name; return the pairs, and a line for each unmatched file.
 
-    One folder may lie within the other, whose files then are those outside it.
+    Two files of one name are reported too. One folder may lie within the other; what the inner one
+    holds then belongs to it alone.
     """
     pictures = _files(images, IMAGE_TYPES, labels)
     found = _files(labels, LABEL_TYPES, images)
@@ -102,7 +103,9 @@ def _files(folder: Path, types: tuple[str, ...], other: Path) -> dict[str, list[
 
 def survey(pairs: Sequence[Pair], classes: tuple[str, ...], ignore_label: int,
            progress: Progress = iter) -> Survey:
-    """Open every pair; a problem is one line, the pair then counts for nothing."""
+    """Open every pair and count its labels; a pair with a problem is reported in one line and not
+    counted.
+    """
     result = Survey(classes, ignore_label)
     values = LabelValues.classes(len(classes), ignore_label)
     for name, image, label in progress(pairs):

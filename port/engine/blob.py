@@ -19,9 +19,10 @@ MAX_AXES = 32  # Caffe's kMaxBlobAxes
 
 def upload(array: np.ndarray | torch.Tensor, device: torch.device,
            dtype: torch.dtype, copy: bool = False) -> torch.Tensor:
-    """Return an array as a tensor on a device. A GPU fetches it while the host goes on.
+    """Return an array as a tensor on a device.
 
-    copy: into memory of its own, before this returns.
+    A GPU may still be copying when this returns, while the host goes on. copy: the tensor is a
+    copy, complete before this returns.
     """
     if isinstance(array, np.ndarray) and min(array.strides, default=0) < 0:
         array = array.copy()                         # a torch tensor has no negative strides
@@ -77,8 +78,11 @@ class _Store:
             self._tensor, self._room = value, None
 
     def reshape(self, shape: tuple[int, ...]) -> None:
-        """Keep the leading elements where they suffice, as Caffe keeps a blob's capacity: a blob
-        that shrinks and grows again finds its old values.
+        """Take another shape over the leading elements of the memory, where there are enough of
+        them.
+
+        Caffe keeps a blob's capacity in the same way, so a blob that shrinks and grows again finds
+        its old values.
         """
         self._origin = None
         if self._tensor is None or self._tensor.shape == torch.Size(shape):
@@ -217,7 +221,7 @@ class Blob:
         self._diff._tensor, self._diff._room = other.diff.view(self.shape), None
 
     def share_store(self, other: 'Blob') -> None:
-        """Have the data in common with a blob of the same shape, whatever happens to either."""
+        """Have one data with a blob of the same shape, also through later assignments to either."""
         other.data  # noqa: B018  (make sure that there is memory to share)
         self._data = other._data
 

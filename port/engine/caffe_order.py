@@ -1,9 +1,10 @@
-"""Convolution summed in Caffe's own order: the columns of the image times the weights, then the
-bias (im2col and one matrix product, base_conv_layer.cpp), and when a net does so.
+"""Convolutions summed in Caffe's own order, and the decision when a net does so.
 
-The order decides the last bit, and so the side of a ReLU on which a unit at zero falls. With
-padding of 100 such a unit stands in thousands of blank positions, and its gradient with it: only
-sums in the same order give Caffe's gradients there.
+Caffe lays the windows of an image out as columns and multiplies them by the weights, then adds the
+bias (im2col and one matrix product, base_conv_layer.cpp). The order of a sum decides its last bit,
+and for a unit at zero that bit decides whether ReLU lets it through. With a padding of 100 such a
+unit stands in thousands of blank positions, and its gradient with it: only sums in the same order
+give Caffe's gradients there.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def fed_by_hand(net: 'Net') -> bool:
 
 
 class CaffeOrder:
-    """Lets a net's convolutions sum as Caffe does where the buffers are small enough for all.
+    """Lets a net's convolutions sum in Caffe's order, provided the column buffers of all are small.
 
     Larger nets run on the faster kernels, whose sums differ in the last bit. A pass in Caffe's
     order takes about 1.15 times as long.
@@ -70,9 +71,11 @@ class CaffeOrder:
         self.possible = bool(self.layers) and fed_by_hand(net)
 
     def choose(self, net: 'Net') -> None:
-        """Decide anew if the inputs of the net, still the same one, changed their sizes.
+        """Decide again where the inputs changed their sizes; `net` is the one that this was made
+        for.
 
-        The net is not kept: in a cycle its weights would stay in memory when it is let go of.
+        It is passed in, not kept: a reference back to the net would keep its weights in memory
+        after the last user has dropped it.
         """
         shapes = [net.blobs[name].shape for name in net.inputs]
         if not self.possible or shapes == self.shapes:

@@ -1,4 +1,4 @@
-"""The lines of `debug_info: true`: mean absolute values after each layer (net.cpp)."""
+"""Logs what `debug_info: true` asks for: mean absolute values after each layer (net.cpp)."""
 
 import logging
 from typing import TYPE_CHECKING

@@ -23,7 +23,7 @@ def _uniform(p: FillerParameter, shape: Shape) -> torch.Tensor:
 
 
 def _gaussian(p: FillerParameter, shape: Shape) -> torch.Tensor:
-    """N(mean, std), thinned to `sparse` non-zero weights an output on average where given."""
+    """N(mean, std); with `sparse` all but so many weights of an output, on average, are zero."""
     values = torch.empty(shape).normal_(p.mean, p.std)
     if p.sparse < -1:
         raise ValueError(f'filler gaussian: sparse is {p.sparse}; expected -1 (off) or more')

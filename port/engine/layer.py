@@ -1,7 +1,7 @@
-"""Layer: Caffe's contract between a net and one of its layers (include/caffe/layer.hpp).
+"""Layer: what a net and its layers expect of each other (include/caffe/layer.hpp).
 
-setup once, reshape when a bottom changed its shape, forward reads bottoms and assigns tops,
-backward reads the tops' diffs, assigns the bottoms' and adds to the parameters'.
+setup runs once, reshape when a bottom changed its shape. forward reads the bottoms and assigns the
+tops. backward reads the tops' diffs, assigns the bottoms' diffs and adds to the parameters'.
 """
 
 from math import prod
@@ -55,10 +55,11 @@ class Layer:
             raise ValueError(f'layer {self.name!r}: {self.type} has no backward pass')
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
-        """Add what the layer does in the TEST phase to an ONNX graph; return its tops' values.
+        """Add what the layer does in the TEST phase to an ONNX graph; return the values of its
+        tops.
 
-        bottoms: names of the bottoms' values. tops: names for the values that it makes; a layer
-        that changes nothing returns its bottoms instead. Called after reshape.
+        Called after reshape. bottoms: the names of the bottoms' values. tops: names for the values
+        that the layer makes; a layer that changes nothing returns its bottoms' instead.
         """
         raise ValueError(f'{self.type} has no ONNX form')
 

@@ -1,4 +1,4 @@
-"""What a net may ask of memory: Caffe's limit of one blob, and what this machine has."""
+"""The limits of memory: how large Caffe lets a blob be, and how much this machine has."""
 
 import os
 import resource
@@ -22,7 +22,10 @@ def machine_memory() -> int:
 
 
 def check_memory(needed: int, what: str, device: str = 'cpu') -> None:
-    """Raise ValueError where something needs more bytes than the machine has; a GPU says itself."""
+    """Raise ValueError where something needs more bytes than the machine has.
+
+    A GPU is not asked here: it raises an error of its own.
+    """
     if device == 'cpu' and needed > WORTH and needed > machine_memory():
         raise ValueError(f'{what} would take {needed / 2 ** 30:,.1f} GiB of memory; this machine '
                          f'has {machine_memory() / 2 ** 30:,.1f}: make the net, its batch or its '

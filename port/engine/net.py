@@ -186,7 +186,9 @@ class Net(torch.nn.Module):
 
     @property
     def watched(self) -> bool:
-        """Whether something looks at each layer as it runs, so that none may be left out."""
+        """Whether hooks or debug_info look at each layer as it runs, so that no layer may be left
+        out.
+        """
         return bool(self.debug_info or self.before_forward or self.after_forward
                     or self.before_backward or self.after_backward)
 
@@ -208,7 +210,8 @@ class Net(torch.nn.Module):
 
     @property
     def loss(self) -> torch.Tensor | float:
-        """The weighted sum of the losses of the last forward pass, set by whatever runs one."""
+        """The weighted sum of the losses of the last forward pass; the engine that ran it sets it.
+        """
         return self._loss
 
     @loss.setter

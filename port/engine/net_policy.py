@@ -1,7 +1,8 @@
-"""What a net may do beyond computing: import the modules that its Python layers name, write files.
+"""What a net may do besides computing: import the modules of its Python layers, write files.
 
-Caffe does whatever a prototxt says, which runs code of its author. So do port.Net and commands
-that run a user's own training; commands that only look at a net do it under `looking_only`.
+Caffe does whatever a prototxt says, and so may run code of its author. port.Net does too, and so do
+the commands that run a user's own training. Commands that only look at a net build it under
+`looking_only`, which allows neither unasked.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,9 +16,9 @@ class NotAllowed(ValueError):
 
 @dataclass
 class NetPolicy:
-    """modules: those that a net's Python layers may import; None is any, as in Caffe.
+    """modules: what a net's Python layers may import; None is anything, as in Caffe.
 
-    The data layers that come along are ours and always allowed.
+    The project's own data layers are always allowed.
     """
 
     modules: frozenset[str] | None = None
@@ -46,7 +47,7 @@ POLICY = NetPolicy()     # of the process: a thread that makes a net is held to 
 
 @contextmanager
 def looking_only(modules: Iterable[str] = ()) -> Iterator[None]:
-    """Within the block, let nets write no file and import these modules of users' only."""
+    """Within the block nets write no file and import, of modules that are not ours, only these."""
     before, POLICY.modules = POLICY.modules, frozenset(modules)
     try:
         yield

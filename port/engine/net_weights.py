@@ -22,7 +22,7 @@ RENAME = 'rename the layer to learn it from scratch'
 
 
 class Misfit(ValueError):
-    """A layer of weights has other blobs than the net's layer; `what` says so without advice."""
+    """A layer's weights do not fit the net; `what` says so without the advice."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(f'{what}; {advice}')
@@ -51,10 +51,11 @@ def paths_of(weights: Weights) -> list[str | Path]:
 
 
 def copy_from(net: Net, weights: Weights) -> Held:
-    """Copy weights into a net: a path, several (a list, or a comma-separated string), or
-    {layer: [arrays]}; return what they held. Layers that either lacks are left alone, as in Caffe.
+    """Copy weights into a net; return which parameters they held.
 
-    Raises Misfit, a ValueError naming layer, param and both shapes.
+    weights: a path, several (a list, or a comma-separated string), or {layer: [arrays]}. Layers
+    that only the net or only the weights have are left alone, as in Caffe. Raises Misfit, a
+    ValueError that names layer, parameter and both shapes.
     """
     if isinstance(weights, Mapping):
         return _copy(net, weights, '')
@@ -63,7 +64,7 @@ def copy_from(net: Net, weights: Weights) -> Held:
 
 
 def lacking(net: Net, held: Held) -> list[str]:
-    """Return the layers of a net that own a parameter which weights did not hold."""
+    """Return the layers that have a parameter of their own which the weights did not hold."""
     rows = {id(net.param_owner[key]) for key in held}
     return list(dict.fromkeys(row.layer for row in net.learnable if id(row) not in rows))
 

@@ -60,7 +60,7 @@ class ParamTable:
 
 
 def _share(mine: Blob, row: Learnable, spec: ParamSpec) -> Blob:
-    """Return the blob that stands for `mine` over the owner's memory."""
+    """Return a blob of the shape of `mine` that uses the owner's memory."""
     owner = row.blob
     where = (f'cannot share param {spec.name!r}, owned by layer {row.layer!r} with shape '
              f'{list(owner.shape)}; this layer has {list(mine.shape)}')
@@ -76,7 +76,10 @@ def _share(mine: Blob, row: Learnable, spec: ParamSpec) -> Blob:
 
 
 def _merge(row: Learnable, spec: ParamSpec, name: str) -> None:
-    """Take a multiplier from a sharer where the owner gave none; they may not differ."""
+    """Take over the multiplier of a layer that shares a parameter, where its owner gave none.
+
+    Raises ValueError where both gave one and they differ.
+    """
     field = f'{name}_mult'
     if not spec.HasField(field):
         return

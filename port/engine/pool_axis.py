@@ -1,6 +1,8 @@
-"""One axis of a pooling (Caffe's pooling_layer.cpp): clip rule, divisor, and which inputs stand
-at each place of the windows. Maxima and sums over windows are taken an axis at a time, by whole
-shifted slices: on a CPU several times faster than a loop over windows.
+"""One axis of a pooling (Caffe's pooling_layer.cpp): where windows end, divisors, their inputs.
+
+Maxima and sums are computed one axis at a time. The k-th elements of all windows are a slice of the
+input, so that a window of n takes n operations on whole slices: on a CPU several times faster than
+a loop over windows.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,9 +31,11 @@ class Axis:
 
     @cached_property
     def pieces(self) -> list[Piece]:
-        """For each place of the window in order: the outputs that have it, and the inputs there.
+        """For each place of a window in order: the outputs whose windows have an input there, and
+        those inputs.
 
-        Output o has place j where 0 <= o stride - pad + j < size. Places outside are left out.
+        Output o has place j where 0 <= o stride - pad + j < size; places outside the input are left
+        out.
         """
         found = []
         first = max(0, self.pad - (self.out - 1) * self.stride)     # a kernel may be of 2 10^9
@@ -116,7 +120,7 @@ def spread(diff: torch.Tensor, rows: Axis, columns: Axis) -> torch.Tensor:
 
 
 def _places(rows: Axis, columns: Axis) -> Iterator[tuple[tuple, tuple]]:
-    """Yield for each place of the windows, in scan order, the outputs and the inputs there."""
+    """Yield for each place of a window, in scan order, the outputs and their inputs there."""
     for row_out, row_in in rows.pieces:
         for out, at in columns.pieces:
             yield (..., row_out, out), (..., row_in, at)

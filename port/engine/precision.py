@@ -1,4 +1,4 @@
-"""Float32 on a GPU means float32: TF32, which keeps 10 bits of a product, only when asked for."""
+"""On a GPU float32 means float32: TF32, which keeps 10 bits of each factor, only on request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

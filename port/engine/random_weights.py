@@ -1,11 +1,12 @@
-"""Weights for a net that has none: drawn by a seed, so that scores are neither zero nor one class.
+"""Random weights for a net that has none, such that its scores differ from pixel to pixel.
 
-He et al. 2015: normal with variance 2 / fan in, which keeps the activations' scale from layer to
-layer. Rectified inputs have a mean, which would grow into scores that are the same all over the
-image: each filter behind the first layer's loses most of its own, one of scores all of it. With
-none left anywhere a net is chaotic (Poole et al. 2016): a rounding error is twenty times as large
-by the scores, and no two float32 engines agree on these to 1e-5. Upsampling is bilinear. What a
-residual block adds is damped: of 33 blocks each would double the variance.
+They follow He et al. 2015: normal with variance 2 / fan in, which keeps the scale of activations
+from layer to layer. What a ReLU gives has a positive mean, which would grow layer by layer until
+the scores are the same all over the image. So every filter behind the first layer loses most of its
+own mean, a filter of scores all of it. Most, not all: with none left the net is chaotic (Poole et
+al. 2016), a rounding error grows twenty times on its way to the scores, and no two float32 engines
+agree to 1e-5. Upsampling is bilinear. What a residual block adds is damped, as 33 blocks would each
+double the variance.
 """
 
 from math import pi

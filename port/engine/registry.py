@@ -22,9 +22,10 @@ L = TypeVar('L', bound='Layer')
 
 
 def layer(type_name: str) -> Callable[[type[L]], type[L]]:
-    """Register the decorated class under its Caffe type name, with its row of netspec.layer_types.
+    """Register the decorated class under its Caffe type name, beside its row in
+    netspec.layer_types.
 
-    ValueError for a name that is taken or has no row.
+    Raises ValueError for a name that is taken or has no row.
     """
     def register(cls: type[L]) -> type[L]:
         if type_name in _TYPES:

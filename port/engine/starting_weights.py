@@ -1,7 +1,7 @@
-"""What a net needs before it is used: its weights, all of them, and bilinear upsampling.
+"""Gives a net what it needs before it is used: weights for every layer, bilinear upsampling.
 
-The published solve.py fills the upsampling before it steps; missing weights are what its users
-most often forgot.
+The published solve.py fills the upsampling layers before it trains; loading no weights is the
+mistake that its users made most often.
 """
 
 import logging
@@ -20,11 +20,11 @@ SHOWN = 5              # layers that are named before the rest is only counted
 
 
 def load(net: Net, weights: Weights) -> None:
-    """Copy weights into a net that is used as it is, and prepare it.
+    """Copy weights into a net that is not trained further, and prepare it.
 
-    weights: as Net.copy_from takes them, which is as lenient as Caffe. Here every layer with
-    parameters must get some, but for bilinear upsampling. Raises ValueError naming the layers that
-    got none, blobs of another shape, or the blob with a value that is no finite number.
+    weights: as Net.copy_from takes them. Net.copy_from is as lenient as Caffe; here every layer
+    with parameters must get some, except bilinear upsampling. Raises ValueError naming the layers
+    that got none, blobs of another shape, or the blob with a value that is not finite.
     """
     try:
         held = copy_from(net, weights)
@@ -58,7 +58,7 @@ def _some(names: list[str]) -> str:
 
 
 def _filled_here(net: Net) -> set[str]:
-    """Return the Deconvolution layers that are bilinear without weights: by us, or by a filler."""
+    """Return the Deconvolution layers that need no weights: a filler, or we, make them bilinear."""
     layers = {node.name: node.layer.param.convolution_param.weight_filler for node in net.nodes
               if node.layer.type == 'Deconvolution'}
     return {name for name, filler in layers.items() if filler.type == 'bilinear'
@@ -95,10 +95,10 @@ def fill_upsampling(net: Net) -> list[str]:
 
 
 def centre(weights: np.ndarray, stride: int) -> None:
-    """Put the stride's own bilinear kernel in the middle of a kernel wider than that.
+    """Put the bilinear kernel of the stride into the middle of a kernel that is wider.
 
-    interp goes by the kernel alone, for twice the stride; filling 8 x 8 at stride 2 (FCN-Basic)
-    that way would multiply the scores by 4.
+    interp goes by the kernel's size alone and takes the stride to be half of it. For the 8 x 8
+    kernels at stride 2 of FCN-Basic that would multiply the scores by 4.
     """
     narrow, wide = 2 * stride - stride % 2, weights.shape[-1]
     if stride > 1 and wide > narrow and (wide - narrow) % 2 == 0:

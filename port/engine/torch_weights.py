@@ -1,7 +1,7 @@
-"""Weights from and to any file, torch's own among them.
+"""Reads and writes weights in any known kind of file, torch's own included.
 
-Torch's files are pickles; they are read by torch's weights-only loading, which runs no code, and
-in no other way.
+Torch's files are pickles. They are read by torch's weights-only loader, which runs no code, and in
+no other way.
 """
 
 import io
@@ -41,9 +41,10 @@ def read_weights(path: str | Path, mean: Sequence[float] | None = None,
 
 def read_donor(path: str | Path, row: Variant, pixels: Pixels | None = None,
                check: bool = True) -> surgery.Weights:
-    """Read weights for a row to inherit: a first layer learnt on RGB sees the row's pixels.
+    """Read the weights that a row starts from; a first layer learnt on RGB is fitted to the row's
+    pixels.
 
-    check: raise ValueError for another net than the row's trunk.
+    check: raise ValueError where they are of another architecture than the row's trunk.
     """
     weights = read_weights(path, donor_mean(row, pixels), pixels)
     if check:
@@ -55,10 +56,10 @@ def read_donor(path: str | Path, row: Variant, pixels: Pixels | None = None,
 
 
 def donor_mean(row: Variant, pixels: Pixels | None = None) -> tuple[float, ...]:
-    """Return the mean, blue green red, that a first layer is rewritten for.
+    """Return the mean, blue green red, that a first layer is fitted to.
 
-    Where a row's pixels are no colours (HHA) their mean takes the place of the colours' mean, as
-    when Caffe's VGG16 is transplanted there: the bias stays.
+    Where a row's pixels are no colours (HHA), their mean is treated as the colours' mean, as
+    happens when Caffe's VGG16 is transplanted there: the bias stays.
     """
     first = row.inputs[0]
     return first.mean if first.kind == 'color' else (pixels or IMAGENET).centre
@@ -96,7 +97,10 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _check_sizes(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError where tensors name more numbers than the file holds: a stride of 0 does."""
+    """Raise ValueError where the tensors' shapes claim more numbers than the file can hold.
+
+    A stride of 0 makes one stored number count as many.
+    """
     held = Path(path).stat().st_size
     for key, tensor in tensors.items():
         size = tensor.numel() * tensor.element_size()

@@ -16,7 +16,7 @@ from port.engine.registry import create
 
 @dataclass
 class Node:
-    """A layer in its place: its blobs, and what backward is asked of it."""
+    """A layer, the blobs that it reads and makes, and which bottoms its backward pass must fill."""
 
     entry: Entry
     layer: Layer
@@ -145,7 +145,9 @@ class Wiring:
         check_memory(4 * self._own, 'the net up to here', self.device.type)
 
     def _mark(self, node: Node, rates: list[float]) -> None:
-        """Decide whether the layer is worth a backward pass by what lies below it."""
+        """Decide whether the layer needs a backward pass, by whether anything below it wants a
+        gradient.
+        """
         param, layer = node.entry.param, node.layer
         wanted = [self._wants_diff.get(id(b), False) for b in node.bottom]
         node.propagate_down = list(param.propagate_down) or wanted

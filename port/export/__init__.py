@@ -1,1 +1,1 @@
-"""A net as an ONNX file, and the file held against our own executor."""
+"""Writes a net as an ONNX file, and compares the file with our own engine."""

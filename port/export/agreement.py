@@ -20,13 +20,14 @@ GREY = 120.0                     # mean of a channel of which nothing is known
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one image size went, over all outputs and batches of 1 and 2.
+    """How well file and net agree at one image size, over all outputs and batches of 1 and 2.
 
-    max_diff: largest difference of a score; relative: as a part of the largest score (both None
-    for a model that gives labels). agreement: share of pixels whose argmax agrees. ties: those of
-    them where the two picked different classes between which our own scores hold less than a
-    tenth of the difference allowed: float32 sums in another order cannot tell these apart.
-    moved, astray: maxima that pooling found elsewhere, for a net that undoes pooling (onnx_unpool).
+    max_diff: largest difference of a score; relative: the same, divided by the largest score (both
+    None for a model that gives labels). agreement: share of pixels with the same argmax, ties
+    included. ties: pixels whose argmax differs although our scores of the two classes differ by
+    less than a tenth of the difference allowed, which float32 sums in another order cannot tell
+    apart. moved, astray: maxima that pooling found at another place, explained by rounding or not
+    (see onnx_unpool), for nets that undo pooling.
     """
 
     size: tuple[int, int]
@@ -40,8 +41,8 @@ class Agreement:
 
 
 def holds(rows: Sequence[Agreement]) -> bool:
-    """Whether all sizes are within 1e-4 of the largest score and 99.99 % of the pixels, and
-    pooling found no maximum elsewhere but by rounding.
+    """Whether file and net agree: scores within 1e-4 of the largest, 99.99 % of the pixels, and
+    maxima of pooling at other places only where rounding explains them.
     """
     return all((row.relative is None or row.relative <= LARGEST) and row.agreement >= AGREE
                and not row.astray for row in rows)

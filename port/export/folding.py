@@ -1,5 +1,5 @@
-"""Fold factors and summands of channels into what comes before them in an ONNX graph: BatchNorm
-and Scale into the Convolution, or Scale into the BatchNorm where there is none.
+"""Folds what multiplies and adds to each channel into the layer before: BatchNorm and Scale into a
+Convolution, or a Scale into a BatchNorm that no convolution precedes.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ Affine = tuple[np.ndarray, np.ndarray]    # y = factor x + summand, a number for
 
 
 def fold_affine(g: Graph) -> None:
-    """Fold, as often as there is something to fold."""
+    """Fold until nothing is left to fold."""
     while _fold_one(g):
         pass
 
@@ -49,7 +49,7 @@ def _source(g: Graph, op: OnnxNode) -> str | None:
 
 
 def affine(g: Graph, op: OnnxNode, channels: int) -> Affine | None:
-    """Return factor and summand of each channel; None where the operation is no such map."""
+    """Return the factor and the summand of each channel, None where the node does anything else."""
     if op.kind == 'BatchNormalization':
         scale, bias, mean, variance = (g.constants[name].astype(np.float64)
                                        for name in op.inputs[1:])

@@ -1,7 +1,7 @@
-"""Which sizes of a net's blobs are free: tried out, by giving the inputs other sizes.
+"""Finds which sizes of a net's blobs are free, by trying inputs of other sizes.
 
-A size that changes with batch, height or width of the inputs is free; where a layer refuses
-another size (an InnerProduct fixes the image's), that one is not.
+A size is free if it changes with the batch, height or width of the inputs. Where a layer refuses
+another size (an InnerProduct fixes the image's), that size is not free.
 """
 
 from port.engine.net import Net

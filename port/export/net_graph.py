@@ -68,9 +68,10 @@ def _add_layer(g: Graph, node: Node, values: dict[str, str], shapes: dict, left:
 
 
 def _called(g: Graph, blob: str, values: dict[str, str], outputs: list[str]) -> str:
-    """Call an output's value as its blob and return that name; a value of another use is copied.
+    """Rename an output's value to its blob's name and return that name; copy a value that is used
+    elsewhere.
 
-    A blob that is an input too cannot lend its name: its output is called `blob`/output.
+    Where the blob is an input too, the name is taken: the output is called `blob`/output.
     """
     value, given = values[blob], g.inputs.values()
     if value == blob and blob not in given:

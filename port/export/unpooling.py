@@ -1,9 +1,9 @@
-"""Compare nets that undo pooling (SegNet's): unpooling is no continuous function of its mask.
+"""Compares nets that undo pooling (SegNet's), whose scores depend on the places of maxima.
 
-Two values of a window that are equal but for rounding may change places in another order of
-summing. Unpooling then puts a value one pixel beside, and scores there differ by far more than
-rounding, though both results are right. So the masks themselves are compared, and the scores
-with the same masks in both: ONNX Runtime's.
+Where two values of a window are equal but for rounding, another order of summing may find the other
+one. Unpooling then puts the value one pixel away, and scores there differ by far more than
+rounding, though both results are right. So the places themselves are compared, and then the scores,
+with the same places (ONNX Runtime's) in both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,9 @@ def masks(net: Net) -> dict[int, str]:
 
 
 def with_masks(net: Net, path: str | Path) -> str | bytes:
-    """Return an exported model with the net's masks as further outputs; its path if it has none."""
+    """Return an exported model with the net's masks as further outputs; the path itself if it has
+    none.
+    """
     if not masks(net):
         return str(path)
     import onnx
@@ -33,10 +35,11 @@ def with_masks(net: Net, path: str | Path) -> str | bytes:
 
 
 class Unpooling:
-    """Give a net the masks of another run of it, and count where they differ.
+    """Runs a net with the masks of another run of it, and counts where they differ.
 
-    tie: by what part of the largest value two maxima may differ. moved: maxima that lie elsewhere
-    there and are ties; those are taken over. astray: others, which are not.
+    tie: two maxima may differ by this part of the largest value. moved: maxima at another place
+    that are such ties; the other run's place is taken. astray: maxima at another place that are
+    not.
     """
 
     def __init__(self, net: Net, tie: float) -> None:

@@ -105,10 +105,10 @@ def resize_nearest(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _taps(old: int, new: int, held: bool = False) -> tuple[np.ndarray, ...]:
-    """Return, for each new place, two old places and their weights in 1/2048.
+    """Return, for each new place, the two old places it lies between, and their weights in 1/2048.
 
-    Beyond the edge both places are the edge; `held` gives all weight to the first of them,
-    which differs by the rounding: OpenCV does so along rows only.
+    Beyond the edge both places are the edge pixel. held: give the first of them all the weight
+    there, as OpenCV does along rows; along columns it rounds the two shares apart.
     """
     at = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
     first = np.floor(at).astype(np.int64)

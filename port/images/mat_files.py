@@ -1,7 +1,7 @@
-"""Numbers out of MATLAB's .mat files of versions 5 to 7, as far as the datasets use them.
+"""Reads numbers from MATLAB's .mat files of versions 5 to 7, as far as the datasets use them.
 
-Read piece by piece (MathWorks, "MAT-File Format", level 5): what is not asked for is stepped
-over, and nothing is set aside for what a damaged file only claims to hold.
+Written after MathWorks' "MAT-File Format", level 5. Elements that are not asked for are skipped,
+and memory is only taken for bytes that the file really has, whatever its headers claim.
 """
 
 import struct

@@ -19,7 +19,7 @@ Index = Any  # of one pass: whatever `order` yields and `load` takes; a place in
 
 
 def draw_seed() -> int:
-    """Draw a seed where none is given, so that even such a run can be continued."""
+    """Draw a seed where none is given, so that this run's order, too, can be continued."""
     return int.from_bytes(os.urandom(4), 'big')
 
 

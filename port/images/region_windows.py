@@ -56,7 +56,9 @@ def rounded(value: np.float32) -> int:
 
 @dataclass(frozen=True)
 class Warp:
-    """What of the image goes where in the crop: a box, the size it takes, the padding before."""
+    """Which box of the image becomes which part of the crop: its size there, and the padding
+    before.
+    """
 
     box: Box
     height: int

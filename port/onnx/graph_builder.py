@@ -25,11 +25,11 @@ class OnnxNode:
 
 
 class Graph:
-    """Nodes, constants and values in static single assignment.
+    """The graph so far: nodes and constants; every value has one name and is made once.
 
-    shapes: of the bottoms and tops by value name, free sizes as names. inputs: by blob name, the
-    value that an Input layer's top stands for. outputs: by blob name, the value that is given out.
-    layer: the one whose turn it is; its name is the stem of all that it adds.
+    shapes: of bottoms and tops by value name, free sizes as names. inputs: blob name -> the value
+    that an Input layer's top stands for. outputs: blob name -> the value that is the output. layer:
+    the layer that is adding nodes now; their names begin with its name.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
@@ -45,7 +45,7 @@ class Graph:
         self._by_use: dict[tuple, str] = {}
 
     def unique(self, name: str) -> str:
-        """Return the name, with a number behind it where it is taken, and take it."""
+        """Reserve a name and return it, with a number behind it where it is taken."""
         return _unique(name, self._names)
 
     def add(self, kind: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:

@@ -1,8 +1,8 @@
-"""The statistics that BatchNorm tests with: counted anew where the weights stand, over images of
-the training set, as SegNet's authors do before they test (arXiv 1511.00561).
+"""The statistics that BatchNorm tests with, counted anew with the final weights over training
+images, as SegNet's authors do before they test (arXiv 1511.00561).
 
-The sums that training itself keeps lag behind: at their rate of 0.1 the weights of twenty
-iterations ago are those of another net.
+The averages kept during training lag behind: at their rate of 0.1 they hold batches of twenty
+iterations ago, when the weights were others.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ PASSES = 10     # batches of the training net
 def recount(net: Net, forward: Callable[[], Any], passes: int = PASSES) -> int:
     """Count the statistics of a training net's BatchNorm layers over its next batches.
 
-    forward: what runs the net. Data layers and random numbers stand afterwards where they stood.
-    Returns how many layers there are; with none nothing is run.
+    forward runs the net once. Afterwards data layers and the random generator stand where they
+    stood before. Returns the number of BatchNorm layers; without any, nothing is run.
     """
     norms: list[Any] = [node.layer for node in net.nodes if node.layer.type == 'BatchNorm']
     layers = [layer for layer in norms if not layer.stored]

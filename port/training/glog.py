@@ -20,7 +20,7 @@ MANY = 1_000_000             # records held back before they are lost
 
 
 class Format(logging.Formatter):
-    """One record in glog's form; the file named is Caffe's of the same task."""
+    """Write a record in glog's form, naming the file of Caffe that does the same."""
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created)
@@ -31,7 +31,8 @@ class Format(logging.Formatter):
 
 
 class LogFile(logging.FileHandler):
-    """A log file that keeps quiet about a full disk: whoever writes what counts will say so."""
+    """A log file that says nothing where the disk is full: saving the weights will fail and say so.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass

@@ -1,7 +1,7 @@
-"""One process at a time on a run: its files are never a mixture of two trainings'.
+"""One process at a time works on a run, so that its files never mix two trainings.
 
-The lock is the system's and ends with the process, however that ends. Whoever holds it also
-removes what a killed process left half written.
+The operating system holds the lock and frees it when the process ends, however it ends. Whoever
+holds it also removes files that a killed process left half written.
 """
 
 import fcntl

@@ -10,16 +10,17 @@ EFFECTS = {'stop': STOP, 'snapshot': SNAPSHOT, 'none': None}
 
 
 class Interrupted(KeyboardInterrupt):
-    """A stop was asked for, and what was reached is on disk; the text says where.
+    """A stop was asked for, and the progress made is on disk; the text says where.
 
-    As Ctrl-C itself it is no Exception: nothing on the way may take it for a failure.
+    Like KeyboardInterrupt it is no Exception, so that no handler of failures catches it.
     """
 
 
 class Requests:
-    """Call it to take the next request; use as a context so that old handlers come back.
+    """A queue of requests; calling it takes the next one, None where there is none.
 
-    effects: signal name -> 'stop', 'snapshot' or 'none'. A second stop signal interrupts at once.
+    Used as a context, so that the handlers from before come back. effects: signal name -> 'stop',
+    'snapshot' or 'none'. A second stop signal interrupts at once.
     """
 
     def __init__(self, effects: Mapping[str, str]) -> None:

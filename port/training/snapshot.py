@@ -71,10 +71,11 @@ def digest(path: str | Path) -> str:
 
 
 def weights_of(path: str | Path, state: State) -> Path | None:
-    """Return the weights that a state goes on from: beside it, else where it was written.
+    """Return the path of the weights that belong to a solver state.
 
-    So a run that was copied goes on from its own. Raises FileNotFoundError where neither is
-    there, ValueError for other weights than those that the state was written with.
+    They are looked for beside the state first, so that a copied run continues from its own, then
+    where the state says. Raises FileNotFoundError where neither is there, ValueError where the
+    weights are not those that the state was written with.
     """
     if not state.learned_net:
         return None
@@ -139,7 +140,7 @@ def _read_hdf5(path: str | Path) -> State:
 
 
 def _extra(path: str | Path, text: bytes) -> dict:
-    """Read what ours carry beyond Caffe's; ValueError where it is no such thing."""
+    """Read what our states hold beyond Caffe's; ValueError where that is damaged."""
     try:
         extra = json.loads(text or b'{}')
     except (ValueError, RecursionError) as error:

@@ -25,20 +25,20 @@ SNAPSHOT, STOP = 'snapshot', 'stop'
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss left the numbers: training stopped; the last snapshot stays."""
+    """The loss became infinite or NaN: training stopped; the last snapshot stays."""
 
 
 class Solver:
     """A solver and its nets.
 
-    source: solver prototxt path or SolverParameter. Net files are looked for in the current
-    folder first, as Caffe does, then beside the solver file. device: torch device. finite: stop
-    with NonFiniteLoss where the loss is not a number (Caffe goes on). type_name: in place of the
-    file's. until: solve to this iteration in place of max_iter, which the rate's policy keeps.
-    amend: called with the parameters before the nets are made.
+    source: solver prototxt path or SolverParameter. Net files are looked for in the current folder
+    first, as Caffe does, then beside the solver file. finite: stop with NonFiniteLoss where the
+    loss is not a number (Caffe goes on). type_name: the solver type, where not the file's. until:
+    the iteration to stop at, where not max_iter; the learning rate still follows max_iter. amend:
+    called with the parameters before the nets are made.
 
-    net: the training net. test_nets. iteration: updates made so far. history: one tensor (two
-    for AdaDelta and Adam, the second half after the first) a learnable parameter.
+    net: the training net. iteration: updates made so far. history: one tensor for each learnable
+    parameter (for AdaDelta and Adam two: all first ones, then all second ones).
     """
 
     def __init__(self, source: SolverParameter | str | Path,
@@ -152,7 +152,7 @@ class Solver:
         return loss
 
     def look(self, loss: float) -> None:
-        """Complain of a loss that is not a number."""
+        """Raise NonFiniteLoss for a loss that is not a number, where that was asked for."""
         if not math.isfinite(loss):
             self._diverged(f'the loss is {loss}')
 
@@ -210,8 +210,8 @@ class Solver:
         self.iteration += 1
 
     def _update(self, numbers: Iterable[int], rate: float) -> None:
-        """Update parameters from their gradients: on a GPU those of one rate and decay in one go,
-        on a CPU, where that gains nothing and what is between takes memory, one by one.
+        """Update parameters: on a GPU all of one rate and decay in one call; on a CPU, where that
+        gains nothing and takes memory for intermediate values, one by one.
         """
         groups: dict[tuple, list[int]] = {}
         together = self.device.type == 'cuda' if self.together is None else self.together

@@ -15,8 +15,10 @@ from port.engine.net import Net, load_net
 
 
 def find(path: str, folder: Path) -> str:
-    """Return where a file named in a solver lies: as given, beside the solver file, or, for a
-    solver in our solvers/NET, in prototxt/NET.
+    """Return the path of a file that a solver names.
+
+    It is looked for as given, then beside the solver file, then, for a solver in our solvers/NET,
+    in prototxt/NET.
     """
     roots = folder.resolve().parents[1:2]
     places = [Path(path), folder / path,
@@ -77,7 +79,7 @@ def check_room(net: Net, histories: int) -> None:
 
 
 def snapshot_prefix(p: SolverParameter, source: SolverParameter | str | Path) -> str:
-    """Return the snapshot prefix: below the solver's folder where the net was found there."""
+    """Return the snapshot prefix, relative to the solver's folder where the net was found there."""
     if isinstance(source, SolverParameter):
         return p.snapshot_prefix
     given, folder = p.HasField('snapshot_prefix'), Path(source).parent

@@ -1,10 +1,12 @@
-"""The solver types: from gradients to updates (src/caffe/solvers/*.cpp).
+"""The solver types: how gradients become updates (src/caffe/solvers/*.cpp).
 
-Each function takes the gradients g (normalised and regularised) of several parameters that share
-a rate, and their histories, one list a kind; it changes the histories in place and returns what is
-subtracted from the parameters. The rate is inside the velocity, as in Caffe: v <- momentum v +
-rate g. All is said by torch's foreach operations, which take a list in one launch on a GPU; their
-numbers are those of the parameters one by one.
+Each function takes the gradients g (normalised, with weight decay) of several parameters that share
+a rate, and their histories: for each kind of history a list with one tensor for each parameter. It
+changes the histories in place and returns what is subtracted from the parameters. The rate is
+inside the velocity, as in Caffe: v <- momentum v + rate g.
+
+torch's foreach operations update a whole list in one launch on a GPU; the numbers are the same as
+one parameter at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -111,8 +113,8 @@ def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Seque
             history: Sequence[Tensors]) -> Tensors:
     """Update parameters that share a rate and a decay; return the updates.
 
-    Their gradients are divided by iter_size, and the weight decay is added to them. history: one
-    list a kind, of a tensor a parameter.
+    Their gradients are divided by iter_size, and weight decay is added. history: for each kind of
+    history, one tensor for each parameter.
     """
     data, gradients = [blob.data for blob in blobs], [blob.diff for blob in blobs]
     if p.iter_size > 1:
