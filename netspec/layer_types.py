@@ -45,6 +45,7 @@ class LayerType:
     shares_memory: bool = False               # the tops are the bottom's memory
     params: ParamRule = learnt.no_params
     params_alone: bool = False                # whose shapes follow from no bottom
+    learns: bool = True                       # False: its parameters are statistics
     products: ProductRule = learnt.no_products
     weighted: bool = False                    # the first parameter multiplies what the layer
                                               # reads, a second one is its bias
@@ -53,6 +54,18 @@ class LayerType:
     def arity(self, layer: LayerParameter) -> tuple[Arity, Arity]:
         """Return how many bottoms and tops this layer takes."""
         return self.narrowed(layer) if self.narrowed else (self.bottoms, self.tops)
+
+    def check_arity(self, layer: LayerParameter, n_bottom: int, n_top: int) -> None:
+        """Raise ValueError when the numbers of bottoms or tops do not fit the type."""
+        for what, count, (low, high) in zip(('bottom', 'top'), (n_bottom, n_top),
+                                            self.arity(layer), strict=True):
+            if count < low or (high is not None and count > high):
+                want = (f'exactly {low}' if low == high else
+                        f'at least {low}' if high is None else f'{low} to {high}')
+                raise ValueError(f'{layer.type} takes {want} {what} blob(s), got {count}')
+        if self.same_count and n_bottom != n_top:
+            raise ValueError(f'{layer.type} takes as many tops as bottoms, got {n_bottom} '
+                             f'bottom(s) and {n_top} top(s)')
 
 
 def _exposing(states: int) -> Callable[[LayerParameter], tuple[Arity, Arity]]:
@@ -133,7 +146,8 @@ LAYER_TYPES: dict[str, LayerType] = {
 
     # -- each value by statistics, by its channel or beside others
     'AdaptiveBiasChannel': replace(NORM, kind='other', bottoms=(2, 2)),        # DeepLab
-    'BatchNorm': replace(NORM, pointwise=True, params=learnt.batch_norm),
+    'BatchNorm': replace(NORM, pointwise=True, params=learnt.batch_norm,
+                         learns=False),
     'Bias': replace(NORM, bottoms=(1, 2), pointwise=True, params=learnt.bias),
     'BiasChannel': replace(NORM, kind='other', bottoms=(2, 2)),                # DeepLab
     'BN': replace(NORM, shapes=shape.bn, tops=(1, 3), params=learnt.bn),      # SegNet

@@ -2,7 +2,16 @@
 netspec.layer_shapes (Caffe: Reshape of the vision layers; DeepLab's and SegNet's forks).
 """
 
-from netspec.layer_shapes import Shape, alike, canonical, four_axes, known_prod, known_sum, named
+from netspec.layer_shapes import (
+    Shape,
+    agree,
+    alike,
+    canonical,
+    four_axes,
+    known_prod,
+    known_sum,
+    named,
+)
 from netspec.schema.messages import InterpParameter, LayerParameter, PoolingParameter
 from netspec.window import Dim, Size, pool_window, pooled_sizes, window
 
@@ -61,6 +70,9 @@ def _bin_count(size: Dim, number: int) -> Dim:
 def upsample(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     """SegNet's Upsample: the size given, or scale times the bottom less the padding."""
     param, shape = layer.upsample_param, four_axes(layer, bottoms)
+    if not agree(shape, bottoms[1]):
+        raise ValueError(f'values {list(shape)} and mask {list(bottoms[1])} must have the same 4 '
+                         'axes: num, channels, height, width')
     if param.HasField('upsample_h'):
         return [(*shape[:2], param.upsample_h, param.upsample_w)]
     scales = (param.scale_h, param.scale_w) if param.HasField('scale_h') else (param.scale,) * 2

@@ -27,7 +27,8 @@ from netspec import layers as L
 from netspec.coord_map import coord_map
 from netspec.schema.messages import TEST
 from port.describe.draw import blocks_of
-from port.describe.summary import load, summarize
+from port.describe.net_shapes import shaped_net
+from port.describe.summary import summarize
 from port.engine.net import Net
 from port.export.onnx_file import export
 from port.fast.engine import FastNet
@@ -42,12 +43,13 @@ param = n.to_proto()
 assert param.layer[-1].crop_param.offset == [9]
 assert coord_map(n.six.fn) == (None, 1, 0)
 
-row = {row.layer: row for row in summarize(load(param, TEST))}['six']
+row = {row.layer: row for row in summarize(shaped_net(param, TEST))}['six']
 assert row.shape == (1, 4, 38, 48) and row.learnt == 0
 assert row.place.offset == (-9, -9) and row.place.field == (3, 3)
 
 net = Net(param, TEST)
-assert ('six', 'ReLU6') in [line for block in blocks_of(net)[0] for line in block.lines]
+boxes, _ = blocks_of(shaped_net(param, TEST))
+assert ('six', 'ReLU6') in [line for box in boxes for line in box.lines]
 image = torch.from_numpy(np.random.RandomState(0).rand(1, 3, 20, 30).astype('f'))
 scores, fast = net.forward(data=image)['score'], FastNet(net)(data=image)['score']
 assert 0 < scores.max() <= 6 and torch.equal(scores > 0, fast > 0)

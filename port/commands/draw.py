@@ -7,7 +7,7 @@ import click
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, defining, fitting, looking
+from port.commands._shared import Sizes, defining, fitting
 from port.commands.summary import one_size, source
 
 
@@ -22,7 +22,6 @@ from port.commands.summary import one_size, source
 @click.option('--graphviz/--no-graphviz', default=None,
               help='Lay it out with Graphviz.  [default: where it is installed]')
 @fitting
-@looking
 @defining
 def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None,
             width: float | None, classes) -> None:
@@ -31,8 +30,8 @@ def command(net: str, out: Path, sizes, phase: str, graphviz: bool | None,
     A box holds the layers from one pooling, join or split to the next, and the shape that leaves
     it. A dashed line gives its size only.
     """
-    from port.describe import draw, summary
+    from port.describe import draw, net_shapes
     given = source(net, width, classes)
     with framed(VARIANTS.get(net), sizes or (), '--size'):
-        loaded = summary.load(given, TRAIN if phase == 'train' else TEST, one_size(sizes))
-    click.echo(draw.draw(loaded, out, graphviz))
+        shaped = net_shapes.shaped_net(given, TRAIN if phase == 'train' else TEST, one_size(sizes))
+    click.echo(draw.draw(shaped, out, graphviz))

@@ -9,7 +9,7 @@ from netspec.families import make_net
 from netspec.schema.messages import TEST, TRAIN
 from netspec.variants import VARIANTS
 from port.commands._frame import framed
-from port.commands._shared import Sizes, VariantName, defining, fitting, looking, refuse_fitting
+from port.commands._shared import Sizes, VariantName, defining, fitting, refuse_fitting
 from port.data.survey import is_own
 
 
@@ -38,17 +38,17 @@ def one_size(sizes: list[tuple[int, int]] | None) -> tuple[int, int] | None:
               help='Which layers of a FILE to take.')
 @fitting
 @click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
-@looking
 @defining
 def command(net: str, sizes, phase: str, width: float | None, classes, as_json: bool) -> None:
     """List the layers of a net: NAME's deploy net, or those of a prototxt FILE.
 
     For each top: shape, parameters, multiply-adds, memory, receptive field on the data, stride
-    and offset (x_data = stride x_top + offset). Data layers need no data here.
+    and offset (x_data = stride x_top + offset). Data layers need no data here,
+    and no memory is taken, however large the net.
     """
-    from port.describe import summary
+    from port.describe import net_shapes, summary
     given = source(net, width, classes)
     with framed(VARIANTS.get(net), sizes or (), '--size'):
-        rows = summary.summarize(summary.load(given, TRAIN if phase == 'train' else TEST,
-                                              one_size(sizes)))
+        rows = summary.summarize(net_shapes.shaped_net(
+            given, TRAIN if phase == 'train' else TEST, one_size(sizes)))
     click.echo(json.dumps(summary.as_dict(rows), indent=2) if as_json else summary.table(rows))

@@ -8,14 +8,15 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netspec.layer_shapes import Shape
 from netspec.schema import replacing
 from netspec.schema.messages import EltwiseParameter, PoolingParameter
-from port.engine.net import Net
-from port.engine.wiring import Node
+from netspec.window import pool_window, spatial_axes, window
+from port.describe.net_shapes import ShapedLayer, ShapedNet
 
 # Kinds of layers that go into one box with the next; a pooling closes the box.
 CHAINED = ('weights', 'norm', 'pool')
@@ -51,133 +52,132 @@ class Edge:
 
 # -- what is drawn ---------------------------------------------------------------------------------
 
-def blocks_of(net: Net) -> tuple[list[Block], list[Edge]]:
+def blocks_of(net: ShapedNet) -> tuple[list[Block], list[Edge]]:
     """Return the boxes of a net in running order, and the edges between them."""
-    nodes = [node for node in net.nodes if not node.entry.auto_split]
-    sources = _sources(net)
-    readers = Counter(sources[id(b)] for node in nodes for b in node.bottom if b not in node.top)
-    maker: dict[int, int] = {}           # blob -> block
+    readers = Counter(name for layer in net.layers for name in layer.param.bottom
+                      if name not in layer.param.top)
+    maker: dict[str, int] = {}           # blob -> block
     blocks: list[Block] = []
     edges: dict[Edge, None] = {}
     closed: set[int] = set()
-    for node in nodes:
-        below = [sources[id(b)] for b in node.bottom]
-        index = _joins(node, below, maker, readers, blocks, closed)
+    for layer in net.layers:
+        index = _joins(layer, maker, readers, closed)
         if index is None:
-            blocks.append(Block(_kind(node)))
+            blocks.append(Block(_kind(layer)))
             index = len(blocks) - 1
-            for i, blob in enumerate(below):
-                sized = node.layer.facts.size_bottom == i
-                edges[Edge(maker[blob], index, sized)] = None
-        in_place = any(b in node.top for b in node.bottom)
-        _describe(blocks[index], node, in_place)
-        for top in node.top:
-            maker[id(top)] = index
-        if not in_place and node.layer.facts.kind not in ('weights', 'norm'):
+            for i, blob in enumerate(layer.param.bottom):
+                edges[Edge(maker[blob], index, layer.facts.size_bottom == i)] = None
+        _describe(blocks[index], layer)
+        maker.update(dict.fromkeys(layer.tops, index))
+        if not layer.in_place and layer.facts.kind not in ('weights', 'norm'):
             closed.add(index)
     return blocks, list(edges)
 
 
-def _sources(net: Net) -> dict[int, int]:
-    """Return for each blob the one that it stands for: automatic splits are looked through."""
-    found: dict[int, int] = {}
-    for node in net.nodes:
-        for top in node.top:
-            hidden = node.entry.auto_split
-            found[id(top)] = found[id(node.bottom[0])] if hidden else id(top)
-    return found
-
-
-def _joins(node: Node, below: list[int], maker: dict[int, int], readers: Counter,
-           blocks: list[Block], closed: set[int]) -> int | None:
+def _joins(layer: ShapedLayer, maker: dict[str, int], readers: Counter[str],
+           closed: set[int]) -> int | None:
     """Return the block that a layer goes into: an in-place layer's, or the open chain's."""
-    if len(below) != 1:
+    if len(layer.param.bottom) != 1:
         return None
-    index = maker[below[0]]
-    if node.bottom[0] in node.top:
+    blob = layer.param.bottom[0]
+    index = maker[blob]
+    if layer.in_place:
         return index
-    chained = node.layer.facts.kind in CHAINED and index not in closed and readers[below[0]] == 1
+    chained = layer.facts.kind in CHAINED and index not in closed and readers[blob] == 1
     return index if chained else None
 
 
-def _kind(node: Node) -> str:
-    kind = node.layer.facts.kind
-    return kind if kind in COLOURS else 'other'
+def _kind(layer: ShapedLayer) -> str:
+    return layer.facts.kind if layer.facts.kind in COLOURS else 'other'
 
 
-def _describe(block: Block, node: Node, in_place: bool) -> None:
+def _describe(block: Block, layer: ShapedLayer) -> None:
     """Add a layer's line; one that works in place goes behind the line of what it works on."""
-    what = WHAT.get(node.layer.type, lambda n: n.layer.type)(node)
-    if in_place and block.lines:
+    what = WHAT.get(layer.type, _type)(layer)
+    if layer.in_place and block.lines:
         name, before = block.lines[-1]
-        block.lines[-1] = (name, f'{before}, {node.layer.type}' if before else node.layer.type)
+        block.lines[-1] = (name, f'{before}, {layer.type}' if before else layer.type)
     else:
-        name = node.name if node.bottom else ', '.join(top.name for top in node.top)
-        block.lines.append((name or node.name, what))
-    if node.top and node.top[0].shape:
-        shapes = {' × '.join(map(str, top.shape[1:] or top.shape)) for top in node.top}
+        name = layer.name if layer.param.bottom else ', '.join(layer.tops)
+        block.lines.append((name or layer.name, what))
+    if layer.top_shapes and layer.top_shapes[0]:
+        shapes = {_inner(shape) for shape in layer.top_shapes if shape is not None}
         block.shape = ', '.join(sorted(shapes)) if block.kind != 'loss' else ''
 
 
-def _each(values) -> str:
+def _inner(shape: Shape) -> str:
+    """Return a shape without its batch."""
+    return ' × '.join('?' if dim is None else str(dim) for dim in shape[1:] or shape)
+
+
+def _type(layer: ShapedLayer) -> str:
+    return layer.type
+
+
+def _each(values: Iterable[int]) -> str:
     """Return one number, or both with ×: 3, 3×1."""
     values = tuple(values)
     return str(values[0]) if len({*values}) == 1 else '×'.join(map(str, values))
 
 
-def _window(node: Node) -> str:
-    layer, w = node.layer, node.layer.window
-    kernel = '×'.join(map(str, w.kernel))
-    parts = [kernel, *(f'{name} {_each(sizes)}' for name, sizes, idle in (
-        ('stride', w.stride, 1), ('pad', w.pad, 0), ('dilation', w.dilation, 1))
-        if {*sizes} - {idle})]
-    if layer.group > 1:
-        parts.append(f'group {layer.group}')
-    return ', '.join([f'{layer.num_output} of {parts[0]}', *parts[1:]])
+def _window(layer: ShapedLayer) -> str:
+    """Return what a convolution is: 64 of 3×3, pad 1."""
+    p = layer.param.convolution_param
+    shape = layer.bottom_shapes[0]
+    held = window(p, len(shape) - p.axis % len(shape) - 1 if shape else spatial_axes(p))
+    parts = [f'{p.num_output} of {"×".join(map(str, held.kernel))}',
+             *(f'{name} {_each(sizes)}' for name, sizes, idle in (
+                 ('stride', held.stride, 1), ('pad', held.pad, 0), ('dilation', held.dilation, 1))
+               if {*sizes} - {idle})]
+    return ', '.join(parts + ([f'group {p.group}'] if p.group > 1 else []))
 
 
-def _deconvolution(node: Node) -> str:
-    rates = [spec.lr_mult for spec in node.entry.param.param]
-    return f'up {_window(node)}{"" if not rates or any(rates) else ", fixed"}'
+def _deconvolution(layer: ShapedLayer) -> str:
+    rates = [spec.lr_mult for spec in layer.param.param]
+    return f'up {_window(layer)}{"" if not rates or any(rates) else ", fixed"}'
 
 
-def _pooling(node: Node) -> str:
-    layer, p = node.layer, node.entry.param.pooling_param
-    name = PoolingParameter.PoolMethod.Name(p.pool)
-    if p.global_pooling:
+def _pooling(layer: ShapedLayer) -> str:
+    p = layer.param.pooling_param
+    name, held = PoolingParameter.PoolMethod.Name(p.pool), pool_window(p)
+    if held is None:
         return f'{name} pool, whole image'
-    kernel = '×'.join(map(str, layer.kernel))
-    pad = f', pad {_each(layer.pad)}' if any(layer.pad) else ''
-    return f'{name} pool {kernel}, stride {_each(layer.stride)}{pad}'
+    kernel = '×'.join(map(str, held.kernel))
+    pad = f', pad {_each(held.pad)}' if any(held.pad) else ''
+    return f'{name} pool {kernel}, stride {_each(held.stride)}{pad}'
 
 
-def _eltwise(node: Node) -> str:
-    p = node.entry.param.eltwise_param
+def _eltwise(layer: ShapedLayer) -> str:
+    p = layer.param.eltwise_param
     coeff = f' × {", ".join(f"{c:g}" for c in p.coeff)}' if p.coeff else ''
     return f'Eltwise {EltwiseParameter.EltwiseOp.Name(p.operation)}{coeff}'
 
 
-def _crop(node: Node) -> str:
-    offset = node.entry.param.crop_param.offset
+def _crop(layer: ShapedLayer) -> str:
+    offset = layer.param.crop_param.offset
     return f'Crop, offset {_each(offset) if offset else 0}'
 
 
-def _scale(node: Node) -> str:
-    blob = node.layer.blobs[0].data if node.layer.blobs else None
-    if blob is not None and blob.numel() and bool((blob == blob.flatten()[0]).all()):
-        return f'Scale × {float(blob.flatten()[0]):g}'
-    return 'Scale'
+def _scale(layer: ShapedLayer) -> str:
+    """Return by what a Scale multiplies before it is trained, if by one number."""
+    p = layer.param.scale_param
+    if len(layer.bottom_shapes) > 1 or p.HasField('filler') and p.filler.type != 'constant':
+        return 'Scale'
+    return f'Scale × {p.filler.value if p.HasField("filler") else 1:g}'
 
 
-WHAT: dict[str, Callable[[Node], str]] = {
+def _inner_product(layer: ShapedLayer) -> str:
+    return f'{layer.param.inner_product_param.num_output} inner products'
+
+
+WHAT: dict[str, Callable[[ShapedLayer], str]] = {
     'Convolution': _window, 'Deconvolution': _deconvolution, 'Pooling': _pooling,
-    'Eltwise': _eltwise, 'Crop': _crop, 'Scale': _scale,
-    'InnerProduct': lambda n: f'{n.entry.param.inner_product_param.num_output} inner products'}
+    'Eltwise': _eltwise, 'Crop': _crop, 'Scale': _scale, 'InnerProduct': _inner_product}
 
 
 # -- pictures --------------------------------------------------------------------------------------
 
-def draw(net: Net, path: str | os.PathLike, graphviz: bool | None = None) -> Path:
+def draw(net: ShapedNet, path: str | os.PathLike, graphviz: bool | None = None) -> Path:
     """Write a picture of a net as .svg, .png or .pdf; return the path. Whole or not at all.
 
     graphviz: use it or not; None uses it where `dot` is installed. Raises ValueError for another
@@ -193,7 +193,7 @@ def draw(net: Net, path: str | os.PathLike, graphviz: bool | None = None) -> Pat
     blocks, edges = blocks_of(net)
     with replacing(path) as beside:
         if graphviz or graphviz is None and shutil.which('dot'):
-            beside.write_bytes(_laid_out(dot(blocks, edges, net.param_name), path))
+            beside.write_bytes(_laid_out(dot(blocks, edges, net.name), path))
         else:
             from port.describe.draw_layout import paint
             paint(blocks, edges, beside, COLOURS)

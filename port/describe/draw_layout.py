@@ -121,7 +121,7 @@ def _order(rows: list[list[Spot]], near: Near) -> None:
         down = sweep % 2 == 0
         index = {id(s): i for row in rows for i, s in enumerate(row)}
         for row in rows if down else rows[::-1]:
-            means = {}
+            means: dict[int, float] = {}
             for i, spot in enumerate(row):
                 others = near.get(id(spot), ([], []))[0 if down else 1]
                 means[id(spot)] = (sum(index[id(o)] for o, _ in others) / len(others)

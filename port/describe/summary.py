@@ -2,19 +2,17 @@
 data (Long et al. 2015, table 1: parameter layers, parameters, receptive field, stride).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from math import prod
+from typing import Any
 
 from netspec.coord_map import CoordMap, UndefinedMapException, inverse
-from netspec.layer_params import Param
-from netspec.schema.messages import LayerParameter, NetParameter
-from port.engine.net import Net, load_net
-from port.engine.wiring import Node
+from netspec.layer_shapes import MaybeShape, Shape, known_prod
+from netspec.schema.messages import ParamSpec
+from port.describe.net_shapes import ShapedLayer, ShapedNet
 
 FLOAT = 4                                    # bytes
-GIVEN = ('Input', 'DummyData', 'Parameter')  # layers without bottoms that need nothing outside
 Pair = tuple[Fraction, Fraction]
 
 
@@ -37,14 +35,15 @@ START = Place((Fraction(1),) * 2, (Fraction(0),) * 2, (Fraction(1),) * 2)
 class Row:
     """One top of a layer (the layer itself where it has none); numbers are on its first top's row.
 
-    learnt, fixed: parameters with a learning rate and without. place: None where it has none.
+    shape: None where it is not known. learnt, fixed: parameters with a learning rate and without.
+    place: None where it has none.
     view: a classifier's field of view as DeepLab's papers count it (see `_view`).
     """
 
     layer: str
     type: str
     top: str
-    shape: tuple[int, ...]
+    shape: MaybeShape
     learnt: int
     fixed: int
     multiply_adds: int
@@ -72,119 +71,86 @@ class Totals:
     views: dict[str, int]
 
 
-# -- the net ---------------------------------------------------------------------------------------
-
-def load(source: NetParameter | str, phase: int, size: tuple[int, int] | None = None) -> Net:
-    """Build a net for looking at: data layers become Input layers, images of `size`.
-
-    Without a size, nets with Input layers keep theirs and data layers give what they crop, or
-    500 x 500.
-    """
-    param, entries = load_net(source)
-    labels = {layer.bottom[i] for layer in param.layer for i in range(1, len(layer.bottom))
-              if 'Loss' in layer.type or layer.type in ('Accuracy', 'SegAccuracy')}
-    for entry in entries:
-        layer = entry.param
-        if not layer.bottom and layer.type not in GIVEN:
-            _become_input(layer, labels, size or _crop(layer) or (500, 500))
-    net = Net((param, entries), phase)
-    if size:
-        for name in net.inputs:
-            shape = net.blobs[name].shape
-            net.blobs[name].reshape(*(shape[:2] + size if len(shape) == 4 else shape))
-        net.reshape()
-    return net
-
-
-def _crop(layer: LayerParameter) -> tuple[int, int] | None:
-    """Return the size that a data layer crops images to, if any."""
-    given = layer.transform_param
-    size = (given.crop_height or given.crop_size, given.crop_width or given.crop_size)
-    return size if all(size) else None
-
-
-def _become_input(layer: LayerParameter, labels: set[str], size: tuple[int, int]) -> None:
-    """Turn a data layer into an Input layer with an image or a label for each top."""
-    layer.type = 'Input'
-    for field in [f.name for f, _ in layer.ListFields()]:
-        if field.endswith('_param') or field == 'transform_param':
-            layer.ClearField(field)
-    for top in layer.top:
-        if top == 'data_dim':
-            layer.input_param.shape.add(dim=[1, 1, 1, 2])
-            continue
-        channels = 1 if top in labels or top in ('label', 'depth') else 3
-        layer.input_param.shape.add(dim=[1, channels, *size])
-
-
 # -- rows ------------------------------------------------------------------------------------------
 
-def summarize(net: Net) -> list[Row]:
-    """Return a row for each top, in running order; automatic splits are left out."""
-    places: dict[int, Place | None] = {}
-    rows, counted = [], set()
-    for node in net.nodes:
-        place = _place(node, [places.get(id(b)) for b in node.bottom])
-        places.update((id(b), place) for b in node.top)
-        if node.entry.auto_split:
-            continue
-        learnt, fixed = _parameters(net, node, counted)
-        for i, blob in enumerate(node.top or [None]):
+def summarize(net: ShapedNet) -> list[Row]:
+    """Return a row for each top, in running order."""
+    places: dict[str, Place | None] = {}
+    rates = _Rates(net)
+    rows = []
+    for layer in net.layers:
+        below = [places[name] for name in layer.param.bottom]
+        place = _place(layer, below)
+        learnt, fixed = rates.count(layer)
+        shapes: list[MaybeShape] = list(layer.top_shapes) or [()]
+        for i, (top, shape) in enumerate(zip(layer.tops or [''], shapes, strict=True)):
             first = i == 0
             rows.append(Row(
-                node.name, node.layer.type, blob.name if blob else '', blob.shape if blob else (),
-                learnt * first, fixed * first, multiply_adds(node) * first,
-                _bytes(node, i) if blob else 0, place,
-                _view(node, places.get(id(node.bottom[0]))) if first and node.bottom else None))
+                layer.name, layer.type, top, shape, learnt * first, fixed * first,
+                multiply_adds(layer) * first, _bytes(layer, shape) if top else 0, place,
+                _view(layer, below[0]) if first and below else None))
+        places.update(dict.fromkeys(layer.tops, place))
     return rows
 
 
-def _parameters(net: Net, node: Node, counted: set[int]) -> tuple[int, int]:
-    """Return how many parameters are learnt and not; shared ones count where they come first."""
-    numbers = [0, 0]
-    for i, blob in enumerate(node.layer.blobs):
-        row = net.param_owner[node.name, i]
-        if id(row) not in counted:
-            counted.add(id(row))
-            numbers[row.lr_mult == 0] += prod(blob.shape)
-    return numbers[0], numbers[1]
+class _Rates:
+    """Which parameters are learnt, and which have been counted: shared ones count once."""
+
+    def __init__(self, net: ShapedNet) -> None:
+        self.counted: set[str] = set()
+        self.named: dict[str, float] = {}           # the first rate that a sharer gives
+        for layer in net.layers:
+            for spec in layer.param.param:
+                if spec.name and spec.HasField('lr_mult'):
+                    self.named.setdefault(spec.name, spec.lr_mult)
+
+    def count(self, layer: ShapedLayer) -> tuple[int, int]:
+        """Return how many parameters of a layer are learnt and how many are not."""
+        numbers, specs = [0, 0], layer.param.param
+        for i, param in enumerate(layer.params):
+            spec = specs[i] if i < len(specs) else ParamSpec()
+            if spec.name in self.counted:
+                continue
+            self.counted.update([spec.name] if spec.name else [])
+            rate = self.named.get(spec.name, spec.lr_mult) if layer.facts.learns else 0
+            numbers[rate == 0] += known_prod(param.shape) or 0
+        return numbers[0], numbers[1]
 
 
-def _bytes(node: Node, index: int) -> int:
+def _bytes(layer: ShapedLayer, shape: MaybeShape) -> int:
     """Return the memory that a top takes of its own."""
-    top = node.top[index]
-    if node.layer.facts.shares_memory or any(top is b for b in node.bottom):
+    if layer.facts.shares_memory or layer.in_place or shape is None:
         return 0
-    return FLOAT * prod(top.shape)
+    return FLOAT * (known_prod(shape) or 0)
 
 
-def multiply_adds(node: Node) -> int:
+def multiply_adds(layer: ShapedLayer) -> int:
     """Return the products that the layer's weights take part in (0 for layers without any).
 
     Convolution: outputs times the weights of one; Deconvolution: the same the other way round.
     """
-    params = [Param(blob.shape) for blob in node.layer.blobs]
-    return node.layer.facts.products([b.shape for b in node.bottom], [t.shape for t in node.top],
-                                   params) or 0
+    bottoms, tops = (known_shapes(shapes) for shapes in (layer.bottom_shapes, layer.top_shapes))
+    return layer.facts.products(bottoms, tops, layer.params) or 0
 
 
 # -- places ----------------------------------------------------------------------------------------
 
-def _place(node: Node, below: list[Place | None]) -> Place | None:
+def _place(layer: ShapedLayer, below: list[Place | None]) -> Place | None:
     """Return where the tops lie, from where the bottoms do."""
-    if not node.bottom:
-        return START if node.top and len(node.top[0].shape) == 4 else None
-    first = below[0]
-    if first is None or len(node.bottom[0].shape) != 4:
+    row, shapes = layer.facts, known_shapes(layer.bottom_shapes)
+    if not below:
+        made = layer.top_shapes[0] if layer.top_shapes else None
+        return START if made is not None and len(made) == 4 else None
+    if below[0] is None or len(shapes) < len(below) or len(shapes[0]) != 4:
         return None
-    row, param = node.layer.facts, node.entry.param
     try:
-        way = row.coords(param, [blob.shape for blob in node.bottom])
+        way = row.coords(layer.param, shapes)
     except UndefinedMapException:
         return None
+    first = below[0]
     read = [p for i, p in enumerate(below) if p and i != row.size_bottom]
     field = _pair(max(p.field[i] for p in read) for i in (0, 1))
-    reach = _pair(n * s for n, s in zip(row.reach(param), first.stride, strict=True))
+    reach = _pair(n * s for n, s in zip(row.reach(layer.param), first.stride, strict=True))
     scale, shift = _pairs(inverse(way))
     return Place(
         _pair(s * a for s, a in zip(first.stride, scale, strict=True)),
@@ -192,20 +158,24 @@ def _place(node: Node, below: list[Place | None]) -> Place | None:
         _pair(f + r for f, r in zip(field, reach, strict=True)))
 
 
-def _view(node: Node, below: Place | None) -> int | None:
+def _view(layer: ShapedLayer, below: Place | None) -> int | None:
     """Return 8 (k - 1) r + 32 for DeepLab's fc6, of k x k taps at rate r over strides of 8.
 
     So the papers count (1412.7062, table 2): 224 where VGG16 saw 7 x 7 places 32 apart. What a
     value depends on in truth is `Place.field`.
     """
-    layer = node.layer
-    if layer.type != 'Convolution' or not node.name.startswith('fc6') or below is None \
+    if layer.type != 'Convolution' or not layer.name.startswith('fc6') or below is None \
             or set(below.stride) != {8}:
         return None
-    return 8 * (max(layer.window.extent) - 1) + 32
+    return 8 * max(layer.facts.reach(layer.param)) + 32
 
 
-def _pair(values) -> Pair:
+def known_shapes(shapes: Iterable[MaybeShape]) -> list[Shape]:
+    """Return the shapes that are known."""
+    return [shape for shape in shapes if shape is not None]
+
+
+def _pair(values: Iterable[Fraction | int]) -> Pair:
     first, second = values
     return Fraction(first), Fraction(second)
 
@@ -233,12 +203,12 @@ def totals(rows: Sequence[Row]) -> Totals:
                   FLOAT * (learnt + fixed), largest('field'), largest('stride'), views)
 
 
-def as_dict(rows: Sequence[Row]) -> dict:
+def as_dict(rows: Sequence[Row]) -> dict[str, Any]:
     """Return rows and totals as plain numbers, for JSON."""
-    def plain(row: Row) -> dict:
+    def plain(row: Row) -> dict[str, Any]:
         place = row.place and {key: [float(v) for v in pair]
                                for key, pair in asdict(row.place).items()}
-        return asdict(row) | {'shape': list(row.shape), 'place': place}
+        return asdict(row) | {'shape': row.shape and list(row.shape), 'place': place}
     return {'layers': [plain(row) for row in rows], 'totals': asdict(totals(rows))}
 
 
@@ -248,7 +218,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return the table as text, the totals below it."""
     heads = ('layer', 'type', 'top', 'shape', 'parameters', 'mult-adds', 'memory', 'field',
              'stride', 'offset')
-    cells = [(r.layer, r.type, r.top, ' x '.join(map(str, r.shape)), _count(r.learnt + r.fixed),
+    cells = [(r.layer, r.type, r.top, _dims(r.shape), _count(r.learnt + r.fixed),
               _count(r.multiply_adds), _size(r.bytes),
               *(('', '', '') if r.place is None else
                 (_both(v) for v in (r.place.field, r.place.stride, r.place.offset))))
@@ -276,7 +246,13 @@ def sums(t: Totals) -> str:
     return '\n'.join(lines)
 
 
-def _both(pair: Sequence) -> str:
+def _dims(shape: MaybeShape) -> str:
+    if shape is None:
+        return 'unknown'
+    return ' x '.join('?' if dim is None else str(dim) for dim in shape)
+
+
+def _both(pair: Sequence[Fraction | int]) -> str:
     one, other = (f'{float(v):g}' for v in pair)
     return one if one == other else f'{one} x {other}'
 

@@ -75,15 +75,7 @@ class Layer:
 
     def check_arity(self, n_bottom: int, n_top: int) -> None:
         """Raise ValueError when the numbers of bottoms or tops do not fit the type."""
-        bottoms, tops = self.facts.arity(self.param)
-        for what, count, (low, high) in (('bottom', n_bottom, bottoms), ('top', n_top, tops)):
-            if count < low or (high is not None and count > high):
-                want = (f'exactly {low}' if low == high else
-                        f'at least {low}' if high is None else f'{low} to {high}')
-                raise ValueError(f'{self.type} takes {want} {what} blob(s), got {count}')
-        if self.facts.same_count and n_bottom != n_top:
-            raise ValueError(f'{self.type} takes as many tops as bottoms, got {n_bottom} '
-                             f'bottom(s) and {n_top} top(s)')
+        self.facts.check_arity(self.param, n_bottom, n_top)
 
     def set_loss_weights(self, top: list[Blob]) -> None:
         """Put each loss weight into its top's diff, where backward finds it."""

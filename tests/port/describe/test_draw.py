@@ -13,18 +13,15 @@ from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.describe import draw as drawing
 from port.describe.draw import Edge, blocks_of, dot, draw
-from port.engine.net import Net
-
-# Nets of 1,350 layers take their time.
-BIG = [name for name, row in VARIANTS.items() if row.trunk == 'resnet101' and row.grid > 8]
+from port.describe.net_shapes import ShapedNet, shaped_net
 
 
 @pytest.fixture(scope='module')
-def voc8() -> Net:
-    return Net(fcn('voc-fcn8s', 'deploy', width=1 / 16), TEST)
+def voc8() -> ShapedNet:
+    return shaped_net(fcn('voc-fcn8s', 'deploy', width=1 / 16), TEST)
 
 
-def test_boxes_of_fcn8s(voc8: Net) -> None:
+def test_boxes_of_fcn8s(voc8: ShapedNet) -> None:
     blocks, edges = blocks_of(voc8)
     first = [[name for name, _ in block.lines] for block in blocks]
     assert first[:3] == [['data'], ['conv1_1', 'conv1_2', 'pool1'], ['conv2_1', 'conv2_2', 'pool2']]
@@ -39,16 +36,15 @@ def test_boxes_of_fcn8s(voc8: Net) -> None:
     assert Edge(0, names['score',], reference=True) in edges
 
 
-def test_every_layer_is_in_one_box(voc8: Net) -> None:
+def test_every_layer_is_in_one_box(voc8: ShapedNet) -> None:
     lines = [line for block in blocks_of(voc8)[0] for line in block.lines]
-    wanted = [n.name for n in voc8.nodes
-              if not n.entry.auto_split and n.bottom and n.layer.type != 'ReLU']
+    wanted = [n.name for n in voc8.layers if n.param.bottom and n.type != 'ReLU']
     assert sorted(name for name, _ in lines if name != 'data') == sorted(wanted)
     assert sum(what.endswith('ReLU') for _, what in lines) == 15
 
 
 def test_what_is_said_of_layers() -> None:
-    net = Net(parse_net('''
+    net = shaped_net(parse_net('''
         layer { name: "d" type: "Input" top: "d" input_param { shape {
           dim: 1 dim: 4 dim: 20 dim: 20 } } }
         layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param { num_output: 6
@@ -71,7 +67,7 @@ def test_what_is_said_of_layers() -> None:
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.svg', '.pdf'])
-def test_files(voc8: Net, tmp_path: Path, suffix: str) -> None:
+def test_files(voc8: ShapedNet, tmp_path: Path, suffix: str) -> None:
     path = draw(voc8, tmp_path / f'net{suffix}', graphviz=False)
     assert list(tmp_path.iterdir()) == [path]
     if suffix == '.png':
@@ -81,10 +77,9 @@ def test_files(voc8: Net, tmp_path: Path, suffix: str) -> None:
         assert path.read_bytes().startswith({'.svg': b'<?xml', '.pdf': b'%PDF'}[suffix])
 
 
-@pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[pytest.mark.slow] * (name in BIG)) for name in VARIANTS])
+@pytest.mark.parametrize('name', VARIANTS)
 def test_every_variant_has_its_boxes(name: str) -> None:
-    blocks, edges = blocks_of(Net(make_net(name, 'deploy', width=1 / 16), TEST))
+    blocks, edges = blocks_of(shaped_net(make_net(name, 'deploy', width=1 / 16), TEST))
     assert 6 < len(blocks) < (250 if VARIANTS[name].trunk == 'resnet101' else 70)
     assert all(e.start < e.end for e in edges)
     read = {e.start for e in edges}
@@ -92,14 +87,14 @@ def test_every_variant_has_its_boxes(name: str) -> None:
     assert len(ends) == len(VARIANTS[name].heads)
 
 
-def test_graphviz_gets_every_box(voc8: Net) -> None:
+def test_graphviz_gets_every_box(voc8: ShapedNet) -> None:
     blocks, edges = blocks_of(voc8)
     text = dot(blocks, edges, 'a "net"')
     assert text.count('fillcolor') == len(blocks) and text.count(' -> ') == len(edges)
     assert 'label="a \\"net\\""' in text and 'score_pool4  21 of 1×1<br align="left"/>' in text
 
 
-def test_graphviz_is_used_where_installed(voc8: Net, tmp_path: Path,
+def test_graphviz_is_used_where_installed(voc8: ShapedNet, tmp_path: Path,
                                           monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / 'bin' / 'dot'
     fake.parent.mkdir()
@@ -110,7 +105,7 @@ def test_graphviz_is_used_where_installed(voc8: Net, tmp_path: Path,
     assert draw(voc8, tmp_path / 'net.svg').read_text().startswith('-Tsvgdigraph net {')
 
 
-def test_graphviz_that_fails_is_quoted(voc8: Net, tmp_path: Path,
+def test_graphviz_that_fails_is_quoted(voc8: ShapedNet, tmp_path: Path,
                                        monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / 'bin' / 'dot'
     fake.parent.mkdir()
@@ -122,7 +117,7 @@ def test_graphviz_that_fails_is_quoted(voc8: Net, tmp_path: Path,
     assert [p.name for p in tmp_path.iterdir()] == ['bin']
 
 
-def test_refusals_leave_nothing(voc8: Net, tmp_path: Path,
+def test_refusals_leave_nothing(voc8: ShapedNet, tmp_path: Path,
                                 monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r'expected \.svg, \.png, \.pdf'):
         draw(voc8, tmp_path / 'net.gif')

@@ -7,14 +7,14 @@ import pytest
 from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
-from port.describe.summary import Row, as_dict, load, summarize, table, totals
-from port.engine.net import Net
+from port.describe.net_shapes import shaped_net
+from port.describe.summary import Row, as_dict, summarize, table, totals
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def rows_of(name: str, size: tuple[int, int] | None = None) -> dict[str, Row]:
-    return {row.layer: row for row in summarize(load(fcn(name, 'deploy'), TEST, size))}
+    return {row.layer: row for row in summarize(shaped_net(fcn(name, 'deploy'), TEST, size))}
 
 
 @pytest.fixture(scope='module')
@@ -60,7 +60,7 @@ def test_size() -> None:
 
 
 def test_columns_of_their_own() -> None:
-    net = Net(parse_net('''
+    net = shaped_net(parse_net('''
         layer { name: "d" type: "Input" top: "d" input_param { shape {
           dim: 1 dim: 2 dim: 20 dim: 20 } } }
         layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param {
@@ -79,7 +79,7 @@ def test_columns_of_their_own() -> None:
 def test_shared_parameters_count_once() -> None:
     shared = '''layer { name: "%s" type: "InnerProduct" bottom: "d" top: "%s"
         param { name: "w" } param { name: "b" } inner_product_param { num_output: 4 } }'''
-    net = Net(parse_net('''layer { name: "d" type: "Input" top: "d" input_param { shape {
+    net = shaped_net(parse_net('''layer { name: "d" type: "Input" top: "d" input_param { shape {
         dim: 2 dim: 3 } } }''' + shared % ('a', 'a') + shared % ('b', 'b')), TEST)
     assert [row.learnt for row in summarize(net)] == [0, 16, 0]
 
@@ -87,7 +87,7 @@ def test_shared_parameters_count_once() -> None:
 @pytest.mark.parametrize('path', ['siftflow-fcn16s/trainval', 'nyud-fcn32s-color-d/test',
                                   'voc-fcn8s-atonce/train'])
 def test_data_layers_need_no_data(path: str) -> None:
-    net = load(str(ROOT / 'prototxt' / f'{path}.prototxt'), TRAIN, (64, 96))
+    net = shaped_net(str(ROOT / 'prototxt' / f'{path}.prototxt'), TRAIN, (64, 96))
     rows = summarize(net)
     assert rows[0].type == 'Input' and rows[0].shape == (1, 3, 64, 96)
     assert totals(rows).parameter_layers >= 16
