@@ -31,7 +31,7 @@ from port.describe.net_shapes import shaped_net
 from port.describe.summary import summarize
 from port.engine.net import Net
 from port.export.onnx_file import export
-from port.fast.engine import FastNet
+from port.fast.inference import FastNet
 
 n = NetSpec()
 n.data = L.Input(shape=dict(dim=[1, 3, 20, 30]))
