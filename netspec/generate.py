@@ -30,6 +30,19 @@ def data_roots(variant: str | Variant, data: str | Path) -> dict[str, str]:
     return found
 
 
+def data_root(variant: str | Variant, data: str | Path) -> str | dict[str, str]:
+    """Return what a row's nets take as data_root for a folder of data.
+
+    data: as in data_roots; or, for a row of several datasets, one folder that holds all images in
+    the layout of the row's own_splits (VOC's, for the nets that train on SBDD and test on VOC).
+    """
+    row = find_variant(variant)
+    parts = [folder for split in row.splits for _, folder in split.layer.dirs]
+    if row.own_splits and not any(Path(data, folder).is_dir() for folder in parts):
+        return str(Path(data).resolve())
+    return data_roots(row, data)
+
+
 def contents(variant: str | Variant, net_dir: str | Path, solver_dir: str | Path | None = None,
              solver_options: Mapping[str, Any] | None = None,
              **net_options: Any) -> dict[Path, str]:

@@ -64,11 +64,11 @@ def check_ignored(label: int, names: tuple[str, ...]) -> None:
 
 
 def check_name(*names: str) -> None:
-    """Raise ValueError where a folder would hide the published net of its name from commands."""
+    """Raise ValueError where commands would take a folder's name for the published net's."""
     taken = next((name for name in names if name in VARIANTS), None)
     if taken:
-        raise ValueError(f'{taken!r} is a published net, which a folder of that name would hide '
-                         f'from the commands run beside it; choose another, as my-{taken}')
+        raise ValueError(f'{taken!r} is a published net, and commands would take the name of '
+                         f'the folder for that net; choose another, as my-{taken}')
 
 
 def data_params(row: Variant, suffix: str = '') -> dict[str, object]:

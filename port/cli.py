@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -76,7 +76,7 @@ class Verbs(click.Group):
             fail(no_handles() or one_line(error), 1)
 
 
-def fail(text: str, status: int) -> None:
+def fail(text: str, status: int) -> NoReturn:
     """Say on one line of stderr what went wrong, and exit."""
     click.echo(f'fcn: {screenful(" ".join(text.split()))}', err=True)
     sys.exit(status)

@@ -146,8 +146,10 @@ def test_an_import_that_leads_up_is_found(path: str, text: str) -> None:
 
 
 def test_what_is_named_by_a_string_is_still_there() -> None:
-    assert {(one.path, room_of(module)) for one in house() for _, module in named(one)
-            if FLOOR[room_of(module)] >= FLOOR[one.room] and room_of(module) != one.room} == BY_NAME
+    inside = [one for one in house() if one.path != 'port/__init__.py']
+    found = [(one, room_of(module)) for one in inside for _, module in named(one)]
+    assert {(one.path, there) for one, there in found
+            if there != one.room and FLOOR[there] >= FLOOR[one.room]} == BY_NAME
 
 
 def test_lower_packages_do_without_what_is_large() -> None:

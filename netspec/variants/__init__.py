@@ -16,5 +16,5 @@ def find_variant(variant: str | Variant) -> Variant:
     if isinstance(variant, Variant):
         return variant
     if variant not in VARIANTS:
-        raise unknown('no variant is named', variant, VARIANTS)
+        raise unknown('no net is named', variant, VARIANTS)
     return VARIANTS[variant]

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from port.crf.crf_weights import CrfWeights, crf_weights
+from port.commands._shared import Context, Param
 
 
 class CrfType(click.ParamType):
@@ -12,8 +12,8 @@ class CrfType(click.ParamType):
 
     name = 'model|w,xy,w,xy,rgb'
 
-    def convert(self, value: Any, param: click.Parameter | None,
-                ctx: click.Context | None) -> CrfWeights:
+    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
+        from port.crf.crf_weights import CrfWeights, crf_weights
         if isinstance(value, CrfWeights):
             return value
         try:

@@ -8,9 +8,9 @@ from netspec.variants import Variant
 Size = tuple[int, int]
 
 
-def sizes_of(variant: Variant, usual: Sequence[Size]) -> list[Size]:
+def sizes_of(variant: Variant | None, usual: Sequence[Size]) -> list[Size]:
     """Return the sizes to use where none is given: the one that a net is made for, or the usual."""
-    return [variant.frame] if variant.frame else list(usual)
+    return [variant.frame] if variant and variant.frame else list(usual)
 
 
 @contextmanager
@@ -23,9 +23,11 @@ def framed(variant: Variant | None, sizes: Sequence[Size], where: str, remedy: s
     try:
         yield
     except ValueError as error:
-        high, wide = variant and variant.frame or (0, 0)
+        if variant is None or not variant.frame:
+            raise
+        high, wide = variant.frame
         others = [f'{height}x{width}' for height, width in sizes if (height, width) != (high, wide)]
-        if not high or not others:
+        if not others:
             raise
         raise kind(f'{where} {",".join(others)}: {variant.name} is made for images of '
                    f'{high}x{wide} (height x width); {remedy or f"leave {where} out"}') from error

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from port.caffe_tool import gflags
-from port.caffe_tool import tool as brew
 from port.commands._shared import defining
-from port.training import glog
 
 # glog's own flags, which people pass along; log_dir and minloglevel do something.
 LOGGING = {'log_dir': '', 'minloglevel': 0, 'logtostderr': False, 'alsologtostderr': True,
@@ -45,23 +42,25 @@ def command(args: tuple[str, ...]) -> None:
       -sigint_effect, -sighup_effect  stop, snapshot or none (train)
       -log_dir FOLDER    write the log there too, as caffe.INFO
     """
+    from port.caffe_tool import gflags, tool
+    from port.training import glog
     try:
-        flags, words = gflags.parse(args, {**brew.FLAGS, **LOGGING})
+        flags, words = gflags.parse(args, {**tool.FLAGS, **LOGGING})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if len(words) != 1:
         raise click.UsageError(USAGE)
-    if words[0] not in brew.ACTIONS:
-        close = get_close_matches(words[0], brew.ACTIONS, 1)
+    if words[0] not in tool.ACTIONS:
+        close = get_close_matches(words[0], tool.ACTIONS, 1)
         raise click.UsageError(f'Unknown action: {words[0]}. Available caffe actions: '
-                               f'{", ".join(brew.ACTIONS)}'
+                               f'{", ".join(tool.ACTIONS)}'
                                + (f'; did you mean {close[0]}?' if close else ''))
     handlers = [glog.to_stderr()]
     if flags['log_dir']:
         handlers.append(glog.to_file(Path(flags['log_dir']) / 'caffe.INFO'))
     logging.getLogger('port').setLevel(LEVELS[min(max(flags['minloglevel'], 0), 3)])
     try:
-        brew.ACTIONS[words[0]](flags)
+        tool.ACTIONS[words[0]](flags)
     finally:
         for handler in handlers:
             glog.stop(handler)

@@ -1,34 +1,37 @@
 """fcn convert: weights from one file format to another, and between libraries' names."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-import surgery
 from netspec.schema import check_ending, spare
 from netspec.variants import Variant
-from port.commands._shared import VariantName, pixel_options
-from port.engine import torch_weights
-from surgery.pixels import Pixels
-from surgery.torchvision import from_caffe
+from port.commands._shared import FILE, RowName, pixel_options
+
+if TYPE_CHECKING:
+    from surgery import Weights
+    from surgery.pixels import Pixels
 
 
 @click.command(epilog='Example:  fcn convert vgg16-397923af.pth VGG16.caffemodel')
-@click.argument('source', metavar='IN', type=click.Path(path_type=Path, dir_okay=False))
-@click.argument('out', metavar='OUT', type=click.Path(path_type=Path, dir_okay=False))
+@click.argument('source', metavar='IN', type=FILE)
+@click.argument('out', metavar='OUT', type=FILE)
 @click.option('--names', type=click.Choice(['caffe', 'torchvision', 'timm']), default='caffe',
               show_default=True, help='Whose names OUT has.')
-@click.option('--net', type=VariantName(), default='voc-fcn32s', show_default=True,
-              help='The net whose mean the pixels are less of.')
+@click.option('--net', type=RowName(), metavar='NET', default='voc-fcn32s', show_default=True,
+              help="The net that the weights are for in Caffe, which subtracts that net's mean "
+              'from the pixels.')
 @pixel_options
-def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | None) -> None:
+def command(source: Path, out: Path, names: str, net: Variant, pixels: 'Pixels | None') -> None:
     """Convert weights: IN is told by its content, OUT by its name.
 
     .caffemodel, .caffemodel.h5, .safetensors, .npz, .pt and .pth. Between Caffe's names and
-    torchvision's (or timm's) the first layer is rewritten, BGR in 0..255 less the mean of --net
-    for RGB in 0..1; all else is moved bit for bit. torchvision's .pth needs no conversion for
-    fcn surgery.
+    torchvision's (or timm's) the first layer is rewritten, from pixels in BGR, 0..255, less the
+    mean of --net, to RGB, 0..1, or back; all else is moved bit for bit. torchvision's .pth needs
+    no conversion for fcn surgery.
     """
+    from port.engine import torch_weights
     check_ending(out, torch_weights.ENDINGS)
     spare([out], [source], 'name another OUT')
     weights = torch_weights.read_donor(source, net, pixels, check=False)
@@ -47,9 +50,11 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | 
     click.echo(f'wrote {out}: {len(weights)} layers, {count} arrays')
 
 
-def _to_torch(source: Path, weights: surgery.Weights, out: Path, names: str, net: Variant,
-              pixels: Pixels | None) -> None:
+def _to_torch(source: Path, weights: 'Weights', out: Path, names: str, net: Variant,
+              pixels: 'Pixels | None') -> None:
     """Write weights under torchvision's or timm's names, and say which layers have none there."""
+    from port.engine import torch_weights
+    from surgery.torchvision import from_caffe
     check_ending(out, torch_weights.TENSOR_FILES, f'--names {names} makes tensors, not layers')
     try:
         mean = torch_weights.donor_mean(net, pixels)

@@ -3,24 +3,33 @@
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import torch
-from tqdm import tqdm
 
+from netspec.named_net import scored_file
 from netspec.schema import spare
 from netspec.schema.messages import TEST
-from port.commands._shared import device, gpu_option
-from port.crf.crf_weights import SOURCES
-from port.engine.net import Net
-from port.engine.net_weights import paths_of
-from port.engine.starting_weights import load
-from port.scoring.crf_search import GRIDS, ROUNDS, CrfSearch, Grid, edges, net_pictures
-from port.scoring.evaluate import heads
+from port.commands._shared import (
+    FILE,
+    MODEL_IS_NET,
+    AskedNet,
+    defining,
+    device_options,
+    given_as,
+    net_argument,
+    refuse_fitting,
+    renamed,
+    weights_option,
+)
+
+if TYPE_CHECKING:
+    from port.scoring.crf_search import CrfSearch, Grid
 
 SHOWN = 5       # weights that the end lists
+ROUNDS = 3      # of port.scoring.crf_search
 
 
 class Values(click.ParamType):
@@ -61,56 +70,91 @@ def command() -> None:
 @command.command('list', epilog='Example:  fcn crf list')
 def list_weights() -> None:
     """List the published weights by model, and where they stand."""
+    from port.crf.crf_weights import SOURCES
     click.echo(f'{"model":<26} {"pos_w,pos_xy,bi_w,bi_xy,bi_rgb":<31} source')
     for name, (weights, source) in SOURCES.items():
         click.echo(f'{name:<26} {weights!s:<31} {source}')
 
 
-@command.command(epilog='Example:  fcn crf search --model val.prototxt --weights w.caffemodel '
+@dataclass(frozen=True)
+class Request:
+    """The options of the search."""
+
+    net: AskedNet
+    weights: str | None
+    limit: int
+    grid: str
+    bi_w: tuple[float, ...] | None
+    bi_xy: tuple[float, ...] | None
+    bi_rgb: tuple[float, ...] | None
+    rounds: int
+    out: Path
+    device: str
+
+
+@command.command(epilog='Example:  fcn crf search val.prototxt --weights w.caffemodel '
                         '--out runs/crf.json')
-@click.option('--model', required=True, type=click.Path(path_type=Path, dir_okay=False),
-              help='The net prototxt with its data layer.')
-@click.option('--weights', required=True, help='The weights.')
-@click.option('--images', type=click.IntRange(min=1), default=100, show_default=True,
-              help='Use the first N images of the split.', metavar='N')
-@click.option('--grid', type=click.Choice(sorted(GRIDS)), default='v2', show_default=True,
+@net_argument
+@weights_option
+@click.option('--limit', type=click.IntRange(min=1), default=100, show_default=True, metavar='N',
+              help='Use the first N images of the split.')
+@click.option('--grid', type=click.Choice(['v1', 'v2']), default='v2', show_default=True,
               help="The first round's grid, of DeepLab v1 or v2.")
 @click.option('--bi-w', type=Values(), help="In place of the grid's bi_w, such as 3:6.")
 @click.option('--bi-xy', type=Values(), help="In place of the grid's bi_xy, such as 30:10:100.")
 @click.option('--bi-rgb', type=Values(), help="In place of the grid's bi_rgb, such as 3,5,8.")
 @click.option('--rounds', type=click.IntRange(min=1), default=ROUNDS, show_default=True,
               help='Each after the first halves the steps around the best.')
-@click.option('--out', type=click.Path(path_type=Path, dir_okay=False), required=True,
+@click.option('--out', type=FILE, required=True,
               help='JSON file that keeps what was counted; the same command goes on from it.')
-@gpu_option
-def search(model: Path, weights: str, images: int, grid: str, bi_w: tuple[float, ...] | None,
-           bi_xy: tuple[float, ...] | None, bi_rgb: tuple[float, ...] | None, rounds: int,
-           out: Path, gpu: int | None) -> None:
-    """Find dense CRF weights for a net, as the papers: a coarse grid on 100 images, then finer."""
-    spare([out], [model, *paths_of(weights)], 'name another --out')
-    net = Net(model, TEST, device=device(gpu))
+@device_options()
+@renamed('--model', MODEL_IS_NET)
+@renamed('--images', '--limit')
+@defining
+@given_as(Request)
+def search(given: Request) -> None:
+    """Find dense CRF weights for NET, as the papers: a coarse grid on 100 images, then finer.
+
+    NET is a prototxt with its data layer, or a folder of `fcn new`, `fcn reproduce` or
+    `fcn generate`, whose val or test net is taken.
+    """
+    import torch
+
+    from port.engine.net import Net
+    from port.engine.net_weights import paths_of
+    from port.engine.starting_weights import load
+    from port.scoring.crf_search import GRIDS, CrfSearch, Grid, net_pictures
+    from port.scoring.evaluate import heads
+    model, weights = scored_file(given.net.named), given.net.weights(given.weights)
+    refuse_fitting(model)
+    spare([given.out], [model, *paths_of(weights)], 'name another --out')
+    net = Net(model, TEST, device=given.device)
     load(net, weights)
     pairs = heads(net)
     if not pairs:
         raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
                          'search with the net with data (train, val, test), not deploy')
     score, label = pairs[0]
-    given = {'bi_w': bi_w, 'bi_xy': bi_xy, 'bi_rgb': bi_rgb}
-    first: Grid = {axis: given[axis] or values for axis, values in GRIDS[grid].items()}
-    what = {'model': os.path.abspath(model), 'weights': weights, 'images': images,
+    asked = {'bi_w': given.bi_w, 'bi_xy': given.bi_xy, 'bi_rgb': given.bi_rgb}
+    first: Grid = {axis: asked[axis] or values for axis, values in GRIDS[given.grid].items()}
+    what = {'model': os.path.abspath(model), 'weights': weights, 'images': given.limit,
             'grid': {axis: list(values) for axis, values in first.items()}}
-    found = CrfSearch(out, what, first, rounds=rounds, threads=torch.get_num_threads())
-    found.run(net_pictures(net, score, label), images, net.blobs[score].shape[1], bar)
+    found = CrfSearch(given.out, what, first, rounds=given.rounds,
+                      threads=torch.get_num_threads())
+    found.run(net_pictures(net, score, label), given.limit, net.blobs[score].shape[1], bar)
     report(found, first)
 
 
 def bar(numbers: Iterable[int], what: str) -> Iterable[int]:
     """Show how far a round has come."""
+    from tqdm import tqdm
     return tqdm(numbers, desc=what, unit='img', disable=not sys.stderr.isatty())
 
 
-def report(found: CrfSearch, grid: Grid) -> None:
+def report(found: 'CrfSearch', grid: 'Grid') -> None:
     """Print the best weights and what they gain."""
+    from port.scoring.crf_search import edges
+
     def line(name: str, iu: float) -> str:
         return f'{name:<26} mean IU {100 * iu:6.2f}'
     click.echo(line('without a CRF', found.scores(None).mean_iu))

@@ -1,16 +1,18 @@
 """fcn data: check a dataset, say how it lies on disk, turn colour labels into index PNGs."""
 
-import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from port.data import colour_labels as colours
-from port.data.check_dataset import SplitReport, check
-from port.data.datasets import DATASETS, find_dataset, layout
+from port.commands._shared import FOLDER, Context, Param, Size, renamed
+from port.commands.bound import data_option
+
+if TYPE_CHECKING:
+    from port.data.check_dataset import SplitReport
+    from port.data.colour_labels import ColourTable
 
 
 class DatasetName(click.ParamType):
@@ -18,36 +20,22 @@ class DatasetName(click.ParamType):
 
     name = 'name'
 
-    def convert(self, value, param, ctx) -> str:
+    def convert(self, value: Any, param: Param, ctx: Context) -> str:
+        from port.data.datasets import find_dataset
         try:
             return find_dataset(value).name
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
 
 
-class Size(click.ParamType):
-    """The size of an image as the datasets give it: width first."""
-
-    name = 'WxH'
-
-    def convert(self, value, param, ctx) -> tuple[int, int]:
-        found = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', value)
-        if not found:
-            self.fail(f'{value!r} is not a size; expected WIDTHxHEIGHT, such as 480x360', param,
-                      ctx)
-        return int(found[1]), int(found[2])
-
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
-
-@click.group(epilog='Example:  fcn data check camvid --root data/camvid')
+@click.group(epilog='Example:  fcn data check camvid --data data/camvid')
 def command() -> None:
     """Datasets on disk: layout, check, colours."""
 
 
 def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | None]:
     """Show how far the walk over a split has come, and how many problems it met."""
+    from tqdm import tqdm
     with tqdm(walk, desc=split, total=count, unit='img', disable=not sys.stderr.isatty()) as shown:
         found = 0
         for problem in shown:
@@ -56,28 +44,30 @@ def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | No
             yield problem
 
 
-@command.command('check', epilog='Example:  fcn data check voc2011 --root data --split seg11valid')
+@command.command('check', epilog='Example:  fcn data check voc2011 --data data --split seg11valid')
 @click.argument('name', type=DatasetName())
-@click.option('--root', type=FOLDER, required=True,
-              help="The dataset's folder, or the folder of all datasets.")
+@data_option
 @click.option('--split', 'splits', multiple=True,
               help='Check this list only; may be repeated.  [default: the published lists]')
-def check_command(name: str, root: Path, splits: tuple[str, ...]) -> None:
+@renamed('--root', '--data')
+def check_command(name: str, data: Path, splits: tuple[str, ...]) -> None:
     """Open every file of dataset NAME and count it against the published numbers.
 
     Prints at most one line a name: missing, unreadable, of the wrong size, labels out of range,
     listed twice.
     """
-    reports = check(name, root, splits, bar)
+    from port.data.check_dataset import check
+    from port.data.datasets import find_dataset
+    reports = check(name, data, splits, bar)
     for report in reports:
         for problem in report.problems:
             click.echo(f'{report.split}: {problem}')
     for report in reports:
         click.echo(report.line())
-    _verdict(name, reports, find_dataset(name).left_out(root))
+    _verdict(name, reports, find_dataset(name).left_out(data))
 
 
-def _verdict(name: str, reports: list[SplitReport], left_out: list[str]) -> None:
+def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> None:
     """End with status 1 where anything is wrong."""
     unseen = f'{", ".join(left_out)}: no folder, not checked'
     problems = sum(len(report.problems) for report in reports)
@@ -97,6 +87,7 @@ def _verdict(name: str, reports: list[SplitReport], left_out: list[str]) -> None
 @click.argument('name', type=DatasetName(), required=False)
 def layout_command(name: str | None) -> None:
     """Print the tree that dataset NAME must have, and where the dataset comes from."""
+    from port.data.datasets import DATASETS, layout
     if name is None:
         click.echo('\n\n'.join(f'{key}\n{"-" * len(key)}\n{layout(key)}' for key in DATASETS))
     else:
@@ -104,26 +95,28 @@ def layout_command(name: str | None) -> None:
 
 
 @command.command('colours', epilog='Example:  fcn data colours camvid LabeledApproved labels '
-                                   '--strip _L')
+                                   '--label-suffix _L')
 @click.argument('table')
 @click.argument('source', type=FOLDER)
 @click.argument('target', type=FOLDER)
 @click.option('--unknown', type=click.IntRange(0, 255),
               help='Index for colours that the table lacks.  [default: they are an error]')
-@click.option('--strip', default='', help='Ending to cut from the names, such as _L.')
-@click.option('--size', type=Size(), metavar='WxH',
-              help='Width and height of the index PNGs, by nearest neighbour.  [default: kept]')
+@click.option('--label-suffix', default='', metavar='TEXT',
+              help="What the labels' names end in beyond the images', such as _L; it is cut off.")
+@click.option('--size', type=Size(),
+              help='Height and width of the index PNGs, by nearest neighbour.  [default: kept]')
+@renamed('--strip', '--label-suffix')
 def colours_command(table: str, source: Path, target: Path, unknown: int | None,
-                    strip: str, size: tuple[int, int] | None) -> None:
+                    label_suffix: str, size: tuple[int, int] | None) -> None:
     """Turn the colour-coded label images of SOURCE and its folders into index PNGs in TARGET.
 
     TABLE: voc, camvid (32 colours grouped into 11 classes), camvid32, or a file of lines
     'R G B name' (or 'R G B index name').
     """
+    from port.data import colour_labels as colours
     chosen = find_table(table)
-    counts = colours.convert_folder(
-        source, target, chosen, unknown, strip, size,
-        lambda paths: tqdm(paths, desc='colours', unit='img', disable=not sys.stderr.isatty()))
+    counts = colours.convert_folder(source, target, chosen, unknown, label_suffix,
+                                    (size[1], size[0]) if size else None, upright(size))
     total = sum(counts.values())
     for index, pixels in counts.items():
         name = chosen.names.get(index, 'unknown')
@@ -131,8 +124,28 @@ def colours_command(table: str, source: Path, target: Path, unknown: int | None,
     click.echo(f'index PNGs in {target}')
 
 
-def find_table(name: str) -> colours.ColourTable:
+def upright(size: tuple[int, int] | None) -> Callable[[Sequence[Path]], Iterable[Path]]:
+    """Return what shows the walk over the labels, and stops before the first where --size would
+    lay a wide picture upright or the other way round: earlier versions took the width first.
+    """
+    from PIL import Image
+    from tqdm import tqdm
+
+    def walk(paths: Sequence[Path]) -> Iterable[Path]:
+        if size and paths:
+            with Image.open(paths[0]) as picture:
+                wide, high = picture.size
+            if (wide - high) * (size[1] - size[0]) < 0:
+                raise click.UsageError(
+                    f'--size {size[0]}x{size[1]} is height x width, and {paths[0]} is {high} high '
+                    f'and {wide} wide; did you mean {size[1]}x{size[0]}?')
+        return tqdm(paths, desc='colours', unit='img', disable=not sys.stderr.isatty())
+    return walk
+
+
+def find_table(name: str) -> 'ColourTable':
     """Return a known table, or read the file of that name."""
+    from port.data import colour_labels as colours
     if name in colours.TABLES:
         return colours.TABLES[name]()
     if not Path(name).is_file():

@@ -4,19 +4,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import torch
 
-from port.reproduce import demo
-from port.training.run_lock import running_alone
+from port.commands._shared import FOLDER
+
+if TYPE_CHECKING:
+    from port.reproduce.demo import DemoPlan
 
 
 @click.command(epilog='Example:  fcn demo --out demo')
-@click.option('--out', type=click.Path(path_type=Path, file_okay=False), default='demo',
-              show_default=True, help='Folder for everything that is made.')
+@click.option('--out', type=FOLDER, default='demo', show_default=True,
+              help='Folder for everything that is made.')
 def command(out: Path) -> None:
     """Draw scenes, generate, train 32s, 16s, 8s, score, picture, export, compare."""
+    import torch
+
+    from port.reproduce import demo
+    from port.training.run_lock import running_alone
     plan, start = demo.PLAN, time.monotonic()
     torch.manual_seed(plan.seed)
 
@@ -27,8 +33,9 @@ def command(out: Path) -> None:
         _run(plan, out, say)
 
 
-def _run(plan: demo.DemoPlan, out: Path, say: Callable[[str], None]) -> None:
+def _run(plan: 'DemoPlan', out: Path, say: Callable[[str], None]) -> None:
     """Do all steps of the plan."""
+    from port.reproduce import demo
     say(f'drawing {plan.train} + {plan.val} scenes in PASCAL VOC layout into {out / "data"}')
     folders = demo.make_nets(plan, out)
     say(f'generated {", ".join(folders)} at width {plan.width:g}')

@@ -1,84 +1,134 @@
 """fcn export: a net and its weights become an ONNX file that ONNX Runtime agrees with."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netspec.schema import check_ending, spare
 from netspec.schema.messages import TEST
-from netspec.variants import Variant
 from port.commands._frame import framed, sizes_of
-from port.commands._shared import Sizes, VariantName, defining, deploy_net, fitting, looking
-from port.engine.net import Net
-from port.engine.net_weights import paths_of
-from port.engine.starting_weights import load, prepare
+from port.commands._shared import (
+    FILE,
+    MODEL_IS_NET,
+    AskedNet,
+    Sizes,
+    defining,
+    given_as,
+    looking,
+    net_argument,
+    renamed,
+    weights_option,
+)
+
+if TYPE_CHECKING:
+    from port.engine.net import Net
 
 SIZES = [(67, 101), (90, 47)]
 
 
+@dataclass(frozen=True)
+class Request:
+    """The command's options."""
+
+    net: AskedNet
+    weights: str | None
+    random_weights: bool
+    seed: int
+    out: Path
+    with_preprocess: bool
+    argmax: bool
+    compare: bool
+    sizes: list[tuple[int, int]] | None
+
+
 @click.command(epilog='Example:  fcn export voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
                       '--out fcn8s.onnx --compare')
-@click.argument('variant', type=VariantName())
-@click.option('--weights', help='The weights.')
+@net_argument
+@weights_option
 @click.option('--random-weights', is_flag=True, help='Draw weights, for a net that has none.')
 @click.option('--seed', type=click.IntRange(min=0), default=1337, show_default=True,
               help='Seed of --random-weights and of the pictures of --compare.')
-@click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
-              help='The deploy prototxt.  [default: VARIANT\'s]')
-@fitting
-@click.option('--out', type=click.Path(path_type=Path, dir_okay=False), required=True,
+@click.option('--out', type=FILE, required=True,
               help='The .onnx file; weights over 2 GB go to OUT.data beside it.')
 @click.option('--with-preprocess', is_flag=True, help='Take RGB, uint8, N x H x W x 3: put '
               'channel swap and mean into the graph.')
 @click.option('--argmax', is_flag=True, help='Give labels, int64, instead of scores.')
-@click.option('--compare', is_flag=True, help='Run ONNX Runtime against our executor; exit 1 over '
-              '1e-4 of the largest score or under 99.99 % agreement.')
-@click.option('--sizes', type=Sizes(), help='Image sizes of --compare.  '
-              '[default: 67x101,90x47, or the one that the net is made for]')
+@click.option('--compare', is_flag=True, help='Run ONNX Runtime against our own engine; exit 1 '
+              'over 1e-4 of the largest score or under 99.99 % agreement.')
+@click.option('--size', 'sizes', type=Sizes(), help='Height and width of the pictures of '
+              '--compare.  [default: 67x101,90x47, or the size that the net is made for]')
+@renamed('--model', MODEL_IS_NET)
+@renamed('--sizes', '--size')
 @looking
 @defining
-def command(variant: Variant, weights: str | None, random_weights: bool, seed: int,
-            model: Path | None, width: float | None, classes, out: Path, with_preprocess: bool,
-            argmax: bool, compare: bool, sizes: list[tuple[int, int]] | None) -> None:
-    """Write the deploy net of VARIANT as ONNX with free batch, height and width.
+@given_as(Request)
+def command(given: Request) -> None:
+    """Write the deploy net of NET as ONNX with free batch, height and width.
 
-    Classes, mean and channel order are in the file's metadata (JSON by output or input name).
+    NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, whose trained
+    weights are found there, or a deploy prototxt. Classes, mean and channel order are in the
+    file's metadata (JSON by output or input name), but for a prototxt, which does not say them.
     """
-    if bool(weights) == random_weights:
-        raise click.UsageError('give --weights, or --random-weights for a net without any')
-    from port.export import onnx_file as export_onnx
-    read = [*(paths_of(weights) if weights else []), *([model] if model else [])]
-    spare([out], read, 'name another --out')
-    check_ending(out, ['.onnx'])
-    net = Net(deploy_net(variant, model, width, classes), TEST)
-    if random_weights:
-        export_onnx.random_weights(net, seed)
+    if given.weights and given.random_weights:
+        raise click.UsageError('give --weights or --random-weights, not both')
+    if given.with_preprocess and given.net.row is None:
+        raise click.UsageError(f'--with-preprocess needs the mean, which {given.net.named.given} '
+                               'does not say; name a published net or a folder')
+    out, row = given.out, given.net.row
+    weights = None if given.random_weights else given.net.weights(
+        given.weights, ', or --random-weights for a net without any')
+    _check_out(given, weights)
+    net = _filled(given, weights)
+    from port.export import onnx_file
+    onnx_file.export(net, out, row, given.with_preprocess, given.argmax)
+    beside = Path(f'{out.resolve()}.data').exists()
+    click.echo(f'wrote {out}{" and its .data" if beside else ""}: '
+               f'ONNX opset {onnx_file.OPSET}, {out.stat().st_size:,} bytes')
+    if given.compare:
+        _compare(net, given)
+
+
+def _check_out(given: Request, weights: str | None) -> None:
+    """Raise ValueError where the file to write is one that is read, or is no .onnx."""
+    from port.engine.net_weights import paths_of
+    source = given.net.named.file
+    spare([given.out], [*(paths_of(weights) if weights else []), *([source] if source else [])],
+          'name another --out')
+    check_ending(given.out, ['.onnx'])
+
+
+def _filled(given: Request, weights: str | None) -> 'Net':
+    """Return the net with its weights, or drawn ones."""
+    from port.engine.net import Net
+    from port.engine.starting_weights import load, prepare
+    from port.export import onnx_file
+    net = Net(given.net.loaded(), TEST)
+    if weights is None:
+        onnx_file.random_weights(net, given.seed)
         prepare(net)
     else:
         load(net, weights)
-    export_onnx.export(net, out, variant, with_preprocess, argmax)
-    beside = Path(f'{out.resolve()}.data').exists()
-    click.echo(f'wrote {out}{" and its .data" if beside else ""}: '
-               f'ONNX opset {export_onnx.OPSET}, {out.stat().st_size:,} bytes')
-    if compare:
-        _compare(net, out, variant, sizes or sizes_of(variant, SIZES), seed)
+    return net
 
 
-def _compare(net: Net, out: Path, variant: Variant, sizes: list[tuple[int, int]],
-             seed: int) -> None:
+def _compare(net: 'Net', given: Request) -> None:
     """Print how the file agrees; fail where it does not, or at a size that the net refuses."""
-    from port.export import onnx_file as export_onnx
+    from port.export import onnx_file
+    out, row = given.out, given.net.row
+    sizes = given.sizes or sizes_of(row, SIZES)
     try:
-        with framed(variant, sizes, '--sizes'):
-            rows = export_onnx.compare(net, out, sizes, seed)
+        with framed(row, sizes, '--size'):
+            rows = onnx_file.compare(net, out, sizes, given.seed)
     except ValueError as error:
         error.add_note(f'{out} is written, but not compared')
         raise
     click.echo(table(rows))
-    if not export_onnx.holds(rows):
+    if not onnx_file.holds(rows):
         astray = ', and maxima of pooling where ours are' if any(r.astray for r in rows) else ''
-        raise click.ClickException(f'{out} is written, but does not agree with our executor: '
+        raise click.ClickException(f'{out} is written, but does not agree with our own engine: '
                                    'expected differences within 1e-4 of the largest score, at '
                                    f'least 99.99 % of the pixels{astray}')
 

@@ -1,15 +1,28 @@
 """fcn generate: a net's name becomes its prototxt files."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netspec import generate
+from netspec.named_net import Classes
 from netspec.variants import Variant
-from port.commands._shared import VariantName, define_option, fitting
+from port.commands._shared import (
+    FOLDER,
+    RowName,
+    define_option,
+    fitting,
+    given_as,
+    renamed,
+)
+
+DataFolders = str | dict[str, str]
 
 
-def setting(ctx, param, values: tuple[str, ...]) -> dict:
+def setting(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
     """Read KEY=VALUE options for the solver; numbers and true/false become what they mean."""
     result = {}
     for value in values:
@@ -20,15 +33,7 @@ def setting(ctx, param, values: tuple[str, ...]) -> dict:
     return result
 
 
-def data_root(ctx, param, values: tuple[str, ...]) -> str | dict[str, str] | None:
-    """Read one folder for the whole dataset, or KEY=DIR for each of its folders."""
-    keyed = dict(value.split('=', 1) for value in values if '=' in value)
-    if len(values) > 1 and len(keyed) < len(values):
-        raise click.BadParameter('give one folder, or KEY=DIR for each')
-    return keyed or (values[0] if values else None)
-
-
-def _value(text: str):
+def _value(text: str) -> int | float | bool | str:
     for kind in (int, float):
         try:
             return kind(text)
@@ -37,75 +42,132 @@ def _value(text: str):
     return {'true': True, 'false': False}.get(text.lower(), text)
 
 
-@click.command(epilog='Example:  fcn generate camvid-fcn32s --width 0.25 --data-root data/camvid '
+def data_folders(ctx: click.Context, param: click.Parameter,
+                 values: tuple[str, ...]) -> DataFolders | None:
+    """Read one folder for all data, or KEY=DIR for each of its folders."""
+    keyed = dict(value.split('=', 1) for value in values if '=' in value)
+    if len(values) > 1 and len(keyed) < len(values):
+        raise click.BadParameter('give one folder, or KEY=DIR for each')
+    return keyed or (values[0] if values else None)
+
+
+set_option = click.option('--set', 'solver_options', multiple=True, callback=setting,
+                          metavar='KEY=VALUE',
+                          help='A solver field, such as base_lr=1e-8; may be repeated.')
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command's options."""
+
+    variant: Variant | None
+    everything: bool
+    check: bool
+    out: Path | None
+    data: DataFolders | None
+    filler: str | None
+    ignore_label: int | None
+    syntax: str
+    defined: Mapping[str, str]
+    solver_options: Mapping[str, Any]
+    width: float | None = None
+    classes: Classes = None
+
+    @property
+    def net_options(self) -> dict[str, Any]:
+        """The options of the net that are given."""
+        given = {'width': self.width, 'classes': self.classes, 'filler': self.filler,
+                 'ignore_label': self.ignore_label, 'data_root': self.data_root}
+        return {key: value for key, value in given.items() if value is not None}
+
+    @property
+    def data_root(self) -> DataFolders | None:
+        """The folders of the data, each part in its own where the folder given is a tree."""
+        if self.variant is None or not isinstance(self.data, str):
+            return self.data
+        return generate.data_root(self.variant, self.data)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether anything differs from what is published."""
+        return bool(self.solver_options) or any(value != 1.0 for value in self.net_options.values())
+
+
+@click.command(epilog='Example:  fcn generate camvid-fcn32s --width 0.25 --data data '
                       '--out runs/camvid32')
-@click.argument('variant', type=VariantName(), required=False)
+@click.argument('variant', metavar='[NET]', type=RowName(), required=False)
 @click.option('--all', 'everything', is_flag=True, help='Every net, into prototxt/ and solvers/.')
 @click.option('--check', is_flag=True, help='Write nothing; fail if a file differs.')
-@click.option('--out', type=click.Path(path_type=Path, file_okay=False),
-              help='One folder for nets and solver.  [default: prototxt/NET and solvers/NET]')
-@click.option('--root', type=click.Path(path_type=Path, file_okay=False), default='.',
-              help='Where prototxt/ and solvers/ stand.')
+@click.option('--out', type=FOLDER, help='One folder for nets and solver; of --all the folder of '
+              'prototxt/ and solvers/.  [default: prototxt/NET and solvers/NET]')
 @fitting
-@click.option('--data-root', multiple=True, callback=data_root, metavar='DIR|KEY=DIR',
-              help='Folder of your dataset, or of one key of param_str, such as sbdd_dir=DIR.')
+@click.option('--data', multiple=True, callback=data_folders, metavar='DIR|KEY=DIR',
+              help='Folder of the datasets, or of this one, or of one key of param_str, such as '
+              'sbdd_dir=DIR.  [default: ../data, as published]')
 @click.option('--filler', type=click.Choice(['msra', 'xavier']),
               help='Random start of the trunk.  [default: msra where --width is not 1]')
 @click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
 @click.option('--syntax', type=click.Choice(['layer', 'authors']), default='layer',
               show_default=True, help="authors: DeepLab's files as their authors published them.")
 @define_option
-@click.option('--set', 'solver_options', multiple=True, callback=setting, metavar='KEY=VALUE',
-              help='A solver field, such as base_lr=1e-8; may be repeated.')
-def command(variant: Variant | None, everything: bool, check: bool, out: Path | None, root: Path,
-            syntax: str, defined: dict[str, str], solver_options: dict, **net_options) -> None:
-    """Write the nets and the solver of VARIANT.
+@set_option
+@renamed('--data-root', '--data')
+@renamed('--root', '--out')
+@given_as(Request)
+def command(given: Request) -> None:
+    """Write the nets and the solver of NET, a published name or a folder of `fcn new`.
 
     With --syntax authors, DeepLab's nets are written as their authors published them, each ${NAME}
     filled: with --define NAME=VALUE, or as they filled it for VOC 2012.
     """
-    if everything == (variant is not None):
+    if given.everything == (given.variant is not None):
         raise click.UsageError('name one net, or give --all')
-    if syntax == 'authors':
-        _authors(variant, out, check or bool(solver_options), defined, net_options)
+    if given.syntax == 'authors':
+        _authors(given)
         return
-    if defined:
+    if given.defined:
         raise click.UsageError('--define fills what --syntax authors writes')
-    if everything:
-        if out or solver_options or changed(net_options):
-            raise click.UsageError('--all takes --check and --root only')
-        _report(generate.check_all(root) if check else generate.write_all(root), check)
+    if given.variant is None:
+        if given.fitted:
+            raise click.UsageError('--all takes --check and --out only')
+        root = given.out or Path()
+        _report(generate.check_all(root) if given.check else generate.write_all(root), given.check)
         return
-    folders = (out,) if out else generate.published_dirs(variant, root)
-    fitted = bool(solver_options) or changed(net_options)
-    if fitted and not (out or check) and not generate.check(variant, *folders):
-        raise click.UsageError(f'{folders[0]} holds {variant.name} as published; give --out for '
-                               'one with options of its own')
-    options = {key: value for key, value in net_options.items() if value is not None}
-    options['solver_options'] = solver_options
-    if not check:
-        generate.keep_trained(variant, *folders, **options)
-    act = generate.check if check else generate.write_variant
-    _report(act(variant, *folders, **options), check)
+    _one(given, given.variant)
 
 
-def _authors(variant: Variant | None, out: Path | None, more: bool, defined: dict[str, str],
-             net_options: dict) -> None:
+def _authors(given: Request) -> None:
     """Write the files that a net's authors published."""
-    given = {key: value for key, value in net_options.items() if value is not None}
-    other = sorted(given.keys() - {'width', 'classes', 'filler'})
-    if variant is None or out is None or more or other:
+    options = given.net_options
+    other = options.keys() - {'width', 'classes', 'filler'}
+    if (given.variant is None or given.out is None or given.check or given.solver_options
+            or other):
         raise click.UsageError('--syntax authors takes a net, --out, --define, --width, --classes '
                                'and --filler only')
-    _report(generate.write_authors(variant, out, **given, defines=defined), False)
+    _report(generate.write_authors(given.variant, given.out, **options, defines=given.defined),
+            False)
 
 
-def changed(net_options: dict) -> bool:
-    """Whether any option of the net differs from what the published one has."""
-    return any(value not in (None, 1.0) for value in net_options.values())
+def _one(given: Request, variant: Variant) -> None:
+    """Write or check the files of one net."""
+    folders = (given.out,) if given.out else generate.published_dirs(variant)
+    if given.fitted and not (given.out or given.check) and not generate.check(variant, *folders):
+        raise click.UsageError(f'{folders[0]} holds {variant.name} as published; give --out for '
+                               'one with options of its own')
+    options = given.net_options | {'solver_options': given.solver_options}
+    if not given.check:
+        generate.keep_trained(variant, *folders, **options)
+    act = generate.check if given.check else generate.write_variant
+    _report(act(variant, *folders, **options), given.check)
+    roots = given.data_root or {}
+    for folder in roots.values() if isinstance(roots, dict) else [roots]:
+        if not Path(folder).is_dir():
+            click.echo(f'fcn: {folder}: no such folder here; training will look for data there',
+                       err=True)
 
 
 def _report(paths: list[Path], check: bool) -> None:
+    """Print what was written, or fail with what differs."""
     if not check:
         for path in paths:
             click.echo(path)

@@ -1,13 +1,14 @@
 """fcn list: the table of nets."""
 
-import json
+from typing import Any
 
 import click
 
 from netspec.variants import VARIANTS, Variant
+from port.commands._shared import json_option, tell
 
 
-def row(variant: Variant) -> dict:
+def row(variant: Variant) -> dict[str, Any]:
     """Return what `fcn list` says of a net."""
     schedule = variant.schedule
     return {'name': variant.name, 'dataset': variant.dataset, 'stride': variant.stride,
@@ -20,17 +21,15 @@ def row(variant: Variant) -> dict:
 
 
 @click.command(epilog='Example:  fcn list --json')
-@click.option('--json', 'as_json', is_flag=True, help='Print JSON instead of a table.')
 @click.option('--all', 'everything', is_flag=True,
               help='Also the nets that start from nothing: SegNet-Basic and FCN-Basic.')
-def command(as_json: bool, everything: bool) -> None:
+@json_option('the table')
+def command(everything: bool, json_path: str | None) -> None:
     """List the nets: the 15 published FCNs, CamVid's, and DeepLab's."""
     rows = [row(variant) for variant in VARIANTS.values() if everything or variant.init]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    click.echo(f'{"name":<26} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps')
+    lines = [f'{"name":<26} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps']
     for r in rows:
         classes = '+'.join(map(str, r['classes']))
-        click.echo(f'{r["name"]:<26} {r["stride"]:>6} {classes:>8}  {" + ".join(r["init"]):<40} '
-                   f'{r["base_lr"]:>6g}  {r["iterations"]}')
+        lines.append(f'{r["name"]:<26} {r["stride"]:>6} {classes:>8}  '
+                     f'{" + ".join(r["init"]):<40} {r["base_lr"]:>6g}  {r["iterations"]}')
+    tell(rows, '\n'.join(lines), json_path)

@@ -1,22 +1,33 @@
 """fcn reproduce: train a published net as its authors did, and lay the result beside theirs."""
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netspec.experiments import EXPERIMENTS, find_experiment
+from netspec.schema import write_atomic
 from netspec.variants import VARIANTS, find_variant
 from port.commands import bound
-from port.commands._shared import WIDTH, device, gpu_option, options_given, tf32_option
+from port.commands._shared import (
+    FILE,
+    FOLDER,
+    WIDTH,
+    device,
+    given_as,
+    gpu_option,
+    options_given,
+    renamed,
+    tf32_option,
+)
+from port.commands.bound import data_option
 from port.commands.generate import setting
-from port.reproduce import beside_published as compare
+from port.commands.score import limit_option
 from port.reproduce import published_figures as published
-from port.reproduce import report_pages as pages
-from port.reproduce.recipe import Settings
-from port.reproduce.reproduction import reproduce
-from port.training.signals import Interrupted
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
 
 # What needs no net to run: the row whose labels it reads, and what is published of it.
 LABELS_ONLY = {
@@ -25,10 +36,11 @@ LABELS_ONLY = {
               'PAMI section 6.3: upper bound of mean IU at each stride, on seg11valid'),
     'absent': ('siftflow-fcn8s', f"{published.ABSENT_SIFTFLOW} of SIFT Flow's 33 classes",
                'PAMI footnote 6: classes that the test split lacks')}
-LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'images')
+LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'limit')
 
 
-def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
+def donors(ctx: click.Context, param: click.Parameter,
+           values: tuple[str, ...]) -> dict[str, str]:
     """Read NET=WEIGHTS options."""
     found = {}
     for value in values:
@@ -42,66 +54,116 @@ def donors(ctx, param, values: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+@contextmanager
+def goes_on() -> Iterator[None]:
+    """Say of a stop within the block that the same command goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        from port.training.signals import Interrupted
+        raise Interrupted(f'{str(stop) or "stopped"}; the same command goes on from here') from stop
+
+
+seed_option = click.option('--seed', default=1337, show_default=True,
+                           help='Of fillers and dropout.')
+set_option = click.option('--set', 'options', multiple=True, callback=setting,
+                          metavar='[NET.]KEY=VALUE',
+                          help='A solver field of all nets, or of one; may be repeated.')
+fast_option = click.option('--fast/--no-fast', default=False, show_default=True, help='--fast '
+                           'gives the same numbers within rounding, in less time, as `fcn train '
+                           '--fast`.')
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command's options."""
+
+    name: str | None
+    listing: bool
+    data: Path
+    weights: Path | None
+    out: Path | None
+    net: str
+    width: float
+    block: int | None
+    blocks: int | None
+    limit: int | None
+    split: str
+    seed: int
+    options: Mapping[str, Any]
+    given: Mapping[str, str]
+    released: bool
+    fast: bool
+    keep_all: bool
+    gpu: int | None
+    tf32: bool
+
+
 @click.command(epilog='Example:  fcn reproduce voc-fcn8s --data data --weights VGG16.caffemodel '
                       '--out runs/voc-fcn8s')
 @click.argument('name', required=False)
 @click.option('--list', 'listing', is_flag=True, help='List nets and experiments, and their '
               'published figures.')
-@click.option('--data', type=FOLDER, help='Folder of the datasets, or of this one.')
-@click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
+@data_option
+@click.option('--weights', type=FILE,
               help='The classifier to start from (VGG16, CaffeNet); for a net from scratch weights '
                    'of its own; with --released the weights to score.')
-@click.option('--out', type=FOLDER, help='Folder of this run: state and report.')
-@click.option('--net', default='', help='Do an experiment with this net.  [default: voc-fcn32s]')
-@click.option('--width', type=WIDTH, default=1.0,
-              show_default=True, help="Scale the trunk's channels: a narrow net trains from "
-              'scratch on a small machine.')
-@click.option('--block', '--iterations-per-block', type=click.IntRange(min=1),
+@click.option('--out', type=FOLDER, help='Folder of this run: state and report.  '
+              '[default: runs/NAME]')
+@click.option('--net', default='', metavar='NET',
+              help='Do an experiment with this net.  [default: voc-fcn32s]')
+@click.option('--width', type=WIDTH, default=1.0, show_default=True, help="Scale the trunk's "
+              'channels: a narrow net trains from scratch on a small machine.')
+@click.option('--block', type=click.IntRange(min=1),
               help='Images of a block.  [default: the published number]')
 @click.option('--blocks', type=click.IntRange(min=1),
               help='Blocks to train each net.  [default: the published number]')
-@click.option('--images', type=click.IntRange(min=1), help='Score on the first so many images.')
+@limit_option
 @click.option('--split', default='', help="Score on this list.  [default: the paper's]")
-@click.option('--seed', default=1337, show_default=True, help='Of fillers and dropout.')
-@click.option('--set', 'options', multiple=True, callback=setting, metavar='[NET.]KEY=VALUE',
-              help='A solver field of all nets, or of one; may be repeated.')
+@seed_option
+@set_option
 @click.option('--donor', 'given', multiple=True, callback=donors, metavar='NET=WEIGHTS',
               help='Take these weights instead of training NET first; may be repeated.')
 @click.option('--released', is_flag=True, help='Train nothing: score the released --weights '
               'against their four-decimal table.')
-@click.option('--fast', is_flag=True, help='The same numbers within rounding, in less time, as '
-              '`fcn train --fast`.')
+@fast_option
 @click.option('--keep-all', is_flag=True, help='Keep the snapshots of every block.')
 @gpu_option
 @tf32_option
-def command(name: str | None, listing: bool, data: Path | None, weights: Path | None,
-            out: Path | None, net: str, width: float, block: int | None, blocks: int | None,
-            images: int | None, split: str, seed: int, options: dict, given: dict[str, str],
-            released: bool, fast: bool, keep_all: bool, gpu: int | None,
-            tf32: bool) -> None:
+@renamed('--images', '--limit')
+@renamed('--iterations-per-block', '--block')
+@given_as(Request)
+def command(given: Request) -> None:
     """Reproduce NAME, a net or one of the papers' experiments, in the original's blocks.
 
     Surgery, training, scoring after each block; for a net that starts from another, that one
     first. Ctrl-C at any time; the same command goes on. Ends with report.md, .json and .html.
     """
-    if listing:
+    if given.listing:
         click.echo(table())
         return
-    if name is None or data is None or out is None:
-        raise click.UsageError('give NAME, --data and --out, or --list')
-    _check_names(name, net)
-    if name in LABELS_ONLY:
-        _from_labels(name, net or LABELS_ONLY[name][0], data, out, split, images)
+    if given.name is None:
+        raise click.UsageError('give NAME, or --list')
+    _check_names(given.name, given.net)
+    out = given.out or Path('runs', given.name)
+    if given.name in LABELS_ONLY:
+        _from_labels(given, given.name, out)
         return
-    if weights is not None and not weights.is_file():
-        raise FileNotFoundError(f'{weights}: no such weights')
-    settings = Settings(name, str(data.resolve()), str(weights.resolve()) if weights else '', net,
-                        width, block, blocks, images, split, seed, released, options, given, fast,
-                        tf32)
-    try:
-        content = reproduce(settings, out, device(gpu, tf32), click.echo, keep_all)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(f'{str(stop) or "stopped"}; the same command goes on from here') from stop
+    if given.weights is not None and not given.weights.is_file():
+        raise FileNotFoundError(f'{given.weights}: no such weights')
+    import torch
+
+    from port.reproduce.recipe import Settings
+    from port.reproduce.reproduction import reproduce
+    weights = str(given.weights.resolve()) if given.weights else ''
+    settings = Settings(
+        given.name, str(given.data.resolve()), weights,
+        net=given.net, width=given.width, block=given.block, blocks=given.blocks,
+        images=given.limit, split=given.split, seed=given.seed, released=given.released,
+        options=dict(given.options), donors=dict(given.given), fast=given.fast, tf32=given.tf32)
+    where = torch.device(device(given.gpu, given.tf32))
+    with goes_on():
+        content = reproduce(settings, out, where, click.echo, given.keep_all)
     click.echo(summary(content, out))
 
 
@@ -116,20 +178,23 @@ def _check_names(name: str, net: str) -> None:
         raise click.UsageError(str(error.args[0])) from error
 
 
-def _from_labels(name: str, net: str, data: Path, out: Path, split: str,
-                 images: int | None) -> None:
-    """Run what needs no net: `fcn bound`. UsageError for the options of a training."""
+def _from_labels(given: Request, name: str, out: Path) -> None:
+    """Do as `fcn bound` does, which needs no net; UsageError for the options of a training."""
     idle = [option.opts[0] for option in options_given() if option.name not in LABELS_OPTIONS]
     if idle:
         raise click.UsageError(f'{name} reads labels only and takes no {", ".join(idle)}; it takes '
-                               '--data, --out, --net, --split and --images')
-    figures = bound.from_labels(find_variant(net), data, name == 'absent', (), split, images)
+                               '--data, --out, --net, --split and --limit')
+    row = find_variant(given.net or LABELS_ONLY[name][0])
+    figures, text = bound.from_labels(row, given.data, name == 'absent', (), given.split,
+                                      given.limit)
+    click.echo(text)
     out.mkdir(parents=True, exist_ok=True)
-    bound.write(out / f'{name}.json', figures)
+    write_atomic(out / f'{name}.json', [json.dumps(figures, indent=2).encode()])
 
 
-def summary(content: dict, out: Path) -> str:
+def summary(content: Mapping[str, Any], out: Path) -> str:
     """Return the closing lines: the figures beside the published, and where the report is."""
+    from port.reproduce import report_pages as pages
     lines = []
     for row in content['stages']:
         targets = [line for line in row['comparison'] if line['target']]
@@ -165,6 +230,6 @@ def _listed(name: str) -> str:
     row = find_experiment(name)
     what = row.title
     if figures and not what:
-        split = _on(compare.published_on(figures[0]), row.row.splits[1].name)
+        split = _on(published.published_on(figures[0]), row.row.splits[1].name)
         what = f'{figures[0].cite()}{split}' + ('' if figures[0].target else ' (another recipe)')
     return f'{name:<28} {" ".join(f"{cell:>5}" for cell in cells)}  {what}'.rstrip()

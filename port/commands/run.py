@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from port.pycaffe import alias, mode
-from port.pycaffe.py2 import Py2Finder, Script
+from port.commands._shared import FILE
 
 
 @click.command(context_settings={'allow_interspersed_args': False},
@@ -17,7 +16,7 @@ from port.pycaffe.py2 import Py2Finder, Script
               'its folder and PYTHONPATH, from Python 2 in memory.')
 @click.option('--cpu', is_flag=True, help='Compute on the CPU even where the script says '
               'set_mode_gpu().')
-@click.argument('script', type=click.Path(path_type=Path, dir_okay=False))
+@click.argument('script', type=FILE)
 @click.argument('args', nargs=-1, type=click.UNPROCESSED)
 def command(py2: bool, cpu: bool, script: Path, args: tuple[str, ...]) -> None:
     """Run SCRIPT [ARGS] as `python SCRIPT` would.
@@ -26,6 +25,7 @@ def command(py2: bool, cpu: bool, script: Path, args: tuple[str, ...]) -> None:
     """
     if not script.is_file():
         raise FileNotFoundError(f'{script}: no such script')
+    from port.pycaffe import mode
     before = sys.argv, list(sys.path), list(sys.meta_path), sys.modules['__main__']
     try:
         run(script, args, py2, cpu)
@@ -37,6 +37,8 @@ def command(py2: bool, cpu: bool, script: Path, args: tuple[str, ...]) -> None:
 
 def run(script: Path, args: tuple[str, ...], py2: bool, cpu: bool) -> None:
     """Run a script in this process; where it fails, print its traceback and exit with 1."""
+    from port.pycaffe import alias, mode
+    from port.pycaffe.py2 import Py2Finder, Script
     folder = script.resolve().parent
     sys.argv = [str(script), *args]
     sys.path[:] = [str(folder), *sys.path, str(folder.parent)]

@@ -1,47 +1,62 @@
 """fcn surgery: the weights that a net starts from, out of those that it inherits."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from netspec.families import make_net
 from netspec.schema import read_net, spare
 from netspec.variants import Variant
-from port.commands._shared import VariantName, defining, fitting, pixel_options, refuse_fitting
-from port.engine import torch_weights
-from surgery import recipes
-from surgery.pixels import Pixels
+from port.commands._shared import (
+    FILE,
+    MODEL_IS_NET,
+    AskedNet,
+    RowName,
+    defining,
+    net_argument,
+    pixel_options,
+    renamed,
+)
+
+if TYPE_CHECKING:
+    from surgery.pixels import Pixels
 
 
 @click.command(epilog='Example:  fcn surgery voc-fcn32s --from VGG16.caffemodel '
                       '--out voc-fcn32s-init.caffemodel')
-@click.argument('variant', type=VariantName())
-@click.option('--from', 'sources', multiple=True, required=True,
-              type=click.Path(path_type=Path, dir_okay=False),
+@net_argument
+@click.option('--from', 'sources', multiple=True, required=True, type=FILE,
               help='Weights to inherit (.caffemodel, .caffemodel.h5, .safetensors, .npz, .pt, '
               '.pth; Caffe\'s names, torchvision\'s or timm\'s); once for each donor.')
-@click.option('--out', required=True, type=click.Path(path_type=Path, dir_okay=False),
-              help='Where the new weights go.')
-@click.option('--model', type=click.Path(path_type=Path, dir_okay=False),
-              help='The net, if it is not the generated one.')
+@click.option('--out', required=True, type=FILE, help='Where the new weights go.')
+@click.option('--recipe', type=RowName(), help='Follow the recipe of this net.  [default: that '
+              'of NET; needed for a prototxt]')
 @click.option('--skip', multiple=True, metavar='LAYER',
               help='Do not take this layer: it is learnt afresh. May be repeated.')
-@fitting
 @pixel_options
+@renamed('--model', f'{MODEL_IS_NET}, beside --recipe NAME')
 @defining
-def command(variant: Variant, sources: tuple[Path, ...], out: Path, model: Path | None,
-            skip: tuple[str, ...], width: float | None, classes, pixels: Pixels | None) -> None:
-    """Transplant weights into VARIANT as its published recipe does."""
-    spare([out], [*sources, *([model] if model else [])], 'name another --out')
-    if model:
-        refuse_fitting(model)
-    net = (read_net(model) if model else
-           make_net(variant, variant.splits[0].file, width=width, classes=classes))
-    weights = [torch_weights.read_donor(path, variant, pixels) for path in sources]
+def command(net: AskedNet, sources: tuple[Path, ...], out: Path, recipe: Variant | None,
+            skip: tuple[str, ...], pixels: 'Pixels | None') -> None:
+    """Transplant weights into NET as its published recipe does.
+
+    NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, or the
+    prototxt of a training net.
+    """
+    file, row = net.named.file, recipe or net.row
+    if row is None:
+        raise click.UsageError(f'{net.named.given} does not say which weights go where; give '
+                               '--recipe NAME of the published net that it is like')
+    spare([out], [*sources, *([file] if file else [])], 'name another --out')
+    from port.engine import torch_weights
+    from surgery import recipes
+    made = read_net(file) if file else net.named.net(row.splits[0].file, net.width, net.classes)
+    weights = [torch_weights.read_donor(path, row, pixels) for path in sources]
     try:
-        new, report = recipes.start(variant, net, *weights, skip=skip)
+        new, report = recipes.start(row, made, *weights, skip=skip)
     except ValueError as error:
-        raise ValueError(f'{" + ".join(map(str, sources))} into {variant.name}: {error}') from error
+        raise ValueError(f'{" + ".join(map(str, sources))} into {net.named.name}: '
+                         f'{error}') from error
     click.echo(str(report))
     torch_weights.write_weights(out, new)
     click.echo(f'wrote {out}')

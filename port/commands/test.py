@@ -1,36 +1,47 @@
 """fcn test: the mean of a net's outputs over some passes, as `caffe test` prints them."""
 
 import sys
-from pathlib import Path
 
 import click
-from tqdm import tqdm
 
+from netspec.named_net import NamedNet, scored_file
 from netspec.schema.messages import TEST
-from port.commands._shared import defining, device, gpu_option
-from port.engine.net import Net
-from port.engine.starting_weights import prepare
+from port.commands._shared import MODEL_IS_NET, NetName, defining, device_options, renamed
 
 
-@click.command(epilog='Example:  fcn test --model runs/camvid32/val.prototxt '
+@click.command(epilog='Example:  fcn test runs/camvid32/val.prototxt '
                       '--weights runs/camvid32/snapshot/train_iter_4000.caffemodel')
-@click.option('--model', required=True, type=click.Path(path_type=Path, dir_okay=False),
-              help='The net prototxt.')
-@click.option('--weights', required=True, help='The weights.')
+@click.argument('net', type=NetName())
+@click.option('--weights', metavar='FILE', help='The weights; several files with commas.  '
+              '[default: what was trained in the folder NET]')
 @click.option('--iterations', type=click.IntRange(min=1), default=50, show_default=True,
               help='Number of forward passes.')
-@gpu_option
+@device_options()
+@renamed('--model', MODEL_IS_NET)
 @defining
-def command(model: Path, weights: str, iterations: int, gpu: int | None) -> None:
-    """Run a net forward ITERATIONS times and print its mean outputs and loss."""
-    net = Net(model, TEST, weights=weights, device=device(gpu))
-    prepare(net)
-    sums, loss = None, 0.0
+def command(net: NamedNet, weights: str | None, iterations: int, device: str) -> None:
+    """Run NET forward ITERATIONS times and print its mean outputs and loss.
+
+    NET is a prototxt with its data layer, or a folder of `fcn new`, `fcn reproduce` or
+    `fcn generate`, whose val or test net is run.
+    """
+    from tqdm import tqdm
+
+    from port.engine.net import Net
+    from port.engine.starting_weights import prepare
+    given = weights or net.trained()
+    if given is None:
+        raise click.UsageError(f'give --weights: {net.given} is no folder in which a net was '
+                               'trained')
+    built = Net(scored_file(net), TEST, weights=str(given), device=device)
+    prepare(built)
+    sums: list[float] = []
+    loss = 0.0
     for _ in tqdm(range(iterations), desc='test', disable=not sys.stderr.isatty()):
-        loss += float(net.run_forward())
-        values = [v for name in net.outputs for v in net.blobs[name].data.reshape(-1).tolist()]
-        sums = values if sums is None else [s + v for s, v in zip(sums, values, strict=True)]
+        loss += float(built.run_forward())
+        values = [v for name in built.outputs for v in built.blobs[name].data.reshape(-1).tolist()]
+        sums = [s + v for s, v in zip(sums or [0.0] * len(values), values, strict=True)]
     click.echo(f'Loss: {loss / iterations:g}')
-    names = [name for name in net.outputs for _ in range(net.blobs[name].count)]
-    for name, total in zip(names, sums or [], strict=True):
+    names = [name for name in built.outputs for _ in range(built.blobs[name].count)]
+    for name, total in zip(names, sums, strict=True):
         click.echo(f'{name} = {total / iterations:g}')

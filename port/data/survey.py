@@ -7,20 +7,19 @@ do not match, classes out of range are each found here, before a net sees them.
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netspec.generate import contents, snapshots
-from netspec.own_dataset import data_params, own_row
+from netspec.named_net import ROW_FILE, row_of
+from netspec.own_dataset import data_params
 from netspec.schema import read_json, write_atomic
-from netspec.variants import Variant, find_variant
 from port.data.folder import IMAGE_TYPES, LABEL_TYPES
 from port.data.readers import LabelValues, read_index, read_rgb
 
-ROW_FILE = 'dataset.json'
 Pair = tuple[str, Path, Path]
 Progress = Callable[[Sequence[Pair]], Iterable[Pair]]
 
@@ -175,36 +174,6 @@ def describe(name: str, result: Survey, parts: dict[str, list[str]], **more: Any
     return {'name': name, 'classes': list(result.classes), 'mean': result.mean(parts['train']),
             'images_in': {part: len(names) for part, names in parts.items()},
             'ignore_label': result.ignore_label, 'pixels': result.image_pixels, **more}
-
-
-def row_of(about: dict[str, Any]) -> Variant:
-    """Return the row that a dataset.json describes."""
-    row = own_row(about['name'], len(about['classes']), tuple(about['mean']),
-                  about['images_in']['val'], about['ignore_label'], about['stride'],
-                  about['pixels'], float(about['width']))
-    return replace(row, heads=(replace(row.heads[0], names=tuple(about['classes'])),))
-
-
-def find_row(name: str | Path) -> Variant:
-    """Return the row of the table of that name, or of a folder that `fcn new` wrote.
-
-    Raises KeyError with the closest name.
-    """
-    return read_row(Path(name)) if is_own(name) else find_variant(str(name))
-
-
-def is_own(name: str | Path) -> bool:
-    """Tell whether `fcn new` wrote a folder of that name."""
-    return (Path(name) / ROW_FILE).is_file()
-
-
-def read_row(folder: Path) -> Variant:
-    """Return the row of a folder that `fcn new` wrote."""
-    try:
-        return row_of(read_json(folder / ROW_FILE, 'note on a dataset'))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{folder / ROW_FILE}: not what `fcn new` writes ({error}); write it '
-                         'again') from error
 
 
 def _keep_trained(out: Path, about: dict[str, Any]) -> None:

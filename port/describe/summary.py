@@ -5,12 +5,17 @@ data (Long et al. 2015, table 1: parameter layers, parameters, receptive field, 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from netspec.coord_map import CoordMap, UndefinedMapException, inverse
 from netspec.layer_shapes import MaybeShape, Shape, known_prod
-from netspec.schema.messages import ParamSpec
-from port.describe.net_shapes import ShapedLayer, ShapedNet
+from netspec.named_net import find_net
+from netspec.schema.messages import TEST, NetParameter, ParamSpec
+from netspec.variants import Variant
+from port.describe.net_shapes import ShapedLayer, ShapedNet, shaped_net
+from port.engine.net import Net
 
 FLOAT = 4                                    # bytes
 Pair = tuple[Fraction, Fraction]
@@ -69,6 +74,23 @@ class Totals:
     receptive_field: tuple[int, int] | None
     stride: tuple[int, int] | None
     views: dict[str, int]
+
+
+def summary(net: Net | NetParameter | Variant | str | PathLike[str],
+            size: tuple[int, int] | None = None) -> str:
+    """Return what a net consists of as a table: print(port.summary('voc-fcn8s')).
+
+    net: what names a net (netspec.named_net), whose deploy net is taken; its message; or a Net.
+    size: height and width of the image, in place of the net's own. Nothing is computed, and no
+    memory taken, however large the net.
+    """
+    if isinstance(net, Net):
+        source: NetParameter | Path = NetParameter(layer=[entry.param for entry in net.entries])
+        phase = net.phase
+    else:
+        source = net if isinstance(net, NetParameter) else find_net(net).deploy()
+        phase = TEST
+    return table(summarize(shaped_net(source, phase, size)))
 
 
 # -- rows ------------------------------------------------------------------------------------------

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from netspec.families import make_net
+from netspec.named_net import find_net
 from netspec.schema.messages import TEST, NetParameter
-from netspec.variants import VARIANTS, Variant
+from netspec.variants import Variant
 from port.data.readers import planes, read_rgb
-from port.data.survey import find_row, is_own
 from port.engine.devices import find_device, parse_device
 from port.engine.net import Net, Weights, load_net
 from port.engine.precision import tf32
@@ -39,21 +38,23 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
               skip: bool = True) -> 'NetPredictor':
     """Return a callable from images to scores.
 
-    net: a Net in the TEST phase, or what one is made of: the name of a variant, a folder that
-    `fcn new` wrote, a deploy prototxt. weights: a file or {layer: [arrays]}, for every layer with
-    parameters. precision: float32, tf32 (GPU), bfloat16 or float16 (GPU), of the trunk; scores
-    are float32. device: of a net that is made here (default: the CPU). layer: the output wanted
-    (default: the first that is called score…). mean: BGR, for image files (a variant knows its
-    own). skip: do not compute the padding that no image reaches.
+    net: a Net in the TEST phase, or what one is made of: the name of a published net, a folder of
+    `fcn new` or `fcn reproduce`, a deploy prototxt. weights: a file or {layer: [arrays]}, for
+    every layer with parameters (default: what was trained in the folder). precision: float32,
+    tf32 (GPU), bfloat16 or float16 (GPU), of the trunk; scores are float32. device: of a net that
+    is made here (default: the CPU). layer: the output wanted (default: the first that is called
+    score…). mean: BGR, for image files (a net by name knows its own). skip: do not compute the
+    padding that no image reaches.
 
     It may be called from several threads, which take turns, and inside torch.inference_mode().
     Raises ValueError, KeyError or TypeError for what does not fit together.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
-    row = _row(net)
-    if row is not None:
-        net, mean = make_net(row, 'deploy'), row.mean if mean is None else mean
+    if isinstance(net, (Variant, str, PathLike)):
+        named = find_net(net)
+        net, weights = named.deploy(), weights if weights is not None else named.trained()
+        mean = named.row.mean if named.row and mean is None else mean
     if not isinstance(net, Net):
         with torch.inference_mode(False):        # which makes tensors that cannot be written to
             net = _made(net, find_device('cpu' if device is None else device))
@@ -66,17 +67,6 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
     return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
-
-
-def _row(net: object) -> Variant | None:
-    """Return the row that a net is named by; KeyError for a name that is none, and no file."""
-    if isinstance(net, Variant):
-        return net
-    if not isinstance(net, (str, PathLike)) or Path(net).is_file():
-        return None
-    if is_own(net) or net in VARIANTS or Path(net).name == net and not Path(net).suffix:
-        return find_row(net)
-    return None
 
 
 def _made(source: NetParameter | str | PathLike, device: torch.device) -> Net:

@@ -61,20 +61,15 @@ def comparison(stage: Stage, result: Evaluation, settings: Settings) -> list[dic
             lines.append({
                 'metric': metric, 'published': value, 'measured': mine,
                 'difference': None if mine is None else mine - value, 'source': figure.cite(),
-                'target': target, 'split': published_on(figure),
+                'target': target, 'split': published.published_on(figure),
                 'note': _remark(figure, target, scored, settings.net)})
     return lines
-
-
-def published_on(figure: published.Figure) -> str:
-    """Return the name of the list that a figure was scored on."""
-    return figure.split or find_experiment(figure.net).row.splits[1].name
 
 
 def _remark(figure: published.Figure, target: bool, scored: str, net: str) -> str:
     """Say in what a figure is of another recipe, another net or another list than ours."""
     what = f'published for PASCAL VOC; here with {net}' if net else figure.note
-    split = published_on(figure)
+    split = published.published_on(figure)
     where = '' if split == scored else split if split == published.UNSTATED else \
         f'published on {split}'
     return '; '.join(filter(None, (what or ('' if target else 'another recipe'), where)))
@@ -141,7 +136,7 @@ def _expected_splits(settings: Settings) -> list[str]:
     """
     figures = [] if settings.net else published.figures(settings.name, settings.released)
     targets = [figure for figure in figures if figure.target]
-    splits = dict.fromkeys(published_on(figure) for figure in targets or figures)
+    splits = dict.fromkeys(published.published_on(figure) for figure in targets or figures)
     splits.pop(published.UNSTATED, None)
     return list(splits) or [
         find_experiment(settings.name, settings.net or None).row.splits[1].name]

@@ -6,6 +6,8 @@ recipe that the row trains; the others are older versions, other recipes, sets o
 
 from dataclasses import dataclass
 
+from netspec.experiments import find_experiment
+
 SOURCES = {
     'PAMI': 'Shelhamer, Long, Darrell, PAMI 39(4) 2017 = arXiv 1605.06211',
     'CVPR-v2': 'Long, Shelhamer, Darrell, arXiv 1411.4038v2 (2015)',
@@ -246,3 +248,8 @@ def spread(net: str) -> tuple[float, float] | None:
     """Return the lowest and highest mean IU of others' trainings, None where there are none."""
     values = [figure.values['mean IU'] for figure in retrained(net)]
     return (min(values), max(values)) if values else None
+
+
+def published_on(figure: Figure) -> str:
+    """Return the name of the list that a figure was scored on."""
+    return figure.split or find_experiment(figure.net).row.splits[1].name

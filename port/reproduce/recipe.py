@@ -1,7 +1,7 @@
 """What a reproduction consists of: the chain of nets, each one's folder, blocks and settings."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Settings:
     name: str
     data: str
     weights: str = ''
+    _: KW_ONLY
     net: str = ''
     width: float = 1.0
     block: int | None = None

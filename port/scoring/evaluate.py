@@ -201,7 +201,7 @@ def _names(pairs: Heads, data: PythonLayer | None, images: int | None) -> list[s
                          'score the net with data (train, val, test), not deploy')
     if data is None:
         if images is None:
-            raise ValueError('the data layer does not say how many images it has; give --images')
+            raise ValueError('the data layer does not say how many images it has; give --limit')
         return [f'{i:06d}' for i in range(images)]
     if isinstance(data, SegDataLayer) and data.batch > 1:
         raise ValueError(f'{data.where()}: gives {data.batch} images a pass, but images are scored '

@@ -3,21 +3,21 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from netspec.families import make_net
+from netspec.named_net import Classes, find_net
 from netspec.schema import read_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import Variant
 from port.data.datasets import class_names
 from port.data.readers import planes
-from port.data.survey import find_row
 from port.engine.net import Net
 from port.engine.starting_weights import load
 
-FORM = ('expected NAME:WEIGHTS, FILE.prototxt:WEIGHTS, opencv:FILE.prototxt:FILE.caffemodel '
-        'or FILE.onnx')
+FORM = ('expected NET:WEIGHTS, opencv:FILE.prototxt:FILE.caffemodel or FILE.onnx; NET is a '
+        'published name, a folder or a prototxt')
 SCORE, LABEL = 'score', 'label'
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -37,29 +37,33 @@ class Executor:
 
 
 def open_executor(spec: str, width: float | None = None,
-                  classes: int | tuple[int, ...] | None = None,
+                  classes: Classes = None,
                   output: str | None = None) -> Executor:
     """Open what a specification names; ValueError for another form.
 
-    NAME:WEIGHTS (NAME may be a folder that `fcn new` wrote) or FILE.prototxt:WEIGHTS is ours,
-    opencv:FILE.prototxt:FILE.caffemodel OpenCV's, FILE.onnx ONNX Runtime's. width, classes: of a
-    NAME. output: which one to take, for a model of several.
+    NET:WEIGHTS is ours, and NET alone where it is a folder in which a net was trained
+    (netspec.named_net says what NET may be); opencv:FILE.prototxt:FILE.caffemodel is OpenCV's,
+    FILE.onnx ONNX Runtime's. width, classes: of a NET that is no prototxt. output: which one to
+    take, for a model of several.
     """
     if spec.startswith('opencv:'):
         return _opencv(spec, *_two(spec, spec.removeprefix('opencv:')), output)
     if spec.endswith('.onnx'):
         return _onnx(spec, output)
-    model, weights = _two(spec, spec)
-    if model.endswith('.prototxt'):
-        return _ours(spec, read_net(model), weights, None, output)
-    row = find_row(model)
-    return _ours(spec, make_net(row, 'deploy', width=width, classes=classes), weights, row, output)
+    model, _, weights = spec.partition(':')
+    if not model:
+        raise ValueError(f'{spec!r} is no model; {FORM}')
+    named = find_net(model)
+    weights = weights or str(named.trained() or '')
+    if not weights:
+        raise ValueError(f'{spec!r} names no weights; {FORM}')
+    return _ours(spec, named.deploy(width, classes), weights, named.row, output)
 
 
 def is_named(spec: str) -> bool:
-    """Tell whether a specification names a net, which is made to measure, and no file."""
+    """Tell whether a specification names a net that is made to measure, and no file."""
     return not (spec.startswith('opencv:') or spec.endswith('.onnx')
-                or spec.partition(':')[0].endswith('.prototxt'))
+                or find_net(spec.partition(':')[0]).row is None)
 
 
 def _two(spec: str, rest: str) -> tuple[str, str]:
@@ -69,9 +73,9 @@ def _two(spec: str, rest: str) -> tuple[str, str]:
     return model, weights
 
 
-def _ours(label: str, param: NetParameter, weights: str, row: Variant | None,
+def _ours(label: str, source: NetParameter | Path, weights: str, row: Variant | None,
           output: str | None) -> Executor:
-    net = Net(param, TEST)
+    net = Net(source, TEST)
     _one_picture(label, net.inputs)
     load(net, weights)
     name = choose(label, net.outputs, output)
@@ -156,7 +160,7 @@ def mean_of(executors: Sequence[Executor], given: tuple[float, ...] | None) -> n
     """
     known = {e.mean: e.label for e in executors if e.mean} if given is None else {given: ''}
     if not known:
-        raise ValueError('no model says which mean to subtract; give --mean B,G,R or --net NAME '
+        raise ValueError('no model says which mean to subtract; give --mean B,G,R or --mean NAME '
                          '(see `fcn list`)')
     if len(known) > 1:
         text = '; '.join(f'{label}: {", ".join(f"{v:g}" for v in mean)}'

@@ -5,7 +5,6 @@ the other; as a table, as JSON and as a page with the pictures where they differ
 import base64
 import html
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from port.data.label_pictures import color_seg, make_palette, write_beside
 from port.data.readers import read_rgb
 from port.scoring.executors import Executor, planes_of
 from port.scoring.metrics import fast_hist, mean, ratio
+
+LARGEST, AGREE = 1e-4, 0.9999     # of the largest score; share of pixels
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,12 @@ def labels_of(found: np.ndarray) -> np.ndarray:
     return found.argmax(0) if found.ndim == 3 else found
 
 
+def agree(result: Comparison) -> bool:
+    """Whether all scores are within 1e-4 of the largest and 99.99 % of the labels are equal."""
+    total = result.total
+    return (total['relative'] or 0) <= LARGEST and (total['agreement'] or 0) >= AGREE
+
+
 def _added(total: np.ndarray, hist: np.ndarray) -> np.ndarray:
     """Add histograms of which one may know fewer classes."""
     size = max(len(total), len(hist))
@@ -148,12 +155,6 @@ def _figures(of: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return differences, agreement and mean IU as they are printed."""
     diffs = ['-' if of[key] is None else f'{of[key]:.2e}' for key in ('max_diff', 'mean_diff')]
     return diffs[0], diffs[1], f'{100 * of["agreement"]:.3f} %', f'{100 * of["mean_iu"]:.2f}'
-
-
-def write_json(result: Comparison, path: str | Path) -> None:
-    """Write everything as JSON, whole or not at all."""
-    text = json.dumps(result.as_dict(), indent=2)
-    write_beside(path, lambda p: p.write_text(text))
 
 
 PAGE = '''<!doctype html>

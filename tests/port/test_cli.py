@@ -55,7 +55,8 @@ def test_help_lists_every_verb() -> None:
     (['trian'], "No such command 'trian'; did you mean 'train'?"),
     (['xyzzy'], "No such command 'xyzzy'; expected one of "),
     (['list', '--jsn'], "No such option '--jsn'"),
-    (['generate', 'voc-fcn8'], "no variant is named 'voc-fcn8'; did you mean 'voc-fcn8s'?"),
+    (['generate', 'voc-fcn8'],
+     "no net, folder or prototxt is named 'voc-fcn8'; did you mean 'voc-fcn8s'?"),
     (['surgery', 'voc-fcn8s', '--from', 'x'], "Missing option '--out'"),
 ])
 def test_wrong_usage_is_one_line_and_status_2(args: list[str], words: str) -> None:

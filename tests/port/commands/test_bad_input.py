@@ -47,7 +47,7 @@ def test_net(case: str, trained: Path, tmp_path: Path, refused) -> None:
     text, number = damage((trained / 'val.prototxt').read_text(), layer, before, after)
     net = tmp_path / 'net.prototxt'
     net.write_text(text)
-    line = refused('score', '--model', net, '--weights', trained / 'trained.caffemodel')
+    line = refused('score', net, '--weights', trained / 'trained.caffemodel')
     place = re.search(rf'{re.escape(str(net))}:(\d+)', line)
     assert place and 0 <= number - int(place[1]) <= 9        # the field, or its layer
     for word in words:
@@ -57,7 +57,7 @@ def test_net(case: str, trained: Path, tmp_path: Path, refused) -> None:
 @pytest.mark.parametrize('missing, near', [('vla.prototxt', 'val.prototxt'),
                                            ('nothing.prototxt', '')])
 def test_missing_net(missing: str, near: str, trained: Path, refused) -> None:
-    line = refused('test', '--model', trained / missing, '--weights', 'w.caffemodel')
+    line = refused('test', trained / missing, '--weights', 'w.caffemodel')
     assert f'{trained / missing}: no such prototxt' in line and near in line
 
 
@@ -91,7 +91,7 @@ def test_foreign_weights(kind: str, trained: Path, scenes, make_run, tmp_path: P
     bad = tmp_path / 'bad.caffemodel'
     bad.write_bytes(content)
     run = make_run(tmp_path / 'r', scenes)
-    for args in (('score', '--model', trained / 'val.prototxt'),
+    for args in (('score', trained / 'val.prototxt'),
                  ('train', '--solver', run / 'solver.prototxt')):
         line = refused(*args, '--weights', bad)
         assert line.startswith(f'fcn: {bad}: ') and words in line
@@ -160,7 +160,7 @@ def break_data(what: str, data) -> tuple[Path, list[str]]:
 def test_data(what: str, own_scenes, trained: Path, make_run, tmp_path: Path, refused) -> None:
     run = make_run(tmp_path / 'r', own_scenes)
     path, words = break_data(what, own_scenes)
-    line = refused('score', '--model', run / 'val.prototxt', '--weights',
+    line = refused('score', run / 'val.prototxt', '--weights',
                    trained / 'trained.caffemodel', '--json', tmp_path / 'scores.json', limit=800)
     for word in [str(path), *words]:
         assert word in line
@@ -220,7 +220,7 @@ def test_gpu_that_is_not_there(count: int, trained: Path, scenes, make_run, tmp_
                                refused, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: count > 0)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
-    run, net = make_run(tmp_path / 'r', scenes), ('--model', trained / 'val.prototxt')
+    run, net = make_run(tmp_path / 'r', scenes), (trained / 'val.prototxt',)
     weights = ('--weights', trained / 'trained.caffemodel')
     there = 'GPUs 0 to 1 are here' if count else 'no CUDA device is here'
     for args in (('train', '--solver', run / 'solver.prototxt'), ('test', *net, *weights),

@@ -41,7 +41,9 @@ def test_same_net(models: Path, scenes, tmp_path: Path) -> None:
 
 def test_no_model(scenes) -> None:
     done = invoke('a', 'b', '--images', scenes.voc / 'JPEGImages')
-    assert done.exit_code == 1 and "'a' is no model; expected NAME:WEIGHTS" in done.output
+    assert done.exit_code == 1 and "no net, folder or prototxt is named 'a'" in done.output
+    done = invoke('voc-fcn8s', 'b', '--images', scenes.voc / 'JPEGImages')
+    assert "'voc-fcn8s' names no weights; expected NET:WEIGHTS, opencv:" in done.output
 
 
 def test_other_weights_fail_the_check(models: Path, scenes) -> None:
@@ -54,7 +56,7 @@ def test_other_weights_fail_the_check(models: Path, scenes) -> None:
 @pytest.mark.parametrize(('args', 'code', 'text'), [
     (['a', 'b'], 2, '--images'),
     (['a', 'b', '--images', '.', '--mean', '1,2'], 2, "'1,2' is no mean"),
-    (['a', 'b', '--images', '.', '--mean', '1,2,3', '--net', 'voc-fcn8s'], 2, 'not both'),
+    (['a', 'b', '--images', '.', '--net', 'voc-fcn8s'], 2, '--net is now --mean'),
     (['a', 'b', '--images', 'none.png'], 1, 'none.png: no such image'),
     (['a', 'b', '--images', 'tests/golden'], 1, 'no pictures in this folder')])
 def test_mistakes(args: list[str], code: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,8 @@ def test_train_and_infer_take_tensors(trained: Path, tmp_path: Path, scenes, fcn
     """A net's own weights in .safetensors go wherever --weights stands."""
     weights = tmp_path / 'w.safetensors'
     assert fcn('convert', trained / 'trained.caffemodel', weights).exit_code == 0
-    result = fcn('infer', 'voc-fcn32s', scenes.image('val_000000'), '--model',
-                 trained / 'deploy.prototxt', '--weights', weights, '--out', tmp_path / 'labels')
+    result = fcn('infer', trained / 'deploy.prototxt', scenes.image('val_000000'), '--mean',
+                 'voc-fcn32s', '--weights', weights, '--out', tmp_path / 'labels')
     assert result.exit_code == 0, result.output
 
 

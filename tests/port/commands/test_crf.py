@@ -18,7 +18,7 @@ def test_list(fcn) -> None:
 
 def test_search(trained: Path, lively: Path, tmp_path: Path, fcn) -> None:
     """What it prints of the best is what fcn score counts with it; run again, it is done."""
-    shared = ('--model', trained / 'val.prototxt', '--weights', lively, '--images', '2')
+    shared = (trained / 'val.prototxt', '--weights', lively, '--limit', '2')
     asked = ('crf', 'search', *shared, '--bi-w', '3,5', '--bi-xy', '20:20:40', '--bi-rgb', '5',
              '--rounds', '2', '--out', tmp_path / 's.json')
     done = fcn(*asked)
@@ -39,13 +39,13 @@ def test_search(trained: Path, lively: Path, tmp_path: Path, fcn) -> None:
 
 @pytest.mark.parametrize('text', ['3,x', '6:3', '1:0:5', '1:2:3:4', '0,1', 'nan', 'inf', ''])
 def test_ranges_refused(text: str, trained: Path, lively: Path, tmp_path: Path, refused) -> None:
-    line = refused('crf', 'search', '--model', trained / 'val.prototxt', '--weights', lively,
+    line = refused('crf', 'search', trained / 'val.prototxt', '--weights', lively,
                    '--out', tmp_path / 's.json', '--bi-xy', text, status=2)
     assert f'{text!r} is neither numbers above 0 such as 3,4,6 nor a range' in line
 
 
 def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
     def line(model: str, *more: object) -> str:
-        return refused('crf', 'search', '--model', trained / model, '--weights', lively, *more)
+        return refused('crf', 'search', trained / model, '--weights', lively, *more)
     assert 'no SoftmaxWithLoss layer' in line('deploy.prototxt', '--out', tmp_path / 's.json')
     assert 'name another --out' in line('val.prototxt', '--out', lively)

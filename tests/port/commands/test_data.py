@@ -31,7 +31,7 @@ def camvid(tmp_path: Path) -> Path:
 
 
 def test_check_counts_and_ends_with_1_where_a_count_differs(camvid: Path) -> None:
-    output = run('check', 'camvid', '--root', camvid, code=1)
+    output = run('check', 'camvid', '--data', camvid, code=1)
     assert 'val: 3 images, published 101 (DIFFERS), 0 problems' in output
     assert 'another count than published in val' in output
 
@@ -40,18 +40,18 @@ def test_check_of_a_list_without_a_published_count_is_complete(camvid: Path) -> 
     (camvid / 'val.txt').rename(camvid / 'mine.txt')
     for folder in ('val', 'valannot'):
         (camvid / folder).rename(camvid / folder.replace('val', 'mine'))
-    assert run('check', 'camvid', '--root', camvid, '--split', 'mine').endswith('complete\n')
+    assert run('check', 'camvid', '--data', camvid, '--split', 'mine').endswith('complete\n')
 
 
 def test_check_says_which_published_lists_it_did_not_find(camvid: Path) -> None:
-    output = run('check', 'camvid', '--root', camvid, code=1)
+    output = run('check', 'camvid', '--data', camvid, code=1)
     assert 'test: no list here, not checked; published 233' in output
 
 
 def test_check_names_each_problem_once(camvid: Path) -> None:
     (camvid / 'val/b.png').write_bytes(b'nothing')
     Image.new('L', (480, 360), 12).save(camvid / 'valannot/c.png')
-    output = run('check', 'camvid', '--root', camvid, code=1)
+    output = run('check', 'camvid', '--data', camvid, code=1)
     assert output.count('/val/b.png: ') == 1 and 'label 12 at x=0, y=0' in output
 
 
@@ -67,10 +67,10 @@ def test_check_of_nyud_says_what_it_did_not_look_at(kinds: tuple[str, ...], said
     (tmp_path / 'segmentation').mkdir()
     savemat(tmp_path / 'segmentation/img_5001.mat', {'segmentation': np.ones((2, 3), np.uint8)})
     (tmp_path / 'mine.txt').write_text('5001\n')
-    output = run('check', 'nyud', '--root', tmp_path, '--split', 'mine')
+    output = run('check', 'nyud', '--data', tmp_path, '--split', 'mine')
     assert output == f'mine: 1 images, 0 problems\nnyud: complete{said}\n'
     (tmp_path / 'mine.txt').write_text('5002\n')
-    output = run('check', 'nyud', '--root', tmp_path, '--split', 'mine', code=1)
+    output = run('check', 'nyud', '--data', tmp_path, '--split', 'mine', code=1)
     assert f'nyud: 1 problem(s){said}; `fcn data layout nyud`' in output
 
 
@@ -85,7 +85,7 @@ def test_layout_of_all() -> None:
 
 
 def test_an_unknown_dataset_is_one_line(camvid: Path) -> None:
-    result = CliRunner().invoke(main, ['data', 'check', 'camvit', '--root', str(camvid)])
+    result = CliRunner().invoke(main, ['data', 'check', 'camvit', '--data', str(camvid)])
     assert result.exit_code == 2 and "did you mean 'camvid'" in result.output
     assert result.output.count('\n') == 1
 
@@ -95,7 +95,8 @@ def test_colours_by_a_users_table(tmp_path: Path) -> None:
     pixels = np.array([[(1, 2, 3), (9, 9, 9)]], np.uint8)
     Image.fromarray(pixels).save(tmp_path / 'in/a_L.png')
     (tmp_path / 't.txt').write_text('1 2 3 road\n9 9 9 sky\n')
-    output = run('colours', tmp_path / 't.txt', tmp_path / 'in', tmp_path / 'out', '--strip', '_L')
+    output = run('colours', tmp_path / 't.txt', tmp_path / 'in', tmp_path / 'out',
+                 '--label-suffix', '_L')
     with Image.open(tmp_path / 'out/a.png') as image:
         assert np.asarray(image).tolist() == [[0, 1]]
     assert 'road' in output and '50.00 %' in output
@@ -104,13 +105,24 @@ def test_colours_by_a_users_table(tmp_path: Path) -> None:
 def test_colours_of_another_size(tmp_path: Path) -> None:
     (tmp_path / 'in').mkdir()
     Image.new('RGB', (960, 720), (128, 64, 128)).save(tmp_path / 'in/a_L.png')
-    args = ('colours', 'camvid', tmp_path / 'in', tmp_path / 'out', '--strip', '_L', '--size')
-    assert '172,800 pixels  100.00 %' in run(*args, '480x360')
+    args = ('colours', 'camvid', tmp_path / 'in', tmp_path / 'out', '--label-suffix', '_L',
+            '--size')
+    assert '172,800 pixels  100.00 %' in run(*args, '360x480')
     with Image.open(tmp_path / 'out/a.png') as image:
         assert image.size == (480, 360)
     for size in ('480', '0x360', '480x', 'x', '480x360x3', '-4x3', '1000000x2'):
-        assert 'expected WIDTHxHEIGHT, such as 480x360' in run(*args, size, code=2)
-    assert '--size 480x360' in run('layout', 'camvid')
+        assert 'expected HEIGHTxWIDTH, such as 375x500' in run(*args, size, code=2)
+    assert '--size 360x480' in run('layout', 'camvid')
+
+
+def test_width_before_height_is_said(tmp_path: Path) -> None:
+    """Earlier versions had it so; a wide picture is not made upright."""
+    (tmp_path / 'in').mkdir()
+    Image.new('RGB', (960, 720), (128, 64, 128)).save(tmp_path / 'in/a_L.png')
+    output = run('colours', 'camvid', tmp_path / 'in', tmp_path / 'out', '--size', '480x360',
+                 code=2)
+    assert 'a_L.png is 720 high and 960 wide; did you mean 360x480?' in output
+    assert not (tmp_path / 'out').exists()
 
 
 def test_colours_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def test_a_solver_and_the_net_it_names(files: Path, fcn, refused) -> None:
 
 @pytest.mark.parametrize('words', [
     ('summary', '{net}'), ('draw', '{net}', '--out', '{folder}/n.svg', '--no-graphviz'),
-    ('time', '{net}', '--runs', 1),
-    ('export', 'voc-fcn8s', '--model', '{net}', '--random-weights', '--out', '{folder}/n.onnx'),
+    ('time', '{net}', '--iterations', 1),
+    ('export', '{net}', '--random-weights', '--out', '{folder}/n.onnx'),
     ('caffe', 'time', '-model', '{net}', '-iterations', 1)], ids=lambda words: words[0])
 def test_nets(words: tuple, files: Path, fcn) -> None:
     words = [str(word).format(net=files / 'net.prototxt', folder=files) for word in words]

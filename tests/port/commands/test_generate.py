@@ -1,5 +1,6 @@
 """fcn generate: files of a net, fitted to a machine and a dataset; --check finds drift."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_one_folder(tmp_path: Path, fcn) -> None:
     out = tmp_path / 'a' / 'b'
     result = fcn('generate', 'voc-fcn16s', '--out', out, '--width', 0.25, '--classes', 5,
-                 '--data-root', '/data', '--ignore-label', 7, '--set', 'base_lr=1e-8',
+                 '--data', '/data', '--ignore-label', 7, '--set', 'base_lr=1e-8',
                  '--set', 'test_initialization=true', '--set', 'snapshot_prefix=s/t')
-    assert result.exit_code == 0 and result.stderr == ''
+    assert result.exit_code == 0
+    assert result.stderr == 'fcn: /data: no such folder here; training will look for data there\n'
     names = ['train', 'val', 'deploy', 'solver']
     assert result.stdout.split() == [str(out / f'{name}.prototxt') for name in names]
     net = read_net(out / 'train.prototxt')
@@ -30,25 +32,52 @@ def test_one_folder(tmp_path: Path, fcn) -> None:
     assert (solver.snapshot_prefix, solver.train_net) == ('s/t', 'train.prototxt')
 
 
-def test_published_places(tmp_path: Path, fcn) -> None:
-    assert fcn('generate', 'siftflow-fcn8s', '--root', tmp_path).exit_code == 0
+def test_published_places(tmp_path: Path, fcn, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fcn('generate', 'siftflow-fcn8s').exit_code == 0
     for place in ('prototxt/siftflow-fcn8s/trainval.prototxt',
                   'solvers/siftflow-fcn8s/solver.prototxt'):
         assert (tmp_path / place).read_bytes() == (ROOT / place).read_bytes()
 
 
 def test_check_of_everything(fcn) -> None:
-    result = fcn('generate', '--all', '--check', '--root', ROOT)
+    result = fcn('generate', '--all', '--check', '--out', ROOT)
     assert (result.exit_code, result.output) == (0, 'all files are as generated\n')
 
 
-def test_check_names_what_drifted(tmp_path: Path, fcn, refused) -> None:
-    assert fcn('generate', 'voc-fcn8s', '--root', tmp_path).exit_code == 0
-    assert fcn('generate', 'voc-fcn8s', '--root', tmp_path, '--check').exit_code == 0
+def test_everything_into_a_folder(tmp_path: Path, fcn) -> None:
+    assert fcn('generate', '--all', '--out', tmp_path / 'new').exit_code == 0
+    assert fcn('generate', '--all', '--check', '--out', tmp_path / 'new').exit_code == 0
+    made = {p.relative_to(tmp_path / 'new') for p in (tmp_path / 'new').rglob('*.prototxt')}
+    assert made == {p.relative_to(ROOT) for top in ('prototxt', 'solvers')
+                    for p in (ROOT / top).rglob('*.prototxt')}
+
+
+def test_data_is_the_folder_of_all_datasets_or_of_one(tmp_path: Path, scenes, fcn) -> None:
+    """What was two levels deeper than in the other commands, and failed when training."""
+    def folders(net: str, data: Path) -> list[dict]:
+        result = fcn('generate', net, '--out', tmp_path / net, '--data', data)
+        assert (result.exit_code, result.stderr) == (0, '')
+        texts = [read_net(tmp_path / net / f'{split}.prototxt').layer[0].python_param.param_str
+                 for split in ('train', 'val')]
+        return [{k: v for k, v in ast.literal_eval(t).items() if k.endswith('_dir')} for t in texts]
+    assert folders('voc-fcn32s', scenes.root) == [
+        {'sbdd_dir': str(scenes.root / 'sbdd/dataset')}, {'voc_dir': str(scenes.voc)}]
+    assert folders('voc-fcn16s', scenes.voc) == [{'voc_dir': str(scenes.voc)}] * 2
+    (tmp_path / 'data/camvid').mkdir(parents=True)
+    for given in ('data', 'data/camvid'):
+        assert folders('camvid-fcn32s', tmp_path / given) == [
+            {'camvid_dir': str(tmp_path / 'data/camvid')}] * 2
+
+
+def test_check_names_what_drifted(tmp_path: Path, fcn, refused, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fcn('generate', 'voc-fcn8s').exit_code == 0
+    assert fcn('generate', 'voc-fcn8s', '--check').exit_code == 0
     net = tmp_path / 'prototxt' / 'voc-fcn8s' / 'deploy.prototxt'
     net.write_text(net.read_text().replace('num_output: 21', 'num_output: 20', 1))
-    line = refused('generate', 'voc-fcn8s', '--root', tmp_path, '--check')
-    assert str(net) in line and 'run the same without --check' in line
+    line = refused('generate', 'voc-fcn8s', '--check')
+    assert str(net.relative_to(tmp_path)) in line and 'run the same without --check' in line
 
 
 @pytest.mark.parametrize('filler', ['msra', 'xavier'])
@@ -67,7 +96,7 @@ def test_heads_take_their_own_counts(tmp_path: Path, fcn) -> None:
 @pytest.mark.parametrize('status, args, words', [
     (2, [], 'name one net, or give --all'),
     (2, ['voc-fcn8s', '--all'], 'name one net, or give --all'),
-    (2, ['--all', '--width', '0.5'], '--all takes --check and --root only'),
+    (2, ['--all', '--width', '0.5'], '--all takes --check and --out only'),
     (2, ['voc-fcn8s', '--set', 'base_lr'], 'expected KEY=VALUE, such as base_lr=1e-8'),
     (2, ['voc-fcn8s', '--classes', 'x'], "'x' is not a number of classes"),
     (2, ['voc-fcn8s', '--filler', 'zero'], "'zero' is not one of 'msra', 'xavier'"),
@@ -113,7 +142,7 @@ def test_the_authors_form(tmp_path: Path, fcn, refused) -> None:
             (1, ('deeplab-msc', '--out', tmp_path, '--define', 'X=1'), "no placeholder 'X'"),
             (2, ('deeplab-msc',), '--syntax authors takes a net, --out'),
             (2, ('--all',), '--syntax authors takes a net, --out'),
-            (2, ('deeplab-msc', '--out', tmp_path, '--data-root', 'd'), '--width, --classes')):
+            (2, ('deeplab-msc', '--out', tmp_path, '--data', 'd'), '--width, --classes')):
         assert said in refused('generate', *wrong, '--syntax', 'authors', status=status)
     assert '--syntax authors' in refused('generate', 'deeplab-msc', '--define', 'EXP=x', status=2)
     assert 'NAME=VALUE' in refused('generate', 'deeplab-msc', '--define', 'EXP', status=2)

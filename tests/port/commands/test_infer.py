@@ -84,14 +84,14 @@ def test_palette(photos: Path, lively: Path, tmp_path: Path, fcn) -> None:
 
 
 def test_other_model_and_classes(photos: Path, scenes, tmp_path: Path, fcn) -> None:
-    """A deploy file of another head takes the place of the generated one; its score_fr says 2."""
+    """NET may be a deploy file, of which --mean must be known; its score_fr says 2."""
     text = print_net(make_net(VARIANTS['voc-fcn32s'], 'deploy', width=float(WIDTH), classes=4))
     (tmp_path / 'deploy.prototxt').write_text(text)
     net = Net(tmp_path / 'deploy.prototxt', TEST)
     net.params['score_fr'][1].data[2] = 1.0
     net.save(tmp_path / 'w.caffemodel')
-    result = fcn('infer', 'voc-fcn32s', '--weights', tmp_path / 'w.caffemodel', '--model',
-                 tmp_path / 'deploy.prototxt', '--out', tmp_path / 'out', photos / 'a.png')
+    result = fcn('infer', tmp_path / 'deploy.prototxt', '--weights', tmp_path / 'w.caffemodel',
+                 '--mean', 'voc-fcn32s', '--out', tmp_path / 'out', photos / 'a.png')
     assert result.exit_code == 0
     labels = np.asarray(opened(tmp_path / 'out' / 'a.png'))
     assert labels.shape == (37, 61) and (labels == 2).all()
@@ -117,25 +117,25 @@ def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused)
     shared = ('infer', 'siftflow-fcn16s', '--weights', tmp_path / 'w.caffemodel', '--width', WIDTH,
               photos / 'a.png')
     found = {}
-    for layer, more in (('score_sem', ()), ('score_geo', ('--layer', 'score_geo')),
-                        ('score_geo', ('--layer', 'score_geo', '--no-skip'))):
+    for layer, more in (('score_sem', ()), ('score_geo', ('--output', 'score_geo')),
+                        ('score_geo', ('--output', 'score_geo', '--no-fast'))):
         assert fcn(*shared, *more, '--out', tmp_path / 'out').exit_code == 0
         labels = np.asarray(opened(tmp_path / 'out/a.png'))
         rgb = np.asarray(opened(photos / 'a.png'), np.float32)[:, :, ::-1]
         net.forward(data=(rgb - VARIANTS['siftflow-fcn16s'].mean).transpose(2, 0, 1)[None])
         assert np.array_equal(labels, net.blobs[layer].data[0].argmax(0).numpy())
         found[more] = labels
-    assert found[()].max() > 2 >= found['--layer', 'score_geo'].max()
-    assert 'score_geo, score_sem' in refused(*shared, '--layer', 'score', '--out', tmp_path / 'x')
+    assert found[()].max() > 2 >= found['--output', 'score_geo'].max()
+    assert 'score_geo, score_sem' in refused(*shared, '--output', 'score', '--out', tmp_path / 'x')
 
 
 @pytest.mark.parametrize('layer, shape', [('pool3', [8, 30, 33]), ('fc7', [128, 2, 3]),
                                           ('upscore', [21, 96, 128])])
 def test_a_blob_of_another_size(layer: str, shape: list[int], photos: Path, lively: Path,
                                 tmp_path: Path, refused) -> None:
-    for more in ((), ('--no-skip',)):
+    for more in ((), ('--no-fast',)):
         line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
-                       tmp_path / 'out', photos / 'a.png', '--layer', layer, *more)
+                       tmp_path / 'out', photos / 'a.png', '--output', layer, *more)
         assert f"blob '{layer}' has the shape {shape}" in line
         assert 'the picture is 37 high and 61 wide' in line
         assert line.endswith('the outputs to label by are score')

@@ -30,10 +30,10 @@ class Copy(caffe.Layer):
 LOOKS = {
     'summary': ['summary', 'net.prototxt'],
     'draw': ['draw', 'net.prototxt', '--out', 'net.svg'],
-    'time': ['time', 'net.prototxt', '--phase', 'test', '--runs', '1'],
-    'infer': ['infer', 'voc-fcn8s', 'a.png', '--model', 'net.prototxt', '--weights', 'w.npz',
+    'time': ['time', 'net.prototxt', '--phase', 'test', '--iterations', '1'],
+    'infer': ['infer', 'net.prototxt', 'a.png', '--mean', '1,2,3', '--weights', 'w.npz',
               '--out', 'labels'],
-    'export': ['export', 'voc-fcn8s', '--model', 'net.prototxt', '--random-weights',
+    'export': ['export', 'net.prototxt', '--random-weights',
                '--out', 'n.onnx'],
     'compare': ['compare', 'net.prototxt:w.npz', 'net.prototxt:w.npz', '--images', 'a.png']}
 

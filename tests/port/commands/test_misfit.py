@@ -33,7 +33,7 @@ def uses(name: str, file: Path, picture: Path, out: Path, *wide: object) -> list
     """The commands that use weights as they are."""
     return [('infer', name, picture, '--weights', file, '--out', out / 'labels', *wide),
             ('export', name, '--weights', file, '--out', out / 'o.onnx', *wide),
-            ('time', name, '--weights', file, '--size', '32x32', '--runs', 1, *wide),
+            ('time', name, '--weights', file, '--size', '32x32', '--iterations', 1, *wide),
             ('compare', f'{name}:{file}', f'{name}:{file}', '--images', picture, *wide)]
 
 
@@ -54,7 +54,7 @@ def test_weights_of_another_net(name: str, theirs: str, count: int, first: str, 
 
 
 def test_score(trained: Path, weights, refused, fcn) -> None:
-    args = ('--model', trained / 'val.prototxt', '--weights', weights('camvid-fcn-basic'))
+    args = (trained / 'val.prototxt', '--weights', weights('camvid-fcn-basic'))
     assert "nothing for 16 of the net's 17" in refused('score', *args)
     assert fcn('test', *args, '--iterations', 1).exit_code == 0             # as lenient as Caffe
 
@@ -84,7 +84,7 @@ def test_values_that_are_no_numbers(value: float, trained: Path, lively: Path, s
     net.params['conv3_2'][1].data[0] = value
     net.save(tmp_path / 'w')
     found = f"{tmp_path / 'w'}: layer 'conv3_2', blob 1: 1 of 8 values are NaN or infinite"
-    assert found in refused('score', '--model', trained / 'val.prototxt', '--weights',
+    assert found in refused('score', trained / 'val.prototxt', '--weights',
                             tmp_path / 'w')
     assert found in refused('infer', 'voc-fcn32s', scenes.image('val_000000'), '--weights',
                             tmp_path / 'w', *WIDE, '--out', tmp_path / 'o')
@@ -108,5 +108,5 @@ def test_a_prototxt_of_another_net(weights, scenes, tmp_path: Path, refused) -> 
     model = tmp_path / 'deploy.prototxt'
     model.write_text(print_net(make_net('voc-fcn8s', 'deploy', width=WIDTH)))
     assert 'score_pool4, score_pool3;' in refused(
-        'infer', 'voc-fcn8s', scenes.image('val_000000'), '--model', model, '--weights',
+        'infer', model, scenes.image('val_000000'), '--mean', 'voc-fcn8s', '--weights',
         weights('voc-fcn32s'), '--out', tmp_path / 'o')

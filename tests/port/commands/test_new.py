@@ -32,7 +32,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*args: str, code: int = 0) -> str:
     result = CliRunner().invoke(main, ['new', 'my-cars', '--images', 'photos', '--labels', 'masks',
-                                       '--classes', 'names.txt', *args])
+                                       '--class-names', 'names.txt', *args])
     assert result.exit_code == code, result.output
     return result.output
 
@@ -103,7 +103,7 @@ def test_the_folder_stands_for_its_net(folders: Path) -> None:
     assert result.exit_code == 0, result.output
     with Image.open('l/0.png') as label:
         assert label.size == (40, 32)
-    result = CliRunner().invoke(main, ['score', '--model', 'my-cars/val.prototxt', '--weights',
+    result = CliRunner().invoke(main, ['score', 'my-cars', '--weights',
                                        'my-cars/w.caffemodel'])
     assert result.exit_code == 0 and 'road' in result.output and 'mean IU' in result.output
 
@@ -123,7 +123,7 @@ def test_the_folder_knows_its_width(folders: Path) -> None:
     wide = json.loads(told('summary', 'my-cars', '--json', '--width', '1'))['layers']
     assert [next(row['shape'][1] for row in rows if row['layer'] == 'conv1_1')
             for rows in (narrow, wide)] == [2, 64]
-    assert 'conv1_1' in told('time', 'my-cars', '--size', '32x32', '--runs', '1', '--weights',
+    assert 'conv1_1' in told('time', 'my-cars', '--size', '32x32', '--iterations', '1', '--weights',
                              'w.caffemodel')
 
 
@@ -184,7 +184,7 @@ def test_a_class_is_not_ignored(folders: Path, label: str, name: str) -> None:
 
 @pytest.mark.parametrize('net', ['voc-fcn8s', 'camvid-segnet-basic'])
 def test_a_published_name_is_refused(folders: Path, net: str) -> None:
-    options = ['--images', 'photos', '--labels', 'masks', '--classes', 'names.txt',
+    options = ['--images', 'photos', '--labels', 'masks', '--class-names', 'names.txt',
                '--label-suffix', '_mask']
     for args in ([net], ['my-cars', '--out', net]):
         result = CliRunner().invoke(main, ['new', *args, *options])

@@ -27,7 +27,7 @@ def test_the_list_gives_four_metrics_within_100_columns(fcn):
 
 def test_bound_takes_list_and_images(fcn, scenes, tmp_path):
     found = {}
-    for name, more in (('whole', ()), ('one', ('--images', 1)), ('train', ('--split', 'train'))):
+    for name, more in (('whole', ()), ('one', ('--limit', 1)), ('train', ('--split', 'train'))):
         out = tmp_path / name
         result = fcn('reproduce', 'bound', '--data', scenes.root, '--out', out, *more)
         assert result.exit_code == 0, result.output

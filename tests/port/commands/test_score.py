@@ -32,7 +32,7 @@ def count(scenes, folder: Path, names: list[str]) -> np.ndarray:
 
 
 def test_figures(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
-    result = fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+    result = fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
                  tmp_path / 's.json', '--save', tmp_path / 'out')
     assert result.exit_code == 0 and result.stderr == ''
     names = [f'val_{i:06d}' for i in range(3)]
@@ -58,7 +58,7 @@ def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path
     monkeypatch.setattr(FastScoring, '__call__', lambda self: passes.append(1) or run(self))
     hists = []
     for more in ((), ('--fast',)):
-        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+        assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
                    tmp_path / 's.json', *more).exit_code == 0
         hists.append(np.array(json.loads((tmp_path / 's.json').read_text())['score']['hist']))
     assert len(passes) == 3
@@ -69,10 +69,10 @@ def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path
 def test_the_first_images_only(trained: Path, lively: Path, tmp_path: Path,
                                           fcn) -> None:
     def pixels(*more: object) -> int:
-        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--json',
+        assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
                    tmp_path / 's.json', *more).exit_code == 0
         return np.sum(json.loads((tmp_path / 's.json').read_text())['score']['hist'])
-    one, three, six = pixels('--images', 1), pixels(), pixels('--images', 6)
+    one, three, six = pixels('--limit', 1), pixels(), pixels('--limit', 6)
     assert 0 < one < three == six
 
 
@@ -80,8 +80,8 @@ def test_two_heads(own_scenes, tmp_path: Path, fcn) -> None:
     """SIFT Flow's nets: a table and a JSON object for each head."""
     net = Net(two_heads(tmp_path), TEST)
     net.save(tmp_path / 'w.caffemodel')
-    result = fcn('score', '--model', tmp_path / 'net.prototxt', '--weights',
-                 tmp_path / 'w.caffemodel', '--images', 2, '--json', tmp_path / 's.json')
+    result = fcn('score', tmp_path / 'net.prototxt', '--weights',
+                 tmp_path / 'w.caffemodel', '--limit', 2, '--json', tmp_path / 's.json')
     assert result.exit_code == 0
     assert result.stdout.startswith('score_a\n') and '\nscore_b\n' in result.stdout
     figures = json.loads((tmp_path / 's.json').read_text())
@@ -104,23 +104,23 @@ def two_heads(folder: Path) -> Path:
 
 
 def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
-    net = ('--model', trained / 'val.prototxt', '--weights', lively)
-    line = refused('score', '--model', trained / 'deploy.prototxt', '--weights', lively)
+    net = (trained / 'val.prototxt', '--weights', lively)
+    line = refused('score', trained / 'deploy.prototxt', '--weights', lively)
     assert 'score the net with data (train, val, test), not deploy' in line
     line = refused('score', *net, '--json', tmp_path / 'no' / 's.json')
     assert f'{tmp_path / "no" / "s.json"}: the folder' in line and 'does not exist' in line
-    assert '0 is not in the range' in refused('score', *net, '--images', 0, status=2)
+    assert '0 is not in the range' in refused('score', *net, '--limit', 0, status=2)
     two_heads(tmp_path)
     Net(tmp_path / 'net.prototxt', TEST).save(tmp_path / 'w')
-    line = refused('score', '--model', tmp_path / 'net.prototxt', '--weights', tmp_path / 'w')
-    assert 'does not say how many images it has; give --images' in line
+    line = refused('score', tmp_path / 'net.prototxt', '--weights', tmp_path / 'w')
+    assert 'does not say how many images it has; give --limit' in line
 
 
 def test_mean_outputs(trained: Path, lively: Path, fcn) -> None:
     """`fcn test` prints the mean of each output, as `caffe test` does."""
     net = Net(trained / 'val.prototxt', TEST, weights=lively)
     losses = [float(net.forward()['loss']) for _ in range(4)]
-    result = fcn('test', '--model', trained / 'val.prototxt', '--weights', lively,
+    result = fcn('test', trained / 'val.prototxt', '--weights', lively,
                  '--iterations', 4)
     assert result.exit_code == 0 and result.stderr == ''
     loss, output = result.stdout.splitlines()
@@ -134,11 +134,11 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
     run, labels = make_run(tmp_path / 'r', own_scenes), own_scenes.label('val_000000').parent
     (tmp_path / 'link').symlink_to(labels)
     for folder in (labels, tmp_path / 'link'):
-        line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--save',
+        line = refused('score', run / 'val.prototxt', '--weights', lively, '--save',
                        folder)
         assert f'{folder}/val_000000.png: is read here, and would be written over' in line
         assert '--save' in line
-    line = refused('score', '--model', run / 'val.prototxt', '--weights', lively, '--json',
+    line = refused('score', run / 'val.prototxt', '--weights', lively, '--json',
                    run / 'val.prototxt')
     assert 'val.prototxt: is read here' in line and '--json' in line
 
@@ -146,7 +146,7 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
 def test_crf(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
     """The labels that are saved and counted are those refined on the picture as it lies there."""
     for more in ((), ('--fast',)):
-        assert fcn('score', '--model', trained / 'val.prototxt', '--weights', lively, '--save',
+        assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--save',
                    tmp_path / 'out', '--json', tmp_path / 's.json', '--crf', 'deeplab-largefov',
                    *more).exit_code == 0
         net, names = Net(trained / 'val.prototxt', TEST, weights=lively), []

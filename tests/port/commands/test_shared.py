@@ -13,9 +13,9 @@ FITTING = {'infer': (NET, 'a.png', '--weights', 'w'), 'time': (NET,), 'generate'
            'draw': (NET, '--out', 'o.svg'), 'surgery': (NET, '--from', 'w', '--out', 'o'),
            'compare': (f'{NET}:w', 'b.onnx', '--images', 'a.png')}
 WIDE = {'reproduce': (NET,), 'ablate': ('camvid', '--data', 'd', '--out', 'o'),
-        'new': ('x', '--images', 'i', '--labels', 'l', '--classes', 'c')}
+        'new': ('x', '--images', 'i', '--labels', 'l', '--class-names', 'c')}
 GPU = {'infer': FITTING['infer'], 'time': FITTING['time'], 'train': ('--solver', 's'),
-       'score': ('--model', 'm', '--weights', 'w'), 'test': ('--model', 'm', '--weights', 'w')}
+       'score': (NET, '--weights', 'w'), 'test': (NET, '--weights', 'w')}
 
 
 def wrong(fcn, *args: object) -> str:
@@ -53,9 +53,9 @@ def test_a_prototxt_has_its_own(option: tuple[str, str], scenes, tmp_path: Path,
     model = tmp_path / 'deploy.prototxt'
     model.write_text(print_net(make_net(NET, 'deploy', width=1 / 32)))
     weights, picture = ('--weights', tmp_path / 'w'), scenes.image('val_000000')
-    for args in (('infer', NET, picture, '--model', model, *weights),
-                 ('export', NET, '--model', model, *weights, '--out', tmp_path / 'o.onnx'),
-                 ('surgery', NET, '--model', model, '--from', 'w', '--out', tmp_path / 'o'),
+    for args in (('infer', model, picture, *weights),
+                 ('export', model, *weights, '--out', tmp_path / 'o.onnx'),
+                 ('surgery', model, '--from', 'w', '--out', tmp_path / 'o'),
                  ('compare', f'{model}:w', 'b.onnx', '--images', picture),
                  ('summary', model), ('time', model), ('draw', model, '--out', 'o.svg')):
         line = wrong(fcn, *args, *option)

@@ -69,10 +69,10 @@ def test_hdf5_in_and_out(trained: Path, tmp_path: Path, fcn) -> None:
 
 
 def test_other_model(trained: Path, tmp_path: Path, fcn) -> None:
-    """--model gives a net of the user's own in the place of the generated one."""
+    """NET may be a prototxt, which follows the recipe of a published net."""
     net, out = trained / 'deploy.prototxt', tmp_path / 'w.caffemodel'
-    result = fcn('surgery', 'voc-fcn32s', '--from', trained / 'trained.caffemodel', '--model',
-                 net, '--out', out)
+    result = fcn('surgery', net, '--recipe', 'voc-fcn32s', '--from',
+                 trained / 'trained.caffemodel', '--out', out)
     assert result.exit_code == 0
     assert read_weights(out).keys() == read_weights(trained / 'trained.caffemodel').keys()
 

@@ -45,7 +45,7 @@ def test_table() -> None:
 @pytest.mark.parametrize('phase', ['train', 'test'])
 def test_command(phase: str) -> None:
     result = CliRunner().invoke(main, [
-        'time', 'voc-fcn32s', '--width', '0.02', '--size', '20x30', '--runs', '1',
+        'time', 'voc-fcn32s', '--width', '0.02', '--size', '20x30', '--iterations', '1',
         '--phase', phase])
     assert result.exit_code == 0, result.output
     rows = result.output.splitlines()
@@ -64,7 +64,7 @@ def test_a_prototxt_has_its_own_sizes(tmp_path, option) -> None:
                     'dim: 1 } } }')
     result = CliRunner().invoke(main, ['time', str(path), '--phase', 'test', *option])
     assert result.exit_code == 2 and f'{option[0]} is for a net by name' in result.output
-    result = CliRunner().invoke(main, ['time', str(path), '--phase', 'test', '--runs', '1'])
+    result = CliRunner().invoke(main, ['time', str(path), '--phase', 'test', '--iterations', '1'])
     assert result.exit_code == 0, result.output
 
 
@@ -74,7 +74,7 @@ def test_command_names_the_closest_net() -> None:
 
 
 def test_a_net_of_one_size_is_timed_at_it() -> None:
-    net = ['time', 'camvid-segnet-basic', '--width', '0.02', '--runs', '1', '--phase', 'test']
+    net = ['time', 'camvid-segnet-basic', '--width', '0.02', '--iterations', '1', '--phase', 'test']
     done = CliRunner().invoke(main, net)
     assert done.exit_code == 0 and 'upsample1' in done.output
     done = CliRunner().invoke(main, [*net, '--size', '375x500'])

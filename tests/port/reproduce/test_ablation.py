@@ -62,7 +62,7 @@ def test_a_tiny_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
     data = draw_dataset(tmp_path / 'd', 4, 2, (16, 16))
     args = ['ablate', 'voc', '--data', str(data), '--out', str(tmp_path / 'o'), '--width', '0.01',
-            '--block', '20', '--blocks', '1', '--images', '1', '--fast',
+            '--block', '20', '--blocks', '1', '--limit', '1', '--fast',
             '--set', 'voc-fcn32s.base_lr=1e-8',
             '--set', 'accum.clip_gradients=20', '--set', 'clip_gradients=1']
     outcome = CliRunner().invoke(main, args)

@@ -267,7 +267,7 @@ def test_the_classifier_must_be_given_for_the_full_net(data, tmp_path):
 def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
     out, _ = whole
     args = ['reproduce', 'voc-fcn16s', '--data', str(data), '--out', str(out), '--width', '0.02',
-            '--block', '4', '--blocks', '2', '--images', '3', '--set', 'base_lr=1e-8']
+            '--block', '4', '--blocks', '2', '--limit', '3', '--set', 'base_lr=1e-8']
     result = CliRunner().invoke(main, args)
     assert result.exit_code == 0, result.output
     assert 'published 65.0 (PAMI Table 3)' in result.output and 'report.html' in result.output

@@ -85,7 +85,7 @@ def test_another_list_and_fewer_images_may_be_taken(data):
     assert len(labels.open_layer(row, data, name='train').indices) == 1
     assert len(labels.open_layer(row, data).indices) == 6
     lines = [CliRunner().invoke(main, ['bound', '--data', str(data), '--absent', *more]).output
-             for more in ([], ['--images', '1'], ['--split', 'train'])]
+             for more in ([], ['--limit', '1'], ['--split', 'train'])]
     absent = [int(line.split()[1]) for line in lines]
     assert absent[0] < absent[1] and lines[2] != lines[0]
 
