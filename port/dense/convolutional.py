@@ -27,6 +27,7 @@ Size = tuple[int, int]
 # What computes each place of its top from places of its bottom, whatever the size is.
 LOCAL = {'weights', 'norm', 'pool', 'up', 'join', 'neuron'}
 LOCAL_TYPES = {'Softmax', 'Split', 'Slice', 'Interp', 'Padding', 'ArgMax', 'BN', 'LRN'}
+WHOLE_IMAGE = {'MVN'}       # of the kinds above, but its statistics are the image's
 LABELLED = {'loss'}
 MEASURES = {'Accuracy', 'SegAccuracy', 'Silence'}
 
@@ -163,7 +164,11 @@ def _descendants(after: list[Entry], last: Entry) -> set[str]:
 
 
 class _Conversion:
-    """The walk over a classifier's layers, with the shapes of what is made so far."""
+    """The walk over a classifier's layers, with the shapes that it has on images of its size.
+
+    What is flat there counts as C x 1 x 1; where a pooling is left out, its top's shape stays 1 x 1,
+    for it is the kernel of what reads it.
+    """
 
     def __init__(self, done: Convolutional, drop_pool: bool, last: Entry) -> None:
         self.done, self.drop_pool, self.last = done, drop_pool, last
@@ -175,13 +180,14 @@ class _Conversion:
         for entry in entries:
             layer = LayerParameter()
             layer.CopyFrom(entry.param)
+            shapes = [self.shapes[name] for name in layer.bottom]
             bottoms = [self.stands_for.get(name, name) for name in layer.bottom]
             del layer.bottom[:]
             layer.bottom.extend(bottoms)
             if entry is self.last:
                 self.done.features, self.done.classifier = bottoms[0], layer.name
             try:
-                self._convert(layer, [self.shapes[name] for name in bottoms])
+                self._convert(layer, shapes)
             except ValueError as error:
                 raise ValueError(f'{entry.label}: {error}') from None
 
@@ -192,13 +198,15 @@ class _Conversion:
             return self._leave_out_flattening(layer, bottoms[0])
         elif layer.type == 'Pooling' and self._pools_all(layer, bottoms[0]):
             if self.drop_pool:
-                return self._leave_out(layer)
+                return self._leave_out(layer, (*bottoms[0][:2], 1, 1))
             self._stride_one(layer, bottoms[0])
-        elif layer.type != 'Input' and LAYER_TYPES[layer.type].kind not in LOCAL | {'data'} \
-                and layer.type not in LOCAL_TYPES:
+        elif layer.type != 'Input' and (layer.type in WHOLE_IMAGE or (
+                LAYER_TYPES[layer.type].kind not in LOCAL and layer.type not in LOCAL_TYPES)):
             raise ValueError('looks at the whole image, or at no image: such a net cannot be made '
                              'convolutional')
         found = top_shapes(layer, bottoms)
+        for top in layer.top:                     # in place on what was left out: a blob of its own
+            self.stands_for.pop(top, None)
         self.shapes |= dict(zip(layer.top, found, strict=False))
         self.done.net.layer.append(layer)
 
@@ -233,10 +241,10 @@ class _Conversion:
         if found is None or found[0] != shape[0] or rest:
             raise ValueError(f'turns {list(shape)} into {list(found or ())}: such a net cannot be '
                              'made convolutional')
-        self._leave_out(layer)
+        self._leave_out(layer, shape)
 
-    def _leave_out(self, layer: LayerParameter) -> None:
-        self.stands_for[layer.top[0]] = layer.bottom[0]
+    def _leave_out(self, layer: LayerParameter, shape: Shape) -> None:
+        self.stands_for[layer.top[0]], self.shapes[layer.top[0]] = layer.bottom[0], shape
         self.done.dropped.append(layer.name)
 
     @staticmethod
