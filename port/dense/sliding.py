@@ -6,7 +6,7 @@ a window pads its own borders, the map only those of the image.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,12 @@ from port.engine.net import Net
 from surgery import Weights
 
 BATCH = 16
+Progress = Callable[[Sequence[torch.Tensor]], Iterable[torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Dense:
-    """One image seen both ways. Seconds are the shortest of `repeats` runs.
+    """One image seen both ways. The windows are timed once, for they take long enough.
 
     map, windows: classes x rows x columns of the same net. one: seconds of a single window alone.
     """
@@ -59,7 +60,7 @@ def pads(net: NetParameter) -> bool:
 
 
 def slide(net: Net, image: np.ndarray, window: tuple[int, int], stride: int,
-          batch: int = BATCH) -> np.ndarray:
+          progress: Progress = iter) -> np.ndarray:
     """Return a net's answers to every window, classes x rows x columns.
 
     image: C x H x W, prepared as the net wants it. Raises ValueError where it is smaller than the
@@ -73,7 +74,7 @@ def slide(net: Net, image: np.ndarray, window: tuple[int, int], stride: int,
     view = torch.from_numpy(np.ascontiguousarray(image)).unfold(1, high, stride).unfold(
         2, wide, stride)                                       # C x rows x columns x high x wide
     pieces = view.permute(1, 2, 0, 3, 4).reshape(rows * columns, len(image), high, wide)
-    answers = [_answers(net, part) for part in pieces.split(batch)]
+    answers = [_answers(net, part) for part in progress(pieces.split(BATCH))]
     return torch.cat(answers).T.reshape(-1, rows, columns).numpy()
 
 
@@ -84,7 +85,7 @@ def _answers(net: Net, images: torch.Tensor) -> torch.Tensor:
 
 
 def both_ways(done: Convolutional, weights: Weights, image: np.ndarray,
-              repeats: int = 3) -> Dense:
+              progress: Progress = iter) -> Dense:
     """Run the map and the windows over one image, C x H x W, and time both.
 
     Both run the same layers, whose weights are `weights` in their first shapes; so does a window
@@ -93,17 +94,18 @@ def both_ways(done: Convolutional, weights: Weights, image: np.ndarray,
     net = Net(done.net, TEST, weights=done.weights(weights))
     stride = stride_of(done.net)
     whole = torch.from_numpy(np.ascontiguousarray(image))[None]
-    windows, windows_seconds = _timed(lambda: slide(net, image, done.size, stride), repeats)
     high, wide = done.size
-    _, one_seconds = _timed(lambda: _answers(net, whole[..., :high, :wide]), repeats)
+    _, one_seconds = _timed(lambda: _answers(net, whole[..., :high, :wide]), 3)
+    windows, windows_seconds = _timed(lambda: slide(net, image, done.size, stride, progress), 1)
     found, map_seconds = _timed(
-        lambda: net.forward(**{net.inputs[0]: whole})[net.outputs[0]][0].numpy().copy(), repeats)
+        lambda: net.forward(**{net.inputs[0]: whole})[net.outputs[0]][0].numpy().copy(), 3)
     rows, columns = windows.shape[1:]
     return Dense(done.size, stride, found[:, :rows, :columns], windows, map_seconds,
                  windows_seconds, one_seconds, pads(done.net))
 
 
 def _timed(run: Callable[[], np.ndarray | torch.Tensor], repeats: int) -> tuple[np.ndarray, float]:
+    """Return what a run gives, and the seconds of the shortest of some."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()

@@ -33,7 +33,7 @@ def dense(pad: int, size: int, seed: int = 0):
     weights = Weights({name: [blob.data.numpy().copy() for blob in blobs]
                        for name, blobs in net.params.items()})
     image = 50 * np.random.default_rng(seed).standard_normal((3, 45, 51)).astype('f')
-    return both_ways(convolutionalize(small(pad, size)), weights, image, repeats=1), net, image
+    return both_ways(convolutionalize(small(pad, size)), weights, image), net, image
 
 
 @pytest.mark.parametrize('size', [22, 26])

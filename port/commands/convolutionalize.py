@@ -1,0 +1,84 @@
+"""fcn convolutionalize: any classifier's net becomes fully convolutional."""
+
+from math import prod
+from pathlib import Path
+
+import click
+
+from netspec.schema.messages import NetParameter
+from port.commands._shared import Sizes
+
+
+@click.command(epilog='Example:  fcn convolutionalize VGG_ILSVRC_16_layers_deploy.prototxt '
+                      '--weights VGG16.caffemodel --out vgg16-conv')
+@click.argument('net', type=click.Path(path_type=Path, dir_okay=False))
+@click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
+              help="The classifier's weights.")
+@click.option('--out', type=click.Path(path_type=Path, file_okay=False), required=True,
+              help='Folder for deploy.prototxt and weights.caffemodel.')
+@click.option('--size', 'sizes', type=Sizes(), metavar='HxW', help='Size of the images that the '
+              'net classifies.  [default: as the file states it]')
+@click.option('--drop-pool', is_flag=True, help='Leave out a pooling over the whole image; else it '
+              'becomes a window of that size that moves by one.')
+@click.option('--classes', type=click.IntRange(min=1), help='Give scores of so many classes for '
+              'each pixel, by bilinear upsampling, in the place of the classes of the image.')
+@click.option('--skips', metavar='TOP[,TOP…]', default='', help='With --classes: add the scores of '
+              'these tops, from coarse to fine.')
+def command(net: Path, weights: Path | None, out: Path, sizes: list[tuple[int, int]] | None,
+            drop_pool: bool, classes: int | None, skips: str) -> None:
+    """Turn the classifier in the file NET, a deploy or train_val net, into a convolutional net.
+
+    Each InnerProduct becomes a Convolution with the same values, so that images of any size give
+    a map of answers.
+    """
+    from netspec.schema import print_net, write_atomic
+    from port.dense.convolutional import convolutionalize
+    from port.dense.heads import with_scores
+    from port.engine.torch_weights import read_weights
+    from surgery import write_caffemodel
+    if skips and classes is None:
+        raise click.UsageError('--skips goes with --classes, which says how many scores to add')
+    done = convolutionalize(net, sizes[0] if sizes else None, drop_pool)
+    made, padding = done.net, 0
+    if classes is not None:
+        made, padding = with_scores(done, classes, [name for name in skips.split(',') if name])
+    held = done.weights(read_weights(weights)) if weights else None
+    if held is not None and classes is not None:
+        held = begun(made, held)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / 'deploy.prototxt', [print_net(made).encode()])
+    if held is not None:
+        write_caffemodel(out / 'weights.caffemodel', held)
+    for line in told(done, made, classes, padding):
+        click.echo(line)
+    click.echo(f'wrote {out / "deploy.prototxt"}'
+               + (f' and {out / "weights.caffemodel"}' if held is not None else ''))
+
+
+def begun(net: NetParameter, held):
+    """Return the weights that training of the scores begins with: zero, and bilinear kernels."""
+    from surgery import recipes, transplant
+    from surgery.shapes import blank
+    new = blank(net)
+    report = transplant(new, held)
+    recipes.interp_all(report, new)
+    return new
+
+
+def told(done, made: NetParameter, classes: int | None, padding: int) -> list[str]:
+    """Return what was done, a line each."""
+    from surgery import param_shapes
+    count = sum(prod(shape) for shapes in param_shapes(done.net).values() for shape in shapes)
+    lines = [f'{name}: InnerProduct -> Convolution {high} x {wide}'
+             for name, (high, wide) in done.kernels.items()]
+    lines += [f'{name}: over the whole image -> a window of {high} x {wide} that moves by one'
+              for name, (high, wide) in done.pools.items()]
+    lines += [f'{name}: left out' for name in done.dropped]
+    if classes is None:
+        return [*lines, f'{count:,} parameters, as before; made for images of '
+                        f'{done.size[0]}x{done.size[1]} (height x width), takes any larger']
+    crops = [f'{layer.name} {layer.crop_param.offset[0]}' for layer in made.layer
+             if layer.type == 'Crop']
+    return [*lines, f'{done.classifier}: left out, scores of {classes} classes in its place; '
+                    f'offsets of the crops: {", ".join(crops)}'
+                    + (f'; the first convolution is padded by {padding}' if padding else '')]

@@ -1,0 +1,80 @@
+"""fcn dense: a classifier over a whole photograph, as a map and as sliding windows."""
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from port.commands._shared import Sizes
+
+# FCN, PAMI 2017, section 3.1: AlexNet on a GPU of 2014, milliseconds.
+PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms a window in ' \
+        'batches, 5.4 ms alone: more than 5 and 25 times as long'
+
+
+@click.command(epilog='Example:  fcn dense squeezenet.prototxt --weights squeezenet.caffemodel '
+                      'cat.jpg')
+@click.argument('net', type=click.Path(path_type=Path, dir_okay=False))
+@click.argument('image', type=click.Path(path_type=Path, dir_okay=False))
+@click.option('--weights', required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help="The classifier's weights.")
+@click.option('--mean', default='104,117,123', show_default=True, metavar='B,G,R',
+              help='What the classifier wants subtracted from the pixels.')
+@click.option('--names', type=click.Path(path_type=Path, dir_okay=False),
+              help='File of class names, one a line.')
+@click.option('--size', 'sizes', type=Sizes(), metavar='HxW', help='Size of the images that the '
+              'net classifies.  [default: as the file states it]')
+@click.option('--out', type=click.Path(path_type=Path, dir_okay=False),
+              help='Picture of the classes over the photograph.  [default: IMAGE_classes.png]')
+def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None,
+            sizes: list[tuple[int, int]] | None, out: Path | None) -> None:
+    """Classify every window of IMAGE by one pass of the classifier NET made convolutional.
+
+    Says how the map lies on the image, how long the pass and the windows take, and by how much
+    their answers differ.
+    """
+    import numpy as np
+
+    from port.data.readers import read_rgb
+    from port.dense.convolutional import convolutionalize
+    from port.dense.picture import class_map
+    from port.dense.sliding import both_ways
+    from port.engine.torch_weights import read_weights
+    try:
+        subtracted = np.array([float(part) for part in mean.split(',')], np.float32)
+    except ValueError:
+        subtracted = np.zeros(0)
+    if subtracted.shape != (3,):
+        raise click.UsageError(f'--mean {mean}: expected three numbers, blue, green and red')
+    done = convolutionalize(net, sizes[0] if sizes else None)
+    rgb = read_rgb(image)
+    data = (rgb[:, :, ::-1].astype(np.float32) - subtracted).transpose(2, 0, 1)
+    found = both_ways(done, read_weights(weights), data, lambda batches: tqdm(
+        batches, desc='windows', disable=not sys.stderr.isatty()))
+    for line in told(found, rgb.shape[:2]):
+        click.echo(line)
+    path = out or image.with_name(f'{image.stem}_classes.png')
+    class_map(rgb, found, names.read_text(encoding='utf-8').splitlines() if names else ()).save(
+        path)
+    click.echo(f'wrote {path}')
+
+
+def told(found, size: tuple[int, int]) -> list[str]:
+    """Return the arithmetic, the times and the difference, a line each."""
+    rows, columns = found.windows.shape[1:]
+    high, wide = found.window
+    count = rows * columns
+    equal = ('equal: no layer pads' if not found.padded else
+             'not equal, for layers pad: each window has borders of its own, the map those of the '
+             'image alone')
+    return [
+        f'windows of {high}x{wide} every {found.stride} pixels of {size[0]}x{size[1]}: '
+        f'({size[0]} - {high}) / {found.stride} + 1 = {rows} rows, {columns} columns',
+        f'one pass {1000 * found.map_seconds:.0f} ms; {count} windows '
+        f'{1000 * found.windows_seconds:.0f} ms in batches '
+        f'({found.windows_seconds / found.map_seconds:.1f} times as long), '
+        f'{1000 * found.one_seconds * count:.0f} ms one by one '
+        f'({found.one_seconds * count / found.map_seconds:.1f} times)',
+        PAPER,
+        f'largest difference {found.difference:.2g} of the largest score: {equal}']
