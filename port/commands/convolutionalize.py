@@ -2,11 +2,16 @@
 
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netspec.schema.messages import NetParameter
 from port.commands._shared import Sizes
+
+if TYPE_CHECKING:
+    from port.dense.convolutional import Convolutional
+    from surgery import Weights
 
 
 @click.command(epilog='Example:  fcn convolutionalize VGG_ILSVRC_16_layers_deploy.prototxt '
@@ -55,7 +60,7 @@ def command(net: Path, weights: Path | None, out: Path, sizes: list[tuple[int, i
                + (f' and {out / "weights.caffemodel"}' if held is not None else ''))
 
 
-def begun(net: NetParameter, held):
+def begun(net: NetParameter, held: 'Weights') -> 'Weights':
     """Return the weights that training of the scores begins with: zero, and bilinear kernels."""
     from surgery import recipes, transplant
     from surgery.shapes import blank
@@ -65,7 +70,7 @@ def begun(net: NetParameter, held):
     return new
 
 
-def told(done, made: NetParameter, classes: int | None, padding: int) -> list[str]:
+def told(done: 'Convolutional', made: NetParameter, classes: int | None, padding: int) -> list[str]:
     """Return what was done, a line each."""
     from surgery import param_shapes
     count = sum(prod(shape) for shapes in param_shapes(done.net).values() for shape in shapes)

@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
 from port.commands._shared import Sizes
+
+if TYPE_CHECKING:
+    from port.dense.sliding import Dense
 
 # FCN, PAMI 2017, section 3.1: AlexNet on a GPU of 2014, milliseconds.
 PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms a window in ' \
@@ -36,20 +40,17 @@ def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None
     """
     import numpy as np
 
-    from port.data.readers import read_rgb
+    from port.data.readers import planes, read_rgb
     from port.dense.convolutional import convolutionalize
     from port.dense.picture import class_map
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
-    try:
-        subtracted = np.array([float(part) for part in mean.split(',')], np.float32)
-    except ValueError:
-        subtracted = np.zeros(0)
-    if subtracted.shape != (3,):
+    subtracted = three_numbers(mean)
+    if not subtracted:
         raise click.UsageError(f'--mean {mean}: expected three numbers, blue, green and red')
     done = convolutionalize(net, sizes[0] if sizes else None)
     rgb = read_rgb(image)
-    data = (rgb[:, :, ::-1].astype(np.float32) - subtracted).transpose(2, 0, 1)
+    data = planes(rgb[:, :, ::-1], np.array(subtracted, np.float32))
     found = both_ways(done, read_weights(weights), data, lambda batches: tqdm(
         batches, desc='windows', disable=not sys.stderr.isatty()))
     for line in told(found, rgb.shape[:2]):
@@ -60,7 +61,16 @@ def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None
     click.echo(f'wrote {path}')
 
 
-def told(found, size: tuple[int, int]) -> list[str]:
+def three_numbers(text: str) -> tuple[float, ...]:
+    """Read three numbers with commas between; () where they are none."""
+    try:
+        numbers = tuple(float(part) for part in text.split(','))
+    except ValueError:
+        return ()
+    return numbers if len(numbers) == 3 else ()
+
+
+def told(found: 'Dense', size: tuple[int, int]) -> list[str]:
     """Return the arithmetic, the times and the difference, a line each."""
     rows, columns = found.windows.shape[1:]
     high, wide = found.window

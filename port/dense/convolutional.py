@@ -7,7 +7,7 @@ many, and keep their values; only their shapes change.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Convolutional:
         return np.ascontiguousarray(flat.reshape(len(flat), -1, high, wide))
 
 
-def convolutionalize(source: NetParameter | str | PathLike, size: Size | None = None,
+def convolutionalize(source: NetParameter | str | Path, size: Size | None = None,
                      drop_pool: bool = False) -> Convolutional:
     """Return a classifier's deploy or train_val net as a fully convolutional one.
 
@@ -142,13 +142,14 @@ def _classifier(entries: list[Entry]) -> Entry:
 def _ancestors_and_readers(entries: list[Entry], last: Entry) -> list[Entry]:
     """Return what the classifier is made of, and what is made of it without labels."""
     at = entries.index(last)
-    wanted, before = set(last.param.bottom), []
+    wanted = set(last.param.bottom)
+    before: list[Entry] = []
+    after: list[Entry] = []
     for entry in reversed(entries[:at]):
         if wanted & set(entry.param.top):
             wanted |= set(entry.param.bottom)
             before.append(entry)
     made = {top for entry in (*before, last) for top in entry.param.top}
-    after = []
     for entry in entries[at + 1:]:
         kind = LAYER_TYPES[entry.param.type].kind if entry.param.type in LAYER_TYPES else ''
         if kind in LABELLED or entry.param.type in MEASURES:
@@ -163,11 +164,19 @@ def _descendants(after: list[Entry], last: Entry) -> set[str]:
     return {top for entry in (last, *after) for top in entry.param.top}
 
 
+def _sides(shape: Shape) -> Size:
+    """Return height and width of N x C x H x W; ValueError where they are open."""
+    high, wide = shape[2:]
+    if high is None or wide is None:
+        raise ValueError(f'reads {list(shape)}, whose size is open; give the size of the images')
+    return high, wide
+
+
 class _Conversion:
     """The walk over a classifier's layers, with the shapes that it has on images of its size.
 
-    What is flat there counts as C x 1 x 1; where a pooling is left out, its top's shape stays 1 x 1,
-    for it is the kernel of what reads it.
+    What is flat there counts as C x 1 x 1; where a pooling is left out, its top's shape stays
+    1 x 1, for it is the kernel of what reads it.
     """
 
     def __init__(self, done: Convolutional, drop_pool: bool, last: Entry) -> None:
@@ -204,10 +213,9 @@ class _Conversion:
                 LAYER_TYPES[layer.type].kind not in LOCAL and layer.type not in LOCAL_TYPES)):
             raise ValueError('looks at the whole image, or at no image: such a net cannot be made '
                              'convolutional')
-        found = top_shapes(layer, bottoms)
-        for top in layer.top:                     # in place on what was left out: a blob of its own
-            self.stands_for.pop(top, None)
-        self.shapes |= dict(zip(layer.top, found, strict=False))
+        for top, shape in zip(layer.top, top_shapes(layer, bottoms), strict=False):
+            self.stands_for.pop(top, None)        # in place on what was left out: its own blob
+            self.shapes[top] = shape or ()
         self.done.net.layer.append(layer)
 
     def _window_of_all(self, layer: LayerParameter, shape: Shape) -> None:
@@ -216,7 +224,7 @@ class _Conversion:
         if given.axis not in (1, -3) or len(shape) != 4:
             raise ValueError(f'an InnerProduct from axis {given.axis} of {list(shape)} on; '
                              'expected axis 1 of N x C x H x W')
-        high, wide = shape[2], shape[3]
+        high, wide = _sides(shape)
         conv = layer.convolution_param
         conv.num_output = given.num_output
         if not given.bias_term:
@@ -255,7 +263,7 @@ class _Conversion:
 
     def _stride_one(self, layer: LayerParameter, shape: Shape) -> None:
         """Let a pooling over everything be a window of that size that moves by one."""
-        pool, size = layer.pooling_param, (shape[2], shape[3])
+        pool, size = layer.pooling_param, _sides(shape)
         kept = PoolingParameter(pool=pool.pool, stride=1)
         if size[0] == size[1]:
             kept.kernel_size = size[0]

@@ -1,8 +1,8 @@
 """Class scores on a convolutional classifier, upsampled to the image, with skips: an FCN of it.
 
-FCN, PAMI 2017, sections 4.1 to 4.3: in the place of the classifier's last layer comes one of as many
-classes as wanted, bilinear upsampling brings its scores to the image, and the scores of finer
-layers are added on the way.
+FCN, PAMI 2017, sections 4.1 to 4.3: in the place of the classifier's last layer comes one of as
+many classes as wanted, bilinear upsampling brings its scores to the image, and the scores of
+finer layers are added on the way.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Classifiers as their authors wrote them for Caffe, by NetSpec: what users bring to be converted."""
+"""Classifiers as their authors wrote them for Caffe, by NetSpec: what users bring."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Classifiers made convolutional: kernels, counts, and the same answers at the classifier's size."""
+"""Classifiers made convolutional: kernels, counts, the same answers at their own size."""
 
 from math import prod
 

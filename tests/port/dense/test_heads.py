@@ -1,4 +1,4 @@
-"""Scores put on convolutional classifiers: the paper's offsets, and scores of every size's shape."""
+"""Scores on convolutional classifiers: the paper's offsets, and a score of every pixel."""
 
 import numpy as np
 import pytest
