@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest clean
+.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -28,6 +28,16 @@ bench: $(VENV)/installed
 coverage: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered
+
+# A wheel, installed in .venv-wheel, and the tests that need no source tree, run away from the source.
+wheel-test:
+	rm -rf $(VENV)-wheel dist build/away
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/pip wheel -q --no-deps -w dist .
+	$(VENV)-wheel/bin/pip install -q -c constraints.txt torch==2.13.0
+	$(VENV)-wheel/bin/pip install -q -c constraints.txt "$$(ls dist/fcn_caffe-*.whl)[test]"
+	mkdir -p build/away && cp -r tests pyproject.toml build/away/
+	cd build/away && OMP_NUM_THREADS=1 $(abspath $(VENV)-wheel)/bin/python -m pytest -q -n 2
 
 # Small changes of chosen modules that no test notices; takes hours. ONLY=solver: modules so named.
 mutate: $(VENV)/installed
@@ -56,4 +66,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest demo build *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-wheel demo build dist *.egg-info

@@ -194,3 +194,13 @@ def test_a_message_of_exactly_the_limit_is_written_and_one_byte_more_is_not(tmp_
     assert not (tmp_path / 'y').exists()
     with pytest.raises(ValueError, match=f'{size} bytes; expected a .binaryproto, and protobuf'):
         read_blob(path)
+
+
+@pytest.mark.parametrize(('diff', 'double'), [(False, False), (True, False), (False, True),
+                                              (True, True)])
+def test_a_blob_of_any_one_kind_of_numbers_is_read(tmp_path, diff, double):
+    """data, diff, double_data or double_diff: one of them is enough."""
+    blob = BlobProto(**{('double_' if double else '') + ('diff' if diff else 'data'): [1, 2]})
+    blob.shape.dim.append(2)
+    write_blob(tmp_path / 'x', blob)
+    assert blob_array(read_blob(tmp_path / 'x'), diff).tolist() == [1, 2]

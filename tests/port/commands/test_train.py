@@ -197,11 +197,10 @@ def test_usage(scenes, make_run, tmp_path: Path, refused) -> None:
                                               status=2)
 
 
-def test_published_solver_beside_published_nets(scenes) -> None:
+def test_published_solver_beside_published_nets(scenes, tree: Path) -> None:
     """The committed prototxt of a net builds; its data is what is missing."""
-    root = Path(__file__).resolve().parents[3]
     with pytest.raises(FileNotFoundError, match='train.txt: no such split file'):
-        Net(root / 'prototxt' / 'voc-fcn32s' / 'train.prototxt', TRAIN)
+        Net(tree / 'prototxt' / 'voc-fcn32s' / 'train.prototxt', TRAIN)
 
 
 def test_a_log_is_not_written_into_another_file(trained: Path, scenes, make_run, tmp_path: Path,

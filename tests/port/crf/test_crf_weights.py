@@ -27,9 +27,9 @@ def test_a_weight_of_nothing_is_no_term() -> None:
     assert crf_weights('3,3,0,121,5').terms() == [('gaussian', 3, 3)]
 
 
-def test_the_page_lists_them() -> None:
+def test_the_page_lists_them(tree: Path) -> None:
     """docs/crf.md has a row for each weights, with the names that share them."""
-    page = (Path(__file__).resolve().parents[3] / 'docs' / 'crf.md').read_text(encoding='utf-8')
+    page = (tree / 'docs' / 'crf.md').read_text(encoding='utf-8')
     rows = [line.split('|')[1:3] for line in page.splitlines() if line.startswith('| `deeplab')]
     listed = {}
     for names, weights in rows:
