@@ -42,13 +42,14 @@ def _index(positions: tuple[int, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(positions, device=device)
 
 
-def blank_key(plan: ReachPlan) -> tuple:
+def blank_key(plan: ReachPlan) -> tuple[int, ...]:
     """Return a key that two plans of a program share only if their blank values are the same.
 
     Those depend on how the ends of each axis meet the strides, that is on the inputs' sizes up to
-    the product of the strides, and on which positions are computed.
+    the product of the strides; and, for small sizes, on where the two ends come so close that no
+    position is left between them, which the numbers of computed positions tell.
     """
-    key: list[object] = []
+    key: list[int] = []
     for axis in (0, 1):
         period = prod(rule.stride * (1 if placed.operation.pool is None else 2)
                       for placed in plan.operations
@@ -56,8 +57,7 @@ def blank_key(plan: ReachPlan) -> tuple:
         key += [axes[axis].size % period for axes in plan.inputs.values()]
         for placed in plan.operations:
             if placed.value in plan.need_blanks:
-                reach = placed.axes[axis].reach
-                key.append((*reach.runs[0], len(reach.runs), reach.before, reach.after))
+                key.append(placed.axes[axis].reach.stored)
     return tuple(key)
 
 
@@ -68,8 +68,7 @@ def blank_values(plan: ReachPlan, channels: dict[int, int], apply: Apply,
     channels: of the inputs. like: a tensor of the inputs' type and device.
     """
     reaches = {value: [axis.reach for axis in axes] for value, axes in plan.axes.items()}
-    found = {v: like.new_zeros(1, channels[v], *(sum(run.size for run in reach.runs)
-                                                 for reach in reaches[v]))
+    found = {v: like.new_zeros(1, channels[v], *(reach.stored for reach in reaches[v]))
              for v in plan.inputs if v in plan.need_blanks}
     for placed in plan.operations:
         if placed.value in plan.need_blanks:

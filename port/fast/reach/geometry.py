@@ -55,13 +55,17 @@ class Reach(NamedTuple):
         ends = [Interval(self.size - after, self.size)] if after else []
         return [Interval(0, before + 1), *ends]
 
+    @property
+    def stored(self) -> int:
+        """How many positions of the axis a blank holds."""
+        return sum(run.size for run in self.runs)
+
     def stored_at(self, positions: range) -> list[int]:
         """Return for each position which of the computed ones, counted through `runs`, has its
         blank value. A position outside the blob, in the padding, gets the number behind the last
         computed one, where the caller puts a zero.
         """
-        runs = self.runs
-        count = sum(run.size for run in runs)
+        runs, count = self.runs, self.stored
         if len(runs) == 1 and count == self.size:
             return [i if 0 <= i < self.size else count for i in positions]
         between, end = runs[0].last - 1, self.size - max(0, self.after)

@@ -1,6 +1,10 @@
 """port.predictor: arrays and image files to scores, equal to the plain engine's."""
 
 import json
+import pydoc
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -239,3 +243,69 @@ def test_on_a_gpu(precision: str, tolerance: float) -> None:
         assert (predict(x).cpu() - plain).abs().max() <= tolerance * plain.abs().max()
     exact = port.predictor(net)(x).cpu()     # whatever the other was asked for
     assert (exact - plain).abs().max() <= 1e-4 * plain.abs().max()
+
+
+@pytest.fixture
+def impatient():
+    """Have threads change over as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize('name', ['voc-fcn8s', 'camvid-segnet-basic'])
+def test_threads_take_turns(impatient, name: str) -> None:
+    """From the first call on, which packs the weights; each gets its own image's scores."""
+    row = VARIANTS[name] if 'voc' in name else replace(VARIANTS[name], frame=(24, 32))
+    net = Net(fcn(row, 'deploy', width=0.1), TEST)
+    random_weights(net, 1)
+    images = [50 * torch.randn(1, 3, 24, 32) for _ in range(6)]
+    wanted = [port.predictor(net)(image) for image in images]
+    for _ in range(3):
+        predict, ready = port.predictor(net), threading.Barrier(len(images))
+
+        def run(image: torch.Tensor, predict=predict, ready=ready) -> torch.Tensor:
+            ready.wait()
+            return predict(image)
+        with ThreadPoolExecutor(len(images)) as pool:
+            found = [*pool.map(run, images)]
+        assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize('name', ['voc-fcn8s', 'camvid-segnet-basic'])
+@pytest.mark.parametrize('made_inside', [False, True])
+def test_inside_inference_mode(name: str, made_inside: bool) -> None:
+    row = VARIANTS[name] if 'voc' in name else replace(VARIANTS[name], frame=(24, 32))
+    with torch.inference_mode(made_inside):
+        net = Net(fcn(row, 'deploy', width=0.1), TEST)
+        random_weights(net, 1)
+        predict = port.predictor(net)
+    x = 50 * torch.randn(1, 3, 24, 32)
+    wanted = predict(x)
+    with torch.inference_mode():
+        assert torch.equal(predict(x), wanted)
+        inner = predict(x + torch.zeros(1))              # an inference tensor
+        found = predict(x)
+    assert torch.equal(inner, wanted) and torch.equal(predict(x), wanted)
+    assert not found.is_inference() and not found.requires_grad
+    net.learnable[0].blob.data.mul_(0.5) if not made_inside else None
+    assert torch.equal(predict(x), wanted) == made_inside
+    with torch.inference_mode():
+        net.learnable[0].blob.data.mul_(0.5)
+    assert not torch.equal(predict(x), wanted)
+
+
+def test_a_predictor_made_by_name_inside_inference_mode() -> None:
+    """Its net is made there too, and its weights can be packed once."""
+    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 '
+            'dim: 9 dim: 9 } } } layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+            'convolution_param { num_output: 2 kernel_size: 3 pad: 1 } }')
+    with torch.inference_mode():
+        predict = port.predictor(parse_net(text))
+        predict(torch.ones(1, 3, 9, 9))
+    assert not predict.net.learnable[0].blob.data.is_inference()
+
+
+def test_help_is_there() -> None:
+    assert 'weights: ' in pydoc.render_doc(port.predictor)
