@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -55,7 +56,7 @@ class Repeat:
 
 
 @cache
-def _pool(device: int) -> tuple[int, int]:
+def _pool(device: int) -> Any:
     return torch.cuda.graph_pool_handle()
 
 
@@ -105,32 +106,33 @@ class Replay:
 
     def __call__(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
         self.calls += 1
-        if self.repeat is None:
-            found = self.run(inputs)
-            if self.calls == WARM_UP + 1:
-                self._record(inputs, found)
-            return found
-        return self._repeated(inputs)
+        if self.repeat is not None:
+            return self._repeated(self.repeat, inputs)
+        found = self.run(inputs)
+        if self.calls == WARM_UP + 1:
+            self._record(inputs, found)
+        return found
 
-    def _repeated(self, inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _repeated(self, repeat: Callable[[], None],
+                  inputs: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
         for value, mine in self.inputs.items():
             mine.copy_(inputs[value])
-        self.repeat()
+        repeat()
         return {name: y.clone() for name, y in self.results.items()}
 
     def _record(self, inputs: dict[int, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
         """Record the function; drop the recording where it does not give what was found."""
         self.inputs = {value: x.clone() for value, x in inputs.items()}
         try:
-            results, self.repeat = record(self.how,
-                                          lambda: list(self.run(self.inputs).values()))
+            results, repeat = record(self.how, lambda: list(self.run(self.inputs).values()))
             self.results = dict(zip(found, results, strict=True))
-            if agree(self._repeated(inputs), found):
+            if agree(self._repeated(repeat, inputs), found):
+                self.repeat = repeat
                 return
             log.info('a recording gave other results; it is not used')
         except RuntimeError as error:
             log.info('not recorded: %s', error)
-        self.inputs, self.results, self.repeat = {}, {}, None
+        self.inputs, self.results = {}, {}
 
 
 def agree(some: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:

@@ -6,6 +6,7 @@ are the plain engine's to float32 rounding; channels come last in memory.
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import torch
 
@@ -48,7 +49,9 @@ class NormalisedConvolution:
 
     def __init__(self, conv: Node, norm: Node, affine: Node, relu: Node | None) -> None:
         self.nodes = [n for n in (conv, norm, affine, relu) if n is not None]
-        self.conv, self.norm, self.affine = conv, norm.layer, affine.layer
+        self.conv = conv
+        self.norm: Any = norm.layer
+        self.affine: Any = affine.layer
         self.relu = relu is not None
         self.z: torch.Tensor | None = None
         self.alone = [LoneLayer(node) for node in self.nodes]
@@ -68,7 +71,7 @@ class NormalisedConvolution:
 
     def _normalise(self, pixels: int, mean: torch.Tensor, variance: torch.Tensor) -> None:
         unbiased = variance * (pixels / (pixels - 1))
-        for blob, new in zip(self.norm.blobs, (mean, unbiased, 1), strict=True):
+        for blob, new in zip(self.norm.blobs, (mean, unbiased, torch.ones(())), strict=True):
             blob.data.mul_(self.norm.fraction).add_(new)
         self.mean, self.rate = mean, torch.rsqrt(variance + self.norm.eps)
         gamma, beta = (blob.data.double() for blob in self.affine.blobs)
@@ -159,11 +162,11 @@ class MaximaWithPlaces(LoneLayer):
     def forward(self) -> torch.Tensor | float:
         """Assign the maxima, and their places where they are asked for."""
         fit([self.node])
-        self.size = None
+        self.size: tuple[int, int] | None = None
         if not _counted(self.node.bottom[0].shape):
             return super().forward()
         x = last(self.node.bottom[0].data)
-        self.size = tuple(x.shape[2:])
+        self.size = x.shape[2], x.shape[3]
         top, self.places = max_unpooling.maxima(x)
         for blob, value in zip(self.node.top, (top, self.places), strict=False):
             blob.data = value
@@ -188,11 +191,12 @@ class ValuesPutBack(LoneLayer):
     def forward(self) -> torch.Tensor | float:
         """Assign the values at their places, zero elsewhere."""
         fit([self.node])
-        self.same = self.node.top[0].shape[2:] == self.maxima.size
-        if not self.same:
+        size = self.maxima.size
+        self.same = size is not None and self.node.top[0].shape[2:] == size
+        if size is None or not self.same:
             return super().forward()
         values = last(self.node.bottom[0].data)
-        self.node.top[0].data = max_unpooling.put_back(values, self.maxima.places, self.maxima.size)
+        self.node.top[0].data = max_unpooling.put_back(values, self.maxima.places, size)
         return 0.0
 
     def backward(self) -> None:
@@ -282,15 +286,16 @@ def _normalised(nodes: list[Node]) -> NormalisedConvolution | None:
             or types[1:3] != ['BatchNorm', 'Scale']):
         return None
     conv, norm, affine = nodes[:3]
+    layers: list[Any] = [node.layer for node in nodes]
     blob = conv.top[0]
-    relu = nodes[3] if types[3:] == ['ReLU'] and nodes[3].layer.slope == 0 else None
+    relu = nodes[3] if types[3:] == ['ReLU'] and layers[3].slope == 0 else None
     if relu is not None and not relu.bottom[0] is relu.top[0] is blob:
         relu = None
-    alone = len(conv.bottom) == len(affine.bottom) == 1 and not norm.layer.stored
+    alone = len(conv.bottom) == len(affine.bottom) == 1 and not layers[1].stored
     in_place = all(n.bottom[0] is n.top[0] is blob and not n.shared for n in (norm, affine))
     channels = (blob.shape[1],) if len(blob.shape) == 4 else ()
     each = ([b.shape for b in affine.layer.blobs] == [channels, channels]
-            and affine.layer.param.scale_param.axis == conv.layer.channel_axis == 1)
+            and affine.layer.param.scale_param.axis == layers[0].channel_axis == 1)
     asked = all(n.need_backward for n in (conv, norm, affine))
     if not (alone and in_place and each and asked):
         return None
@@ -299,7 +304,7 @@ def _normalised(nodes: list[Node]) -> NormalisedConvolution | None:
 
 def _halves(node: Node) -> bool:
     """Whether a node takes 2 x 2 maxima at stride 2."""
-    layer = node.layer
+    layer: Any = node.layer
     return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
             and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
             and layer.param.pooling_param.round_mode == PoolingParameter.CEIL

@@ -122,7 +122,7 @@ class ConvolutionOperator(Operator):
         bottom, *found = self.convolution.gradients(gradient, saved.bottoms[0], [down, *asked],
                                                     saved.work.pads)
         for blob, wanted, part in zip(self.layer.blobs, asked, found, strict=False):
-            if wanted:
+            if wanted and part is not None:
                 learn(blob, part)
         return [bottom]
 
@@ -140,8 +140,9 @@ class PoolingOperator(Operator):
     @staticmethod
     def _axes(work: Work, x: torch.Tensor) -> list[Axis]:
         """Return the windows over the part that is there, cut where the whole bottom ends."""
-        return [Axis(dim, x.shape[dim], r.extent, r.stride, max(0, r.pad - s.first * r.stride),
-                     s.size) for dim, r, s in zip((-2, -1), work.rules, work.outputs, strict=True)]
+        return [Axis(dim, x.shape[dim], w.extent, w.stride, max(0, w.pad - s.first * w.stride),
+                     s.size)
+                for dim, w, s in zip((-2, -1), work.windows, work.outputs, strict=True)]
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         (x,) = bottoms
@@ -149,15 +150,15 @@ class PoolingOperator(Operator):
         if self.layer.method == PoolingParameter.MAX:
             return maximum(x, *axes)
         y = total(x, *axes)
-        for axis, rule, size, s in zip(axes, work.rules, work.sizes, work.outputs, strict=True):
+        for axis, rule, size, s in zip(axes, work.windows, work.sizes, work.outputs, strict=True):
             whole = Axis(axis.dim, size, rule.extent, rule.stride, rule.pad, rule.out)
             divisor = whole.divisor(x)
             y /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
         return y
 
-    def _for_torch(self, work: Work, x: torch.Tensor) -> tuple | None:
+    def _for_torch(self, work: Work, x: torch.Tensor) -> tuple[Any, ...] | None:
         """Return how torch pools maxima with their places; None where it would not do the same."""
-        rules = work.rules
+        rules = work.windows
         sizes = [-(-(n - r.extent) // r.stride) + 1
                  for n, r in zip(x.shape[2:], rules, strict=True)]
         if (self.layer.method != PoolingParameter.MAX or any(r.pad for r in rules)
@@ -169,20 +170,21 @@ class PoolingOperator(Operator):
         shape = self._for_torch(work, bottoms[0])
         if shape is None:
             return self.forward(work, bottoms), None
-        return ATEN.max_pool2d_with_indices(bottoms[0], *shape)
+        y, places = ATEN.max_pool2d_with_indices(bottoms[0], *shape)
+        return y, (shape, places)
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
         (x,) = saved.bottoms
         if saved.own is not None:
-            return [ATEN.max_pool2d_with_indices_backward(
-                gradient, x, *self._for_torch(saved.work, x), saved.own)]
+            shape, places = saved.own
+            return [ATEN.max_pool2d_with_indices_backward(gradient, x, *shape, places)]
         if self.layer.method != PoolingParameter.MAX:
             raise ValueError(f'layer {self.operation.name!r}: only MAX pooling is trained here')
         return [route(gradient, x, *self._axes(saved.work, x))]
 
     def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
-        (x,), rules = bottoms, work.rules
+        (x,), rules = bottoms, work.windows
         if self.layer.method != PoolingParameter.MAX or any(r.pad for r in rules):
             raise Unsuited(f'layer {self.operation.name!r}: blank values through this pooling')
         rows, columns = (max(0, (s.size - 1) * r.stride + r.extent - n)

@@ -9,6 +9,7 @@ when the way back through the operations is done.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -50,7 +51,7 @@ class TrainingPass(Execution):
         self.trained, self.learn = trained, learn
         self.values: Values = {}
         self.gradients: Values = {}
-        self.saved: dict[int, object] = {}                   # by value, what operators left
+        self.saved: dict[int, Any] = {}                   # by value, what operators left
         self.leaves: dict[int, torch.Tensor] = {}            # by the parameter's id
         self.strips: dict[int, list[Strip]] = {}             # by value
         self.margin_gradients: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -147,17 +148,17 @@ class TrainingPass(Execution):
     def _operation_back(self, placed: PlacedOperation, gradient: torch.Tensor,
                         y: torch.Tensor) -> None:
         for part, strip in self.strips.pop(placed.value, ()):
-            found = cut(gradient, placed.axes, part)
-            self.margin_gradients.append((strip, found.sum(0, keepdim=True) if len(found) > 1
-                                          else found.clone()))
+            own = cut(gradient, placed.axes, part)
+            self.margin_gradients.append((strip, own.sum(0, keepdim=True) if len(own) > 1
+                                          else own.clone()))
         gradient, y = (cut(t, placed.axes, placed.computed) for t in (gradient, y))
         saved = Saved(placed.work, self.bottoms(placed, self.values), y,
                       self.saved.get(placed.value))
         down = not self.trained.live.isdisjoint(placed.operation.inputs)
         found = self.operators[placed.value].backward(saved, gradient, down, self.learn)
-        for value, part in zip(placed.operation.inputs, found, strict=True):
-            if part is not None:
-                self._add(value, placed.work.reads, part)
+        for value, bottom in zip(placed.operation.inputs, found, strict=True):
+            if bottom is not None:
+                self._add(value, placed.work.reads, bottom)
 
     def _add(self, value: int, part: list[Interval], gradient: torch.Tensor) -> None:
         """Add the gradient of a part of a value."""

@@ -73,7 +73,8 @@ class Writing:
     """
 
     def __init__(self) -> None:
-        self.pool, self.under_way = ThreadPoolExecutor(WRITERS, 'write'), deque()
+        self.pool = ThreadPoolExecutor(WRITERS, 'write')
+        self.under_way: deque[Future[object]] = deque()
 
     def __call__(self, work: Callable[[], object]) -> None:
         """Do the work soon; wait where much of it is waiting already."""

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 from threading import RLock
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -69,12 +70,12 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
 
 
-def _made(source: NetParameter | str | PathLike, device: torch.device) -> Net:
+def _made(source: object, device: torch.device) -> Net:
     """Make a net of what is no Net yet; ValueError for one that feeds itself."""
     if not isinstance(source, (NetParameter, tuple, str, PathLike)):
         raise TypeError('net: expected a Net, the name of one, a prototxt or a NetParameter, got '
                         f'{type(source).__name__}')
-    loaded = load_net(source)
+    loaded = load_net(Path(source) if isinstance(source, PathLike) else source)
     if not any(entry.param.type == 'Input' for entry in loaded[1]):
         raise ValueError(f'{source if isinstance(source, (str, PathLike)) else "the net"}: '
                          f'{NO_INPUT}')
@@ -119,9 +120,8 @@ class NetPredictor:
         images: one array N x C x H x W for each input of the net, as the net expects it (BGR,
         less the mean); or one image file, or several of one size.
         """
-        arrays = (images, *more)
-        if not isinstance(images, (np.ndarray, torch.Tensor)):
-            arrays = (self._read(images), *more)
+        one = images if isinstance(images, (np.ndarray, torch.Tensor)) else self._read(images)
+        arrays = one, *more
         if len(arrays) != len(self.net.inputs):
             raise ValueError(f'got {len(arrays)} array(s); the net takes {len(self.net.inputs)}: '
                              f'{", ".join(self.net.inputs)}')
@@ -179,11 +179,10 @@ def _checked_mean(mean: Sequence[float]) -> np.ndarray:
 
 def _check_array(name: str, array: np.ndarray | torch.Tensor) -> None:
     """Raise TypeError or ValueError for what is no array of images."""
-    numpy = isinstance(array, np.ndarray)
-    if not numpy and not isinstance(array, torch.Tensor):
+    if not isinstance(array, (np.ndarray, torch.Tensor)):
         raise TypeError(f'input {name!r}: expected an array N x C x H x W, got '
                         f'{type(array).__name__}')
-    if array.dtype.kind not in NUMBERS if numpy else array.is_complex():
+    if array.dtype.kind not in NUMBERS if isinstance(array, np.ndarray) else array.is_complex():
         raise TypeError(f'input {name!r}: expected real numbers, got an array of {array.dtype}')
     if array.ndim != 4:
         raise ValueError(f'input {name!r}: expected N x C x H x W, got the shape '
@@ -192,8 +191,9 @@ def _check_array(name: str, array: np.ndarray | torch.Tensor) -> None:
 
 def _paths(images: object) -> list[str | PathLike]:
     """Return the image files given; TypeError, with what to do, for what is none."""
-    one = isinstance(images, (str, bytes, PathLike, Mapping)) or not isinstance(images, Iterable)
-    found = [images] if one else list(images)
+    several = isinstance(images, Iterable) and not isinstance(images, (str, bytes, PathLike,
+                                                                       Mapping))
+    found: list[Any] = list(cast(Iterable, images)) if several else [images]
     wrong = [image for image in found if not isinstance(image, (str, PathLike))]
     if not wrong:
         return found
@@ -202,7 +202,7 @@ def _paths(images: object) -> list[str | PathLike]:
         hint = "; of a picture: predict.planes(np.asarray(image.convert('RGB')))[None]"
     elif isinstance(wrong[0], (np.ndarray, torch.Tensor)):
         hint = '; several images in one array (np.stack), several inputs as arguments of their own'
-    what = ('' if one else f'{type(images).__name__} of ') + type(wrong[0]).__name__
+    what = (f'{type(images).__name__} of ' if several else '') + type(wrong[0]).__name__
     raise TypeError(f'images: expected an array N x C x H x W or image files, got {what}{hint}')
 
 

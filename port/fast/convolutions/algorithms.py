@@ -253,6 +253,7 @@ class ByFourier(ByTorch):
         x, pad = padded(x.float(), pads, self.task.window)
         y, _ = fourier.transform(x.contiguous(memory_format=LAST), pad,
                                  self.task.window.kernel[0], self.packed())
+        assert y is not None, 'there are weights, so there is a convolution'
         bias = self.task.bias
         return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)))
 

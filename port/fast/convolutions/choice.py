@@ -17,6 +17,7 @@ that are no convolution over rows and columns keep their own arithmetic (`AsTheL
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -116,8 +117,8 @@ class AsTheLayer:
         return value.contiguous(memory_format=LAST)
 
 
-def choose(layer: ConvBase) -> ChosenConvolution | AsTheLayer:
-    """Return how a layer is computed over all of its bottom."""
+def choose(layer: Any) -> ChosenConvolution | AsTheLayer:
+    """Return how a layer of weights over a window is computed over all of its bottom."""
     over_rows_and_columns = layer.channel_axis == 1 and layer.spatial_axes == 2
     if layer.type != 'Convolution' or layer.tail or not over_rows_and_columns:
         return AsTheLayer(layer)

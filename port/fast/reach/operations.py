@@ -9,6 +9,7 @@ wanted outputs do not need is left out.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from netspec.layer_types import LAYER_TYPES
 from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
@@ -28,7 +29,7 @@ class Operation:
 
     kind: str                     # the layer's type, or Point for all that is pointwise
     name: str
-    layer: Layer
+    layer: Any                    # of a class that `kind` tells
     inputs: list[int]
     output: int
     relu: bool = False

@@ -6,6 +6,8 @@ outputs up, what is wanted of each. What is both is computed.
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
+from typing import cast
 
 from netspec.window import pooled_sizes
 from port.fast.reach.geometry import (
@@ -48,9 +50,9 @@ class Work:
     pads: Pads
 
     @property
-    def result(self) -> list[int]:
-        """The height and width of what is written: those of the maxima, where they are taken."""
-        return [-(-s.size // 2) if self.operation.pool else s.size for s in self.outputs]
+    def windows(self) -> list[Sliding]:
+        """The rules of an operation with windows."""
+        return cast(list[Sliding], self.rules)
 
 
 @dataclass
@@ -106,7 +108,7 @@ class PlacedOperation:
         outputs = part
         if self.operation.pool is not None:
             outputs = [Interval(2 * s.first, min(rule.out, 2 * s.last))
-                       for s, rule in zip(part, self.rules, strict=True)]
+                       for s, rule in zip(part, cast(list[Sliding], self.rules), strict=True)]
         reads = [rule.read(s) for rule, s in zip(self.rules, outputs, strict=True)]
         if self.operation.kind == 'Pooling':              # whose windows are cut, not padded
             reads = [s.clip(n) for s, n in zip(reads, self.sizes, strict=True)]
@@ -239,7 +241,6 @@ def _share(operations: list[PlacedOperation]) -> float:
     for placed in operations:
         if placed.operation.kind == 'Convolution':
             cost = placed.operation.layer.blobs[0].count
-            rows, columns = placed.work.outputs
-            done += cost * rows.size * columns.size
-            plain += cost * placed.rules[0].out * placed.rules[1].out
+            done += cost * prod(outputs.size for outputs in placed.work.outputs)
+            plain += cost * prod(window.out for window in placed.work.windows)
     return done / plain if plain else 1.0
