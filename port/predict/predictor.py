@@ -52,10 +52,12 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
+    grid = 1
     if isinstance(net, (Variant, str, PathLike)):
         named = find_net(net)
         net, weights = named.deploy(), weights if weights is not None else named.trained()
         mean = named.row.mean if named.row and mean is None else mean
+        grid = named.row.grid if named.row else 1
     if not isinstance(net, Net):
         with torch.inference_mode(False):        # which makes tensors that cannot be written to
             net = _made(net, find_device('cpu' if device is None else device))
@@ -67,7 +69,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
         load(net, weights)
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
-    return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32')
+    return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32',
+                        grid)
 
 
 def _made(source: object, device: torch.device) -> Net:
@@ -87,13 +90,14 @@ class NetPredictor:
     net that it does not know, which groups of layers (docs/groups.md) or the plain engine take.
 
     reason: why the net needs another engine. rounded: use TF32, whatever the rest of the process
-    does.
+    does. grid: images are filled up with the mean, on the right and below, to a multiple of this
+    and one, which is what the net takes; scores have the size of the image.
     """
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
                  mean: Sequence[float] | None = None, skip: bool = True,
-                 rounded: bool = False) -> None:
-        self.net, self.reason, self.rounded = net, '', rounded
+                 rounded: bool = False, grid: int = 1) -> None:
+        self.net, self.reason, self.rounded, self.grid = net, '', rounded, grid
         self.layer = layer or score_layers(net)[0]
         if self.layer not in net.blobs:
             raise KeyError(f'no blob {self.layer!r} in the net; its outputs are '
@@ -133,7 +137,12 @@ class NetPredictor:
         """Return the scores for arrays by input name."""
         precision = tf32(self.rounded) if self.net.device.type == 'cuda' else nullcontext()
         with self._turn, precision, torch.inference_mode(False), torch.no_grad():
-            return self._run(arrays)
+            if self.grid == 1:
+                return self._run(arrays)
+            height, width = next(iter(arrays.values())).shape[2:]
+            scores = self._run({name: filled_up(array, self.grid)
+                                for name, array in arrays.items()})
+            return scores[:, :, :height, :width]
 
     def _run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
         if self.fast is not None:
@@ -165,6 +174,15 @@ class NetPredictor:
                              'R)), or name a variant, which knows its own')
         flipped = np.ascontiguousarray(rgb[:, :, ::-1])
         return np.asarray(planes(flipped, self.mean), np.float32)
+
+
+def filled_up(array: np.ndarray | torch.Tensor, grid: int) -> torch.Tensor:
+    """Return images, N x C x H x W less the mean, with H and W the next multiple of a grid and one.
+
+    What is added, below and on the right, is 0: the mean, with which DeepLab fills up its crops.
+    """
+    down, right = ((1 - size) % grid for size in array.shape[2:])
+    return torch.nn.functional.pad(torch.as_tensor(array), (0, right, 0, down))
 
 
 def _checked_mean(mean: Sequence[float]) -> np.ndarray:

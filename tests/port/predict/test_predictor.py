@@ -88,6 +88,18 @@ def test_nets_of_large_kernels_go_by_groups(monkeypatch) -> None:
     assert len(passes) == (0 if not calls.available() else 2)
 
 
+def test_images_are_filled_up_to_sizes_that_the_net_takes() -> None:
+    row = replace(VARIANTS['deeplab-resnet101-plain'], width=1 / 32)
+    predict = port.predictor(row)
+    random_weights(predict.net, 1)
+    x = np.random.RandomState(0).randn(1, 3, 33, 46).astype('f') * 50
+    filled = np.zeros((1, 3, 33, 49), 'f')
+    filled[..., :46] = x
+    found = predict(x)
+    assert found.shape == (1, 21, 33, 46)
+    same(found, predict.net.forward(data=filled)['score'][..., :46])
+
+
 def test_says_that_a_precision_has_no_use(caplog) -> None:
     net = Net(fcn('camvid-segnet-basic', 'deploy', width=0.1), TEST)
     port.predictor(net, precision='bfloat16')
