@@ -74,7 +74,7 @@ def test_dense_draws_the_map_and_says_how_it_lies(fcn, classifier, tmp_path: Pat
 @pytest.mark.parametrize(('options', 'said'), [
     (['--skips', 'pool1'], '--skips goes with --classes'),
     (['--classes', '3', '--skips', 'pool9'], "no top to skip from 'pool9'; did you mean 'pool2'"),
-    (['--size', '3x3'], "layer 'pool1' (Pooling)")])
+    (['--size', '3x3'], "layer 'conv2' (Convolution)")])
 def test_wrong_uses_are_one_line(fcn, classifier, tmp_path: Path, options, said: str) -> None:
     result = fcn('convolutionalize', classifier[0], '--out', tmp_path / 'no', *options)
     assert result.exit_code in (1, 2) and result.stderr.count('\n') == 1
