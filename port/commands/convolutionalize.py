@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netspec.schema.messages import NetParameter
-from port.commands._shared import Sizes
+from port.commands._shared import FILE, FOLDER, Size
 
 if TYPE_CHECKING:
     from port.dense.convolutional import Convolutional
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @click.command(epilog='Example:  fcn convolutionalize VGG_ILSVRC_16_layers_deploy.prototxt '
                       '--weights VGG16.caffemodel --out vgg16-conv')
-@click.argument('net', type=click.Path(path_type=Path, dir_okay=False))
-@click.option('--weights', type=click.Path(path_type=Path, dir_okay=False),
+@click.argument('net', type=FILE)
+@click.option('--weights', type=FILE,
               help="The classifier's weights.")
-@click.option('--out', type=click.Path(path_type=Path, file_okay=False), required=True,
+@click.option('--out', type=FOLDER, required=True,
               help='Folder for deploy.prototxt and weights.caffemodel.')
-@click.option('--size', 'sizes', type=Sizes(), metavar='HxW', help='Size of the images that the '
+@click.option('--size', type=Size(), help='Size of the images that the '
               'net classifies.  [default: as the file states it]')
 @click.option('--drop-pool', is_flag=True, help='Leave out a pooling over the whole image; else it '
               'becomes a window of that size that moves by one.')
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
               'each pixel, by bilinear upsampling, in the place of the classes of the image.')
 @click.option('--skips', metavar='TOP[,TOP…]', default='', help='With --classes: add the scores of '
               'these tops, from coarse to fine.')
-def command(net: Path, weights: Path | None, out: Path, sizes: list[tuple[int, int]] | None,
+def command(net: Path, weights: Path | None, out: Path, size: tuple[int, int] | None,
             drop_pool: bool, classes: int | None, skips: str) -> None:
     """Turn the classifier in the file NET, a deploy or train_val net, into a convolutional net.
 
@@ -43,7 +43,7 @@ def command(net: Path, weights: Path | None, out: Path, sizes: list[tuple[int, i
     from surgery import write_caffemodel
     if skips and classes is None:
         raise click.UsageError('--skips goes with --classes, which says how many scores to add')
-    done = convolutionalize(net, sizes[0] if sizes else None, drop_pool)
+    done = convolutionalize(net, size, drop_pool)
     made, padding = done.net, 0
     if classes is not None:
         made, padding = with_scores(done, classes, [name for name in skips.split(',') if name])

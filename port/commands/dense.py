@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from port.commands._shared import Sizes
+from port.commands._shared import FILE, Mean, Size
 
 if TYPE_CHECKING:
     from port.dense.sliding import Dense
@@ -19,20 +19,20 @@ PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms 
 
 @click.command(epilog='Example:  fcn dense squeezenet.prototxt --weights squeezenet.caffemodel '
                       'cat.jpg')
-@click.argument('net', type=click.Path(path_type=Path, dir_okay=False))
-@click.argument('image', type=click.Path(path_type=Path, dir_okay=False))
-@click.option('--weights', required=True, type=click.Path(path_type=Path, dir_okay=False),
+@click.argument('net', type=FILE)
+@click.argument('image', type=FILE)
+@click.option('--weights', required=True, type=FILE,
               help="The classifier's weights.")
-@click.option('--mean', default='104,117,123', show_default=True, metavar='B,G,R',
+@click.option('--mean', type=Mean(), default='104,117,123', show_default=True,
               help='What the classifier wants subtracted from the pixels.')
-@click.option('--names', type=click.Path(path_type=Path, dir_okay=False),
+@click.option('--names', type=FILE,
               help='File of class names, one a line.')
-@click.option('--size', 'sizes', type=Sizes(), metavar='HxW', help='Size of the images that the '
+@click.option('--size', type=Size(), help='Size of the images that the '
               'net classifies.  [default: as the file states it]')
-@click.option('--out', type=click.Path(path_type=Path, dir_okay=False),
+@click.option('--out', type=FILE,
               help='Picture of the classes over the photograph.  [default: IMAGE_classes.png]')
-def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None,
-            sizes: list[tuple[int, int]] | None, out: Path | None) -> None:
+def command(net: Path, image: Path, weights: Path, mean: tuple[float, ...], names: Path | None,
+            size: tuple[int, int] | None, out: Path | None) -> None:
     """Classify every window of IMAGE by one pass of the classifier NET made convolutional.
 
     Says how the map lies on the image, how long the pass and the windows take, and by how much
@@ -45,12 +45,9 @@ def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None
     from port.dense.picture import class_map
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
-    subtracted = three_numbers(mean)
-    if not subtracted:
-        raise click.UsageError(f'--mean {mean}: expected three numbers, blue, green and red')
-    done = convolutionalize(net, sizes[0] if sizes else None)
+    done = convolutionalize(net, size)
     rgb = read_rgb(image)
-    data = planes(rgb[:, :, ::-1], np.array(subtracted, np.float32))
+    data = planes(rgb[:, :, ::-1], np.array(mean, np.float32))
     found = both_ways(done, read_weights(weights), data, lambda batches: tqdm(
         batches, desc='windows', disable=not sys.stderr.isatty()))
     for line in told(found, rgb.shape[:2]):
@@ -59,15 +56,6 @@ def command(net: Path, image: Path, weights: Path, mean: str, names: Path | None
     class_map(rgb, found, names.read_text(encoding='utf-8').splitlines() if names else ()).save(
         path)
     click.echo(f'wrote {path}')
-
-
-def three_numbers(text: str) -> tuple[float, ...]:
-    """Read three numbers with commas between; () where they are none."""
-    try:
-        numbers = tuple(float(part) for part in text.split(','))
-    except ValueError:
-        return ()
-    return numbers if len(numbers) == 3 else ()
 
 
 def told(found: 'Dense', size: tuple[int, int]) -> list[str]:
