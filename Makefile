@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean
+.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean crash fuzz sanitize
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -43,6 +43,21 @@ wheel-test:
 mutate: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py $(ONLY)
+
+# Trying to break it: kills and full disks, damaged files, sanitizers (tests/campaigns/).
+MINUTES ?= 10
+KILLS ?= 300
+SEED ?= 1
+
+crash: $(VENV)/installed
+	$(BIN)/python tests/campaigns/crash.py --sweep
+	$(BIN)/python tests/campaigns/crash.py --kills $(KILLS) --seed $(SEED)
+
+fuzz: $(VENV)/installed
+	$(BIN)/python tests/campaigns/fuzz.py --minutes $(MINUTES) --seed $(SEED)
+
+sanitize: $(VENV)/installed
+	$(BIN)/python tests/campaigns/sanitize.py
 
 # The default tests in .venv-lowest, with the lowest versions that pyproject.toml allows.
 test-lowest: $(VENV)-lowest/installed

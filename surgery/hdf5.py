@@ -24,7 +24,7 @@ def read_hdf5(path: str | Path) -> Weights:
     if not head.startswith(HDF5_MAGIC):
         raise ValueError(f'{path}: not a .caffemodel.h5 but {foreign(head) or "another binary"}')
     with open_hdf5(path) as file:
-        if file.find('data') is None:
+        if not hasattr(file.find('data'), 'visititems'):
             raise ValueError(f'{path}: an HDF5 file without /data; Caffe keeps weights there')
         found = _blobs(file)
     layers = {layer: [blobs.get(i) for i in range(max(blobs) + 1)]

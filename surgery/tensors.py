@@ -70,7 +70,7 @@ def is_npz(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         return Path(path).suffix == '.npz'         # and a damaged one
     return bool(names) and all(name.endswith('.npy') for name in names)
 
@@ -104,7 +104,7 @@ def _read_npy(path: str | Path, key: str, raw: bytes) -> np.ndarray:
         read = {(1, 0): np.lib.format.read_array_header_1_0,
                 (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, columns_first, dtype = read(stream)
-    except (ValueError, KeyError, EOFError) as error:
+    except Exception as error:                     # NumPy's tokenizer raises kinds of its own
         raise ValueError(f'{path}: truncated or damaged .npz: {error}') from None
     if dtype.hasobject:
         raise ValueError(f'{path}: holds Python objects, which are never unpickled; save plain '
@@ -133,6 +133,10 @@ def _wide(path: str | Path, key: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in 'iu' or array.dtype.name in WIDER:
         return array.astype(WIDER.get(array.dtype.name, array.dtype), copy=False)
     raise ValueError(f'{path}: tensor {key!r} is {array.dtype}; expected floats')
+
+
+SAFETENSORS = {'<f8': 'F64', '<f4': 'F32', '<f2': 'F16', '<i8': 'I64', '<i4': 'I32', '<i2': 'I16',
+               '|i1': 'I8', '<u8': 'U64', '<u4': 'U32', '<u2': 'U16', '|u1': 'U8'}
 
 
 # -- .safetensors ----------------------------------------------------------------------------------
@@ -170,10 +174,20 @@ def _brain_floats(path: str | Path) -> dict[str, np.ndarray]:
 def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray],
                       metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name; whole or not at all."""
-    from safetensors.numpy import save
-    whole = {key: np.ascontiguousarray(array).reshape(array.shape)
-             for key, array in tensors.items()}    # save writes what is not contiguous wrongly
-    write_atomic(path, [save(whole, dict(metadata or {}) or None)])
+    # Written here, for the library puts metadata in another order each time.
+    plain = {key: np.ascontiguousarray(array).reshape(array.shape)
+             for key, array in tensors.items()}
+    header: dict[str, object] = {'__metadata__': dict(metadata)} if metadata else {}
+    end = 0
+    for key, array in plain.items():
+        begin, end = end, end + array.nbytes
+        header[key] = {'dtype': SAFETENSORS[array.dtype.newbyteorder('<').str],
+                       'shape': [*array.shape], 'data_offsets': [begin, end]}
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)
+    numbers = (array.astype(array.dtype.newbyteorder('<'), copy=False).reshape(-1).view(np.uint8)
+               for array in plain.values())
+    write_atomic(path, [len(text).to_bytes(8, 'little'), text, *(part.data for part in numbers)])
 
 
 def layer_notes(weights: Mapping[str, Sequence]) -> dict[str, str]:

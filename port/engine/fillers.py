@@ -10,6 +10,7 @@ import torch
 from netspec.schema.messages import FillerParameter
 
 Shape = tuple[int, ...]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def _constant(p: FillerParameter, shape: Shape) -> torch.Tensor:
@@ -19,11 +20,15 @@ def _constant(p: FillerParameter, shape: Shape) -> torch.Tensor:
 
 
 def _uniform(p: FillerParameter, shape: Shape) -> torch.Tensor:
+    if not p.min <= p.max or max(abs(p.min), abs(p.max)) > LARGEST / 2:
+        raise ValueError(f'filler uniform: from {p.min:g} to {p.max:g}; expected min up to max')
     return torch.empty(shape).uniform_(p.min, p.max)
 
 
 def _gaussian(p: FillerParameter, shape: Shape) -> torch.Tensor:
     """N(mean, std); with `sparse` all but so many weights of an output, on average, are zero."""
+    if not p.std >= 0:
+        raise ValueError(f'filler gaussian: std is {p.std:g}; expected 0 or more')
     values = torch.empty(shape).normal_(p.mean, p.std)
     if p.sparse < -1:
         raise ValueError(f'filler gaussian: sparse is {p.sparse}; expected -1 (off) or more')

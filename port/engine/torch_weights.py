@@ -73,7 +73,7 @@ def is_torch(path: str | Path) -> bool:
             with zipfile.ZipFile(path) as archive:
                 return any(name.endswith(('/data.pkl', '/constants.pkl'))
                            for name in archive.namelist())
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError):
             return Path(path).suffix in SUFFIXES
     return head.startswith(PICKLES)
 
@@ -132,9 +132,10 @@ def _tensors(path: str | Path, loaded: object) -> dict[str, torch.Tensor]:
 
 
 def _array(path: str | Path, key: str, tensor: torch.Tensor) -> np.ndarray:
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
-        raise ValueError(f'{path}: tensor {key!r} is {tensor.dtype}, {tensor.layout}; expected '
-                         'plain numbers')
+    if (tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex()
+            or tensor.device.type != 'cpu'):
+        raise ValueError(f'{path}: tensor {key!r} is {tensor.dtype}, {tensor.layout}, on '
+                         f'{tensor.device}; expected plain numbers')
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.float()
     return tensor.detach().contiguous().numpy()

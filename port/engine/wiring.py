@@ -52,6 +52,9 @@ class located:
     def __exit__(self, kind: type | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         label = self.entry.label
+        if isinstance(error, IndexError) and self.entry.param.type != 'Python':
+            raise ValueError(f'{label}: a bottom has fewer axes or values than the layer reads '
+                             f'({error})') from error
         if isinstance(error, (ValueError, KeyError, FileNotFoundError, TypeError)):
             text = str(error.args[0]) if len(error.args) == 1 else str(error)
             if not text.startswith(label) and type(error) in (ValueError, KeyError, TypeError):
@@ -130,7 +133,13 @@ class Wiring:
         layer = node.layer
         layer.check_arity(len(node.bottom), len(node.top))
         layer.setup(node.bottom, node.top)
+        before = [blob.shape for blob in node.bottom]
         layer.reshape(node.bottom, node.top)
+        for blob, shape in zip(node.bottom, before, strict=True):
+            if blob.shape != shape and node.entry.param.type != 'Python':
+                raise ValueError(f'works in place on {blob.name!r} but makes another shape of it, '
+                                 f'{list(blob.shape)} from {list(shape)}; give its top a name of '
+                                 'its own')
         node.shapes = tuple(b.shape for b in node.bottom)
         layer.set_loss_weights(node.top)
         self.log('Setting up %s', node.name)

@@ -48,6 +48,9 @@ class BatchNorm(Layer):
         if len(shape) < 2 or shape[1] != channels:
             raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected '
                              f'{channels} channels on its second axis')
+        if not self.stored and not bottom[0].count:
+            raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}: no value to take '
+                             'a mean over')
         top[0].reshape(*shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -20,6 +20,8 @@ class BatchReindex(Layer):
         if len(index.shape) != 1:
             raise ValueError(f'the index {index.name!r} has shape {list(index.shape)}; expected '
                              'one axis')
+        if not bottom[0].shape:
+            raise ValueError(f'{bottom[0].name!r} has no axis; expected items along its first')
         top[0].reshape(*index.shape, *bottom[0].shape[1:])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -2,6 +2,7 @@
 
 from port.engine.blob import Blob
 from port.engine.layer import Layer
+from port.engine.net_policy import POLICY
 from port.engine.registry import layer
 from port.layers.bases.mat_blobs import file_names, write_mat
 
@@ -34,6 +35,7 @@ class MatWrite(Layer):
         given = self.param.mat_write_param
         if self.passes % given.period == 0:
             stem = given.prefix + self._name(self.passes)
+            POLICY.check_file(f'{stem}_blob_0.mat')
             for i, blob in enumerate(bottom):
                 write_mat(f'{stem}_blob_{i}.mat', blob.data.cpu().numpy())
         self.passes += 1

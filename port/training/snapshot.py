@@ -133,8 +133,11 @@ def _read_hdf5(path: str | Path) -> State:
     with open_hdf5(path, 'not a solver state in HDF5') as file:
         count = len(file.find('history') or ())
         arrays = [file.array(f'history/{i}') for i in range(count)]
-        iteration, step = (int(file.array(name).reshape(-1)[0]) for name in
-                           ('iter', 'current_step'))
+        found = [file.array(name).reshape(-1) for name in ('iter', 'current_step')]
+        if not all(len(array) for array in found):
+            raise ValueError(f'{path}: not a solver state in HDF5: its iter or current_step is '
+                             'empty')
+        iteration, step = (int(array[0]) for array in found)
         return State(iteration, file.text('learned_net').decode(), step, arrays,
                      _extra(path, file.text('fcn_state')))
 

@@ -10,7 +10,7 @@ one parameter at a time.
 """
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import nan, sqrt
 
 import torch
 from torch import (
@@ -89,7 +89,10 @@ def adam(p: SolverParameter, it: int, rate: float, g: Tensors, h: Sequence[Tenso
     _foreach_add_(mean, g, alpha=1 - p.momentum)
     _foreach_mul_(square, p.momentum2)
     _foreach_addcmul_(square, g, g, value=1 - p.momentum2)
-    correction = sqrt(1 - p.momentum2 ** (it + 1)) / (1 - p.momentum ** (it + 1))
+    try:
+        correction = sqrt(1 - p.momentum2 ** (it + 1)) / (1 - p.momentum ** (it + 1))
+    except (ArithmeticError, ValueError):      # of momenta beyond 1 C++ makes inf or nan
+        correction = nan
     return scaled(mean, square, p.delta, rate * correction)
 
 

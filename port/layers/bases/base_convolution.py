@@ -11,6 +11,8 @@ from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.onnx.graph_builder import Graph
 
+FARTHEST = 1 << 20       # what stride, padding and dilation may be
+
 
 class ConvBase(Layer):
     """Weights [and a bias] over a sliding window, shared by all bottoms.
@@ -69,8 +71,25 @@ class ConvBase(Layer):
                 raise ValueError(f'bottoms {bottom[0].name!r} {list(shape)} and {other.name!r} '
                                  f'{list(other.shape)} must have the same shape')
         sizes = self.output_sizes(shape[axis + 1:])
+        self.stride = self._stride(shape[axis + 1:])
         for blob in top:
             blob.reshape(*shape[:axis], self.num_output, *sizes)
+
+    def _stride(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return the stride for torch, which ends by a signal where it is out of all proportion.
+
+        One beyond the padded image steps nowhere: that is as good as one of the image's size.
+        """
+        w = self.window
+        stride = tuple(min(s, max(n + 2 * p, 1))
+                       for s, n, p in zip(w.stride, sizes, w.pad, strict=True))
+        if self.transposed:                        # a single input is stepped from nowhere
+            stride = tuple(s if n > 1 else 1 for s, n in zip(w.stride, sizes, strict=True))
+        if max((*stride, *w.pad, *w.dilation), default=0) > FARTHEST:
+            raise ValueError(f'stride {list(w.stride)}, padding {list(w.pad)} and dilation '
+                             f'{list(w.dilation)}: expected at most {FARTHEST:,} on an image of '
+                             f'{list(sizes)}')
+        return stride
 
     # -- the arithmetic, on tensors of batch x channels x 1..3 spatial axes ----------------------
 
@@ -91,7 +110,7 @@ class ConvBase(Layer):
         """Return stride, padding, dilation, transposed, output padding as aten takes them."""
         w, ones = self.window, (1,) * max(1, self.spatial_axes)
         none = tuple(0 for _ in ones)
-        return (w.stride or ones, w.pad or none, w.dilation or ones, self.transposed, none)
+        return (self.stride or ones, w.pad or none, w.dilation or ones, self.transposed, none)
 
     def apply(self, x: torch.Tensor, weight: torch.Tensor,
               bias: torch.Tensor | None) -> torch.Tensor:

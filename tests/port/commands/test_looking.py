@@ -87,13 +87,15 @@ def test_a_net_that_is_run_says_what_it_imports(folder: Path,
     assert f'Python layer intruder.Copy of {folder / "intruder.py"}' in caplog.text
 
 
-def test_looking_writes_no_file(folder: Path) -> None:
-    (folder / 'net.prototxt').write_text(NET.split('\nlayer { name: "mine"')[0] + '''
-        layer { name: "out" type: "HDF5Output" bottom: "data" bottom: "data"
-                hdf5_output_param { file_name: "mark" } }''')
+@pytest.mark.parametrize('layer', [
+    'type: "HDF5Output" bottom: "data" bottom: "data" hdf5_output_param { file_name: "mark" }',
+    'type: "MatWrite" bottom: "data" mat_write_param { prefix: "mark" }'])
+def test_looking_writes_no_file(folder: Path, layer: str) -> None:
+    head = NET.split('\nlayer { name: "mine"')[0]
+    (folder / 'net.prototxt').write_text(f'{head} layer {{ name: "out" {layer} }}')
     done = invoke(*LOOKS['time'])
-    assert done.exit_code == 1 and "writes the file 'mark'" in done.output
-    assert not (folder / 'mark').exists()
+    assert done.exit_code == 1 and "writes the file 'mark" in done.output
+    assert not list(folder.glob('mark*'))
 
 
 def test_the_block_ends_with_what_was_before() -> None:

@@ -231,3 +231,20 @@ def test_debug_info_lines(caplog) -> None:
     assert '    [Forward] Layer c, top blob c data: ' in text
     assert '    [Backward] Layer c, param blob 0 diff: ' in text
     assert '    [Backward] All net params (data, diff): L1 norm = (' in text
+
+
+def test_a_layer_in_place_keeps_the_shape() -> None:
+    text = ('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 1, '
+            '8, 8] } } } layer { name: "p" type: "Pooling" bottom: "x" top: "x" '
+            'pooling_param { kernel_size: 2 stride: 2 } }')
+    with pytest.raises(ValueError, match=r"works in place on 'x' but makes another shape of it, "
+                                         r'\[1, 1, 4, 4\] from \[1, 1, 8, 8\]'):
+        Net(parse_net(text), TEST)
+
+
+def test_a_bottom_without_the_axis_that_is_read() -> None:
+    text = ''.join(f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ '
+                   'shape { } } }' for name in 'xl')
+    with pytest.raises(ValueError, match='a bottom has fewer axes or values than the layer reads'):
+        Net(parse_net(text + 'layer { name: "h" type: "HingeLoss" bottom: "x" bottom: "l" '
+                      'top: "loss" }'), TEST)

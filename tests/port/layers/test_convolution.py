@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 
 CASES = ['conv_11x11_stride4_pad100', 'conv_1x1', 'conv_3x3_pad1', 'conv_7x7_fc6',
          'conv_dilation12', 'conv_group2', 'conv_hw_rect', 'conv_no_bias', 'conv_pad100',
@@ -148,3 +149,19 @@ def test_carried_params_of_another_number_are_refused(drive):
     held = text('num_output: 2 kernel_size: 3', bias=False) + ' blobs { data: 1 } blobs { data: 1 }'
     with pytest.raises(ValueError, match=r'carries 2 param blob\(s\); expected 1'):
         drive(held, [np.zeros((1, 2, 5, 5))])
+
+
+def test_a_stride_beyond_the_image_is_as_good_as_the_image(drive):
+    """torch's own backward pass ends by a signal at a stride of 2^31 - 1."""
+    x, found = np.random.default_rng(4).normal(size=(2, 3, 8, 9)), []
+    for stride in (9, 10 ** 5, 2 ** 31 - 1):
+        torch.manual_seed(1)
+        driven = drive(text(f'num_output: 3 kernel_size: 2 stride: {stride}'), [x])
+        tops = driven.forward()
+        driven.backward([np.ones((2, 3, 1, 1))])
+        found.append([torch.tensor(tops[0]), driven.bottom[0].diff, driven.layer.blobs[0].diff])
+    for one in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(one, found[0], strict=True))
+    with pytest.raises(ValueError, match='expected at most 1,048,576 on an image of'):
+        drive(text('num_output: 1 kernel_size: 1 stride: 2000000000 pad: 2000000000'),
+              [x]).forward()
