@@ -50,10 +50,13 @@ def restore_extras(net: Net, extra: dict) -> None:
     """Put random number state and data positions back where a snapshot carries them."""
     def state(key: str) -> torch.Tensor:
         return torch.frombuffer(bytearray(base64.b64decode(extra[key])), dtype=torch.uint8)
-    if extra.get('rng'):
-        torch.set_rng_state(state('rng'))
-    if extra.get('cuda_rng') and net.device.type == 'cuda':
-        torch.cuda.set_rng_state(state('cuda_rng'), net.device)
+    try:
+        if extra.get('rng'):
+            torch.set_rng_state(state('rng'))
+        if extra.get('cuda_rng') and net.device.type == 'cuda':
+            torch.cuda.set_rng_state(state('cuda_rng'), net.device)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ValueError(f'the state of the random numbers is damaged: {error}') from None
     for node in net.nodes:
         if node.name in extra.get('layers', {}):
             layer: Any = node.layer

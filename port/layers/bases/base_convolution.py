@@ -70,6 +70,9 @@ class ConvBase(Layer):
             if other.shape != shape:
                 raise ValueError(f'bottoms {bottom[0].name!r} {list(shape)} and {other.name!r} '
                                  f'{list(other.shape)} must have the same shape')
+        if 0 in shape[axis + 1:]:
+            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} has a spatial axis of no '
+                             'values')
         sizes = self.output_sizes(shape[axis + 1:])
         self.stride = self._stride(shape[axis + 1:])
         for blob in top:
