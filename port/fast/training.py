@@ -31,9 +31,9 @@ Look = Callable[[float], None]
 class FastTraining:
     """Forward and backward passes of a training net.
 
-    Raises Unsuited where the net has layers, hooks or learnable parameters that only the plain
-    engine knows. net.blobs hold the data, the scores and the losses afterwards, not what is
-    between; parameters' diffs are as after Net.backward.
+    net.blobs hold the data, the scores and the losses afterwards, not what is between;
+    parameters' diffs are as after Net.backward. Raises Unsuited for a net with layers or learnable
+    parameters that only the plain engine knows.
     """
 
     def __init__(self, net: Net) -> None:

@@ -154,7 +154,8 @@ class ByTorch:
         down, weight, bias = ATEN.convolution_backward(
             dy, whole, self.task.weight, [layer.num_output], w.stride, pad, w.dilation, False,
             [0, 0], layer.group, list(mask))
-        return unpadded(down, pads) if whole is not x else down, weight, bias
+        return (unpadded(down, pads) if whole is not x else down,
+                weight if mask[1] else None, bias)      # asked for the bias alone it gives both
 
 
 class ByWinograd(ByTorch):

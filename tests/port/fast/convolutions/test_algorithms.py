@@ -1,0 +1,106 @@
+"""Every algorithm gives the convolution and its gradients, against torch in double precision."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from port.fast.convolutions import algorithms
+from port.fast.convolutions.algorithms import (
+    ByFewChannels,
+    ByFourier,
+    ByOneDnn,
+    ByProduct,
+    ByTorch,
+    ByWinograd,
+    Task,
+)
+
+from ..small import conv, make, source
+
+ROUNDING = 2e-6             # of the largest value: float32 sums of up to 1568 terms
+LAST = torch.channels_last
+PADS = [(0, 0, 0, 0), (1, 1, 1, 1), (2, 0, 1, 3)]
+# algorithm -> channels, outputs, kernel
+SHAPES = {ByWinograd: (32, 32, 3), ByFewChannels: (3, 32, 5), ByFourier: (32, 32, 7),
+          ByProduct: (16, 32, 1), ByOneDnn: (64, 8, 3), ByTorch: (5, 7, 4)}
+
+
+def task(channels: int, outputs: int, kernel: int, more: str = '', **options) -> Task:
+    net = make(source('x', 1, channels, 12, 12) + conv('x', 'y', outputs, kernel, more))
+    return Task(net.nodes[1].layer, **options)
+
+
+def bottom(channels: int, size: tuple[int, int] = (13, 18)) -> torch.Tensor:
+    random = torch.Generator().manual_seed(1)
+    return torch.randn(2, channels, *size, generator=random).contiguous(memory_format=LAST)
+
+
+def close(found: torch.Tensor, exact: torch.Tensor) -> bool:
+    return bool((found - exact).abs().max() <= ROUNDING * exact.abs().max())
+
+
+@pytest.mark.parametrize('pads', PADS)
+@pytest.mark.parametrize('relu,halved', [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize('way', SHAPES, ids=lambda way: way.__name__)
+def test_forward(way: type[ByTorch], relu: bool, halved: bool, pads) -> None:
+    mine = task(*SHAPES[way], relu=relu, halved=halved, fixed=way is ByOneDnn)
+    if not way.suits(mine):
+        assert way is ByFewChannels and halved or not mine.for_kernels
+        return
+    x = bottom(SHAPES[way][0])
+    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double())
+    exact = exact.relu() if relu else exact
+    exact = F.max_pool2d(exact, 2, 2, ceil_mode=True) if halved else exact
+    algorithm = way(mine)
+    assert close(algorithm.forward(x, pads), exact)
+    out = torch.full(exact.shape, 7.0).contiguous(memory_format=LAST)
+    algorithm.write(x, pads, out)
+    assert close(out, exact)
+
+
+@pytest.mark.parametrize('mask', [(True, True, True), (True, False, False), (False, True, False),
+                                  (False, False, True), (False, False, False)])
+@pytest.mark.parametrize('pads', PADS)
+@pytest.mark.parametrize('way', [ByWinograd, ByFourier, ByProduct, ByTorch],
+                         ids=lambda way: way.__name__)
+def test_gradients(way: type[ByTorch], pads, mask: tuple[bool, bool, bool]) -> None:
+    mine = task(*SHAPES[way])
+    if not way.suits_backward(mine):
+        pytest.skip('no C compiler here')
+    x = bottom(SHAPES[way][0])
+    exact = [t.double().requires_grad_() for t in (x, mine.weight, mine.bias)]
+    y = F.conv2d(F.pad(exact[0], pads), *exact[1:])
+    dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(2)).contiguous(
+        memory_format=LAST)
+    y.backward(dy.double())
+    found = way(mine).gradients(dy, x, pads, mask)
+    for asked, gradient, tensor in zip(mask, found, exact, strict=True):
+        assert close(gradient, tensor.grad) if asked else gradient is None
+
+
+def test_a_product_of_large_kernels(monkeypatch) -> None:
+    """As fc6: windows are gathered, few of them filled up to what a BLAS sums in blocks."""
+    monkeypatch.setattr(algorithms, 'LARGE', 1)
+    mine = task(6, 9, 5)
+    for size in ((5, 5), (6, 7), (13, 18)):
+        x = bottom(6, size)
+        exact = F.conv2d(x.double(), mine.weight.double(), mine.bias.double())
+        assert close(ByProduct(mine).forward(x, (0, 0, 0, 0)), exact)
+
+
+def test_fixed_weights_are_packed_once() -> None:
+    """Others are looked at in every call."""
+    x = bottom(5)
+    for fixed in (False, True):
+        way = ByTorch(task(5, 7, 4, fixed=fixed, dtype=torch.float64))
+        first = way.forward(x, PADS[1])
+        way.task.weight.mul_(2)
+        assert torch.equal(way.forward(x, PADS[1]), first) == fixed
+
+
+def test_half_the_precision_where_it_is_asked_for() -> None:
+    x, mine = bottom(5), task(5, 7, 4, dtype=torch.bfloat16)
+    assert ByTorch(mine).forward(x, PADS[0]).dtype == torch.bfloat16
+    assert ByTorch(replace(mine, dtype=None)).forward(x, PADS[0]).dtype == torch.float32

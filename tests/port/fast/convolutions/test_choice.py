@@ -1,0 +1,97 @@
+"""Which algorithm is taken: the rows of the table in choice.py, one by one."""
+
+import pytest
+import torch
+
+from port.fast.convolutions import algorithms
+from port.fast.convolutions.algorithms import (
+    ByFewChannels,
+    ByFourier,
+    ByOneDnn,
+    ByProduct,
+    ByTorch,
+    ByWinograd,
+)
+from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
+from port.fast.kernels import calls
+
+from ..small import conv, layer, make, source
+from .test_algorithms import bottom, task
+
+NO_PADS = (0, 0, 0, 0)
+kernels = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+
+
+def names(chosen: ChosenConvolution) -> tuple[list[type], list[type]]:
+    return [type(way) for way in chosen.forward_ways], [type(way) for way in chosen.backward_ways]
+
+
+@kernels
+@pytest.mark.parametrize('shape,more,forward,backward', [
+    ((32, 32, 3), '', [ByWinograd, ByTorch], [ByWinograd, ByTorch]),
+    ((32, 21, 3), '', [ByTorch], [ByTorch]),                # outputs that fill no vectors
+    ((32, 48, 3), '', [ByTorch], [ByWinograd, ByTorch]),    # 48 are a multiple of 16, not of 32
+    ((32, 32, 3), 'stride: 2', [ByTorch], [ByTorch]),
+    ((32, 32, 3), 'dilation: 2', [ByTorch], [ByTorch]),
+    ((64, 64, 3), 'group: 2', [ByTorch], [ByTorch]),
+    ((3, 32, 5), '', [ByFewChannels, ByTorch], [ByFourier, ByTorch]),
+    ((32, 32, 7), '', [ByFourier, ByTorch], [ByFourier, ByTorch]),
+    ((3, 32, 7), '', [ByTorch], [ByFourier, ByTorch]),      # the weights' gradient alone
+    ((32, 21, 1), '', [ByProduct, ByTorch], [ByProduct, ByTorch]),
+    ((21, 21, 1), 'stride: 2', [ByTorch], [ByTorch])])
+def test_in_training(shape, more: str, forward: list[type], backward: list[type]) -> None:
+    if calls.vector_width() != 16 and shape[1] == 48:
+        pytest.skip('48 outputs fill the vectors of this machine')
+    assert names(ChosenConvolution(task(*shape, more))) == (forward, backward)
+
+
+@kernels
+@pytest.mark.parametrize('shape,forward', [
+    ((32, 32, 3), [ByWinograd, ByOneDnn, ByTorch]), ((32, 21, 1), [ByOneDnn, ByTorch]),
+    ((32, 32, 7), [ByFourier, ByOneDnn, ByTorch])])
+def test_with_fixed_weights(shape, forward: list[type]) -> None:
+    assert names(ChosenConvolution(task(*shape, fixed=True)))[0] == forward
+    chosen = ChosenConvolution(task(*shape, fixed=True, kernels=False))
+    assert names(chosen)[0] == [ByOneDnn, ByTorch]
+    assert not chosen.writes
+
+
+def test_large_weights(monkeypatch) -> None:
+    monkeypatch.setattr(algorithms, 'LARGE', 21 * 32 * 49)
+    chosen = ChosenConvolution(task(21, 32, 7))
+    assert names(chosen)[0][0] is names(chosen)[1][0] is ByProduct
+
+
+def test_a_torch_without_onednn(monkeypatch) -> None:
+    """torch.ops.mkldnn has no operators there."""
+    monkeypatch.setattr(algorithms, 'ONEDNN', torch.ops.no_such_library)
+    mine = task(64, 8, 3, fixed=True)
+    chosen = ChosenConvolution(mine)
+    assert names(chosen)[0] == [ByTorch]
+    x = bottom(64)
+    wanted = torch.conv2d(x.double(), mine.weight.double(), mine.bias.double())
+    assert (chosen.forward(x, NO_PADS) - wanted).abs().max() <= 1e-6 * wanted.abs().max()
+
+
+@kernels
+@pytest.mark.parametrize('size,taken', [((10, 10), ByTorch), ((64, 66), ByFourier)])
+def test_few_tiles_go_by_torch(monkeypatch, size: tuple[int, int], taken: type) -> None:
+    """Of 10 x 10 outputs: 2 images of one tile, and of 6 x 6."""
+    ran = []
+    for way in (ByFourier, ByTorch):
+        monkeypatch.setattr(way, 'forward', lambda self, x, pads: ran.append(type(self)))
+        monkeypatch.setattr(way, 'gradients', lambda self, *rest: ran.append(type(self)))
+    chosen, x = ChosenConvolution(task(32, 32, 7)), bottom(32, size)
+    chosen.forward(x, NO_PADS)
+    chosen.gradients(x, x, [True, True], NO_PADS)
+    assert ran == [taken, taken]
+
+
+@pytest.mark.parametrize('text', [
+    layer('Deconvolution', 'x', 'y', 'convolution_param { num_output: 2 kernel_size: 4 }'),
+    conv('x', 'y', 2, 14, 'stride: 9'),                     # overhangs the bottom
+    conv('x', 'y', 2, 3, 'axis: 2')])
+def test_what_keeps_the_layers_own_arithmetic(text: str) -> None:
+    net = make(source('x', 1, 3, 12, 12) + text)
+    chosen = choose(net.nodes[1].layer)
+    assert isinstance(chosen, AsTheLayer) and not chosen.faster
