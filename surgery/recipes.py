@@ -45,6 +45,11 @@ def apply(variant: str | Variant, new: Net, *sources: Net, skip: Collection[str]
             step.fill(layer, how)
         report = report.merge(step) if i else step
         _add_mean_channel(report, new, source, init)
+        library = getattr(given, 'version', '')
+        if row.trunk == 'resnet101' and library in ('torchvision', 'timm'):
+            report.loud.append(f"{library}'s ResNet halves the image in the 3 x 3 "
+                               'convolution of res3a, this net in the 1 x 1 before it, as its '
+                               'authors\' did: training has to make up for that')
     interp_all(report, new)
     report.warn(new, upsampling=True, drawn=drawn)
     return report

@@ -10,7 +10,9 @@ from netspec.schema.lexer import closest
 from .net_arrays import Net, array, layer_names
 
 Shape = tuple[int, ...]
-ZERO_START = 'score'         # layers that the paper starts at zero: their names begin so
+# Layers that start at zero, by the beginning of their names: the FCNs' scores, and the one path of
+# DeepLab's MSc that its published file gives no filler.
+ZERO_START = ('score', 'pool3_ms')
 UPSAMPLING = 'up'            # layers that get bilinear kernels: their names contain it
 
 

@@ -19,7 +19,7 @@ NORM = ('running_mean', 'running_var', 'weight', 'bias')
 WRAPPERS = ('module', '_orig_mod', 'model', 'backbone', 'encoder', 'net')
 COUNTER = '.num_batches_tracked'                   # of training; plays no part in what is computed
 # Which of these architectures are a trunk's; a trunk that is not listed is not checked.
-FITS = {'vgg16': ('vgg16', 'vgg16_bn'), 'alexnet': ()}
+FITS = {'vgg16': ('vgg16', 'vgg16_bn'), 'alexnet': (), 'resnet101': ('resnet101',)}
 
 
 def to_caffe(tensors: Tensors, mean: Sequence[float], pixels: Pixels | None = None) -> Weights:

@@ -88,7 +88,8 @@ def _poly(base_lr: float, snapshot: int, iter_size: int = 1) -> Schedule:
                             ('average_loss', 20)))
 
 
-VGG16, RESNET101 = (Init('VGG16'),), (Init('ResNet101'),)
+# v1, section 3.1: of fc6's 7 x 7 taps and 4096 filters some are kept where fewer are wanted.
+VGG16, RESNET101 = (Init('VGG16', sampled=('fc6', 'fc7')),), (Init('ResNet101'),)
 _LARGEFOV = DeepLab(
     'deeplab-largefov', 'voc', 8, (Head(21, 'voc'),), SPLITS, (Input('data', 3, MEAN),),
     _step(6000), VGG16, batch=30, average=True, more_splits=(TRAINVAL,), second=_step(8000),

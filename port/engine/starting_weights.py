@@ -12,10 +12,10 @@ import torch
 from port.engine.net import Net, Weights
 from port.engine.net_weights import Misfit, copy_from, lacking, paths_of
 from surgery import interp, upsample_filt
+from surgery.report import ZERO_START
 
 log = logging.getLogger('port.startup')
 UPSAMPLING = 'up'      # every published upsampling layer has it in its name
-SCORE = 'score'        # score layers start at zero, as in the paper
 SHOWN = 5              # layers that are named before the rest is only counted
 
 
@@ -112,7 +112,7 @@ def dead_layers(net: Net) -> list[str]:
     """Return the trained layers whose weights are all zero though they are not score layers."""
     return [node.name for node in net.nodes
             if node.layer.facts.weighted
-            and not node.name.startswith(SCORE) and not node.layer.blobs[0].data.any()]
+            and not node.name.startswith(ZERO_START) and not node.layer.blobs[0].data.any()]
 
 
 def prepare(net: Net) -> None:

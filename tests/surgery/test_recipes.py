@@ -5,11 +5,14 @@ import re
 import numpy as np
 import pytest
 
+from netspec.families import make_net
 from netspec.families.fcn import fcn
 from netspec.variants import VARIANTS
+from netspec.variants.deeplab_rows import DEEPLAB_ROWS
 from netspec.variants.fcn_rows import FCN_ROWS
 from surgery.recipes import apply
 from surgery.shapes import blank, drawn_layers, param_shapes
+from surgery.torchvision import from_caffe, to_caffe
 
 WIDTH = 1 / 32
 KERNELS = {'VGG16': 7, 'CaffeNet': 6}              # of fc6
@@ -154,3 +157,82 @@ def test_skipped_layers_are_not_taken():
 def test_nets_from_fillers_inherit_nothing():
     with pytest.raises(ValueError, match='camvid-fcn-basic is trained from its fillers'):
         apply('camvid-fcn-basic', {})
+
+
+def deeplab_donor(name: str) -> dict[str, list[np.ndarray]]:
+    """Make the weights that a row of DeepLab begins with: a classifier's, or another row's."""
+    (init,) = VARIANTS[name].init
+    if init.donor == 'VGG16':
+        return classifier('VGG16')
+    if init.donor == 'ResNet101':                  # under MSRA's names, with its own class layer
+        shapes = param_shapes(make_net(name, 'deploy', width=WIDTH))
+        trunk = {layer: blobs for layer, blobs in shapes.items()
+                 if not layer.startswith('fc1') and '_res0' not in layer}
+        weights = filled(trunk | {'fc1000': [(10, 64), (10,)]}, 7)
+        for layer in [layer for layer in weights if layer.startswith('bn')]:
+            weights[layer][2][...] = 1                     # what the sums are divided by
+        return weights
+    return filled(param_shapes(make_net(init.donor, 'deploy', width=WIDTH)), 8)
+
+
+def begun(name: str):
+    """Return a DeepLab row's training net after surgery, the report, and its donor."""
+    net, source = make_net(name, 'train', width=WIDTH), deeplab_donor(name)
+    new = blank(net)
+    return new, apply(name, new, source, drawn=drawn_layers(net)), source
+
+
+@pytest.mark.parametrize('name', [row.name for row in DEEPLAB_ROWS])
+def test_deeplab_begins_with_all_that_its_donor_knows(name):
+    """What is left is drawn: the classifier, and the direct paths of MSc."""
+    new, report, source = begun(name)
+    for layer in report.missing:
+        assert layer.startswith(VARIANTS[name].head) or layer.endswith(('_conv', '_fc', '_ms'))
+    for layer, blobs in new.items():
+        if layer in source and layer not in report.missing and layer not in report.filled:
+            for blob, theirs in zip(blobs, source[layer], strict=True):
+                assert blob.ravel().tolist() == theirs.ravel().tolist()
+    assert all('from the filler' in line for line in report.loud) and len(report.loud) == 1
+
+
+@pytest.mark.parametrize(('name', 'filters', 'taps'), [
+    ('deeplab-7x7', 1, 1), ('deeplab-4x4', 1, 2), ('deeplab-4x4-r8', 1, 2),
+    ('deeplab-largefov', 4, 3), ('deeplab-vgg16-largefov', 4, 3), ('deeplab-vgg16-aspp-l', 4, 3)])
+def test_deeplabs_classifier_is_sampled(name, filters, taps):
+    new, report, source = begun(name)
+    fc6 = source['fc6'][0].reshape(len(source['fc6'][0]), -1, 7, 7)[::filters, :, ::taps, ::taps]
+    fc7 = source['fc7'][0][::filters, ::filters]
+    branches = [f'_{i}' for i in (1, 2, 3, 4)] if 'aspp' in name else ['']
+    for branch in branches:
+        np.testing.assert_array_equal(new[f'fc6{branch}'][0], fc6)
+        np.testing.assert_array_equal(new[f'fc7{branch}'][0][:, :, 0, 0], fc7)
+        np.testing.assert_array_equal(new[f'fc7{branch}'][1], source['fc7'][1].ravel()[::filters])
+        assert ('sampled down' in report.filled.get(f'fc6{branch}', '')) == (taps > 1)
+
+
+def test_deeplab_learns_only_the_paths_on_a_finished_net():
+    """MSc on LargeFOV: what it inherits has no learning rate, what it draws has."""
+    net = make_net('deeplab-msc-largefov', 'train')      # a narrow one would learn it all anew
+    _, report, _ = begun('deeplab-msc-largefov')
+    rates = {layer.name: [spec.lr_mult for spec in layer.param] for layer in net.layer
+             if layer.type == 'Convolution'}
+    for layer, rate in rates.items():
+        assert rate == ([1, 2] if layer in report.missing else [0, 0]), layer
+
+
+def test_resnet_101_from_torchvisions_names():
+    """Each trunk layer finds its place, the three scales share it, and the stride is spoken of."""
+    net, mean = make_net('deeplab-resnet101', 'train', width=WIDTH), (104, 117, 123)
+    source = deeplab_donor('deeplab-resnet101')
+    tensors, left = from_caffe(source, mean)
+    new = blank(net)
+    report = apply('deeplab-resnet101', new, to_caffe(tensors, mean), drawn=drawn_layers(net))
+    assert left == [] and report.dropped == {'fc1000': [0, 1]}
+    for layer in ('res2a_branch1', 'bn4b22_branch2b', 'scale5c_branch2c', 'res3a_branch2a'):
+        for blob, shared, theirs in zip(new[layer], new[f'{layer}_res05'], source[layer],
+                                        strict=True):
+            np.testing.assert_array_equal(blob, theirs)
+            assert shared is blob
+    assert any('halves the image in the 3 x 3 convolution of res3a' in line for line in report.loud)
+    assert {layer.partition('_c')[0] for layer in report.missing} == {
+        f'fc1_voc12{suffix}' for suffix in ('', '_res05', '_res075')}
