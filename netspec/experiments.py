@@ -11,6 +11,7 @@ from typing import Any
 
 from netspec.blocks import score, upscore
 from netspec.coord_map import crop
+from netspec.families import make_net
 from netspec.families.fcn import fcn, fitted
 from netspec.schema import print_net, print_solver
 from netspec.schema.messages import LayerParameter, NetParameter
@@ -38,7 +39,7 @@ class Experiment:
     row: Variant
     title: str = ''
     note: str = ''
-    make: NetMaker = fcn
+    make: NetMaker = make_net
     train: Mapping[str, Any] = field(default_factory=dict)
     test: Mapping[str, Any] = field(default_factory=dict)
     weights_of: str = ''

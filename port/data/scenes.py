@@ -1,8 +1,11 @@
-"""A small seeded dataset, drawn, in the layouts of PASCAL VOC and SBDD: what the demo trains on.
+"""A small seeded dataset, drawn, in the layouts of PASCAL VOC, SBDD and DeepLab's lists: what the
+demo trains on.
 
 Six of VOC's classes as shapes with curved outlines and thin parts, each with its own colours and
 texture, one to three on textured ground. ROOT/pascal/VOC2011 holds JPEGImages, SegmentationClass
 (palette PNGs, void at outlines) and lists; ROOT/sbdd/dataset holds img, cls/*.mat and train.txt.
+ROOT/VOC2012 holds JPEGImages, SegmentationClassAug and list/{train_aug,val,trainval_aug}.txt, whose
+lines name an image and its labels.
 """
 
 import json
@@ -270,7 +273,21 @@ def _write_dataset(root: Path, recipe: dict) -> None:
         for path in (lists / f'{split}.txt', sbdd / f'{split}.txt'):
             path.write_text(text)
     shutil.copyfile(lists / 'val.txt', lists / 'seg11valid.txt')
+    _write_listed(root / 'VOC2012', voc)
     (root / 'scenes.json').write_text(json.dumps(recipe))
+
+
+def _write_listed(root: Path, voc: Path) -> None:
+    """Write what a drawn VOC2011 holds as DeepLab's authors laid VOC 2012 out."""
+    (root / 'list').mkdir(parents=True)
+    shutil.copytree(voc / 'JPEGImages', root / 'JPEGImages')
+    shutil.copytree(voc / 'SegmentationClass', root / 'SegmentationClassAug')
+    lines = {split: [f'/JPEGImages/{name}.jpg /SegmentationClassAug/{name}.png\n' for name in
+                     (voc / f'ImageSets/Segmentation/{split}.txt').read_text().split()]
+             for split in ('train', 'val')}
+    for name, listed in (('train_aug', lines['train']), ('val', lines['val']),
+                         ('trainval_aug', lines['train'] + lines['val'])):
+        (root / 'list' / f'{name}.txt').write_text(''.join(listed))
 
 
 def _write_struct(path: Path, labels: np.ndarray) -> None:

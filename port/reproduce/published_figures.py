@@ -26,7 +26,10 @@ SOURCES = {
     'ITER': 'adri-romsor/iterative_inference_segm README at 0591dbc',
     'SEG': 'Badrinarayanan, Kendall, Cipolla, arXiv 1511.00561v3',
     'TUT': 'the SegNet tutorial, as chainercv examples/segnet/README.md quotes it',
-    'CHAINERCV': 'chainer/chainercv examples/segnet/README.md'}
+    'CHAINERCV': 'chainer/chainercv examples/segnet/README.md',
+    'DL1': 'Chen, Papandreou, Kokkinos, Murphy, Yuille, ICLR 2015 = arXiv 1412.7062',
+    'DL2': 'Chen, Papandreou, Kokkinos, Murphy, Yuille, PAMI 40(4) 2018 = arXiv 1606.00915',
+    'KAZUTO': 'kazuto1011/deeplab-pytorch README (released weights converted and evaluated again)'}
 FOUR = ('pixel accuracy', 'mean accuracy', 'mean IU', 'f.w. IU')
 GEOMETRIC, FOREGROUND = 'geometric accuracy', 'mean IU without background'
 
@@ -64,6 +67,19 @@ def _iu(net: str, source: str, where: str, value: float, note: str = '',
     return Figure(net, source, {'mean IU': value}, where, note, target, split)
 
 
+def _refined(net: str, source: str, where: str, plain: float, refined: float | None,
+             test: float | None, note: str) -> list[Figure]:
+    """Make DeepLab's figures of a net: of its own labels, after the dense CRF, on the server."""
+    after = '; '.join(part for part in (note, REFINED) if part)
+    found = [_iu(net, source, where, plain, note, True)]
+    if refined is not None:
+        found.append(_iu(net, source, where, refined, after))
+    if test is not None:
+        found.append(_iu(net, source, '', test, f'{SERVER}; {after}', split='VOC 2012 test'))
+    return found
+
+
+REFINED, COCO = 'after a dense CRF', 'begun with weights from MS COCO'
 OLD = 'the CVPR recipe: 20 images by accumulation, loss normalised'
 UNSTATED = 'split not stated'
 SERVER = 'the PASCAL VOC test server'
@@ -171,6 +187,25 @@ FIGURES = (
     _four('camvid-segnet-basic-balanced', 'TUT', '', 82.8, 62.3, 46.3, split='test'),
     _four('camvid-segnet-basic-balanced', 'CHAINERCV', '', 82.7, 67.1, 47.2,
           note='16,000 iterations', split=UNSTATED),
+    # DeepLab: VOC 2012 val (1,449 images), trained on train_aug
+    *(figure for net, source, where, plain, refined, test, note in (
+        ('deeplab-4x4', 'DL1', 'Table 1', 59.80, 63.74, 66.4, ''),
+        ('deeplab-msc', 'DL1', 'Table 1', 61.30, 65.21, 67.1, ''),
+        ('deeplab-7x7', 'DL1', 'Table 1', 64.38, 67.64, 70.3, ''),
+        ('deeplab-4x4-r8', 'DL1', 'Table 2', 63.41, 67.14, None, ''),
+        ('deeplab-largefov', 'DL1', 'Table 1', 62.25, 67.64, 70.3, ''),
+        ('deeplab-msc-largefov', 'DL1', 'Table 1', 64.21, 68.70, 71.6, ''),
+        ('deeplab-vgg16-largefov', 'DL2', 'Table 2', 65.88, 69.84, None, ''),
+        ('deeplab-vgg16-aspp-s', 'DL2', 'Table 3', 66.98, 69.73, None, ''),
+        ('deeplab-vgg16-aspp-l', 'DL2', 'Table 3', 68.96, 71.57, 72.6, ''),
+        ('deeplab-resnet101-plain', 'DL2', 'Table 4', 68.72, None, None, ''),
+        ('deeplab-resnet101-msc', 'DL2', 'Table 4', 71.27, None, None, ''),
+        ('deeplab-resnet101-largefov', 'DL2', 'Table 4', 75.54, None, None, COCO),
+        ('deeplab-resnet101', 'DL2', 'Table 4', 76.35, 77.69, 79.7, COCO))
+      for figure in _refined(net, source, where, plain, refined, test, note)),
+    _iu('deeplab-vgg16-largefov', 'DL2', 'text', 67.7, SERVER, split='VOC 2012 test'),
+    _iu('deeplab-resnet101', 'KAZUTO', '', 76.65, f'{COCO}; the authors\' weights'),
+    _iu('deeplab-resnet101', 'KAZUTO', '', 77.93, f'{COCO}; the authors\' weights; {REFINED}'),
     # the papers' other experiments (netspec.experiments)
     _four('accum', 'PAMI', 'Table 2', 86.0, 66.5, 51.9, 76.5, **SAME),
     _four('online', 'PAMI', 'Table 2', 89.3, 76.2, 60.7, 81.8, **SAME),

@@ -19,7 +19,7 @@ from port.data.label_pictures import (
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Stage
-from port.scoring.evaluate import data_instance, heads
+from port.scoring.evaluate import data_instance, heads, listed_data, names_of, seek
 
 SHOWN = 3              # images of each kind on the sheet
 NAMES_UP_TO = 45       # classes that still fit beside a confusion matrix
@@ -116,10 +116,10 @@ def sheet_rows(stage: Stage, images: Mapping[str, float | None], weights: Path,
     """
     net = Net(stage.file(test=True), TEST, weights=weights, device=device)
     prepare(net)
-    data, pairs, chosen = data_instance(net), heads(net), choose(images)
+    data, pairs, chosen = data_instance(net) or listed_data(net), heads(net), choose(images)
     rows: dict[str, list[list[np.ndarray]]] = {blob: [] for blob, _ in pairs}
     for name, kind in {n: k for k in KINDS for n in chosen[k]}.items():
-        data.start(data.indices.index(name))
+        seek(data, names_of(data).index(name))
         net.run_forward()
         image = marked(photograph(net, stage, data), f'{kind}: {100 * images[name]:.1f}')
         for (blob, label), head in zip(pairs, stage.row.heads, strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 from netspec.families.fcn import param_str
 from netspec.generate import data_roots
 from netspec.variants import Variant
+from port.data.listed import ListedSplit
 from port.data.seg_layer import SegDataLayer
 from port.layers.python import builtin_module
 from port.scoring.metrics import Scores, fast_hist
@@ -19,7 +20,8 @@ FACTORS = (128, 64, 32, 16, 8, 4)
 Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
-def open_layer(row: Variant, data: Path, test: bool = True, name: str = '') -> SegDataLayer:
+def open_layer(row: Variant, data: Path, test: bool = True,
+               name: str = '') -> SegDataLayer | ListedSplit:
     """Open a row's split, or the list of that name in its layout; reads the list, no image.
 
     ValueError for a user's own dataset.
@@ -28,6 +30,9 @@ def open_layer(row: Variant, data: Path, test: bool = True, name: str = '') -> S
         raise ValueError(f'{row.name}: a dataset of `fcn new` has no published figures to compare '
                          'with; name one of the published nets')
     split = replace(row.splits[test], name=name or row.splits[test].name)
+    if split.layer.type == 'ImageSegData':
+        roots = data_roots(row, data)
+        return ListedSplit(roots['root_folder'], Path(roots['source'], f'{split.name}.txt'))
     layer = getattr(builtin_module(split.layer.module), split.layer.type)()
     roots = data_roots(row, data)
     layer.param_str = param_str(row, split, {key: roots[key] for key, _ in split.layer.dirs})
@@ -90,7 +95,7 @@ METHODS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     'nearest': nearest, 'majority': majority, 'bilinear': smooth}
 
 
-def bound(layer: SegDataLayer, row: Variant, methods: Sequence[str] = tuple(METHODS),
+def bound(layer: SegDataLayer | ListedSplit, row: Variant, methods: Sequence[str] = tuple(METHODS),
           progress: Progress = iter) -> dict[str, dict[int, float]]:
     """Return {method: {factor: mean IU in percent}} of the labels against themselves resampled."""
     classes, top = row.classes, row.heads[0].label
@@ -104,7 +109,8 @@ def bound(layer: SegDataLayer, row: Variant, methods: Sequence[str] = tuple(METH
             for method in methods}
 
 
-def counts(layer: SegDataLayer, row: Variant, progress: Progress = iter) -> dict[str, np.ndarray]:
+def counts(layer: SegDataLayer | ListedSplit, row: Variant,
+           progress: Progress = iter) -> dict[str, np.ndarray]:
     """Return the pixels of each class in the test split, by the label top."""
     found = {head.label: np.zeros(head.classes, np.int64) for head in row.heads}
     for index in progress(range(len(layer.indices))):

@@ -25,6 +25,7 @@ from port.data.seg_layer import SegDataLayer
 from port.engine.net import Net
 from port.engine.python_layer import PythonLayer
 from port.engine.starting_weights import load
+from port.layers.bases.image_list import ImageListLayer
 from port.scoring.crf_labels import CrfOfData
 from port.scoring.metrics import Scores, fast_hist, host, plain
 from port.training.signals import Interrupted
@@ -83,6 +84,11 @@ def read(path: Path) -> Evaluation:
 
 # -- what a net says of itself ---------------------------------------------------------------------
 
+def listed_data(net: Net) -> ImageListLayer | None:
+    """Return the layer that feeds a net from a list of images (DeepLab's ImageSegData), if any."""
+    return next((node.layer for node in net.nodes if isinstance(node.layer, ImageListLayer)), None)
+
+
 def data_instance(net: Net) -> PythonLayer | None:
     """Return the Python data layer that feeds a net and knows its list; None if it has none.
 
@@ -96,9 +102,29 @@ def data_instance(net: Net) -> PythonLayer | None:
 
 
 def heads(net: Net) -> list[tuple[str, str]]:
-    """Return (score blob, label blob) of every SoftmaxWithLoss of a net."""
-    return [(e.param.bottom[0], e.param.bottom[1]) for e in net.entries
-            if e.param.type == 'SoftmaxWithLoss']
+    """Return (score blob, label blob) of every SoftmaxWithLoss of a net; of every SegAccuracy of
+    one without losses, as DeepLab's testing nets are.
+    """
+    found: dict[str, list[tuple[str, str]]] = {'SoftmaxWithLoss': [], 'SegAccuracy': []}
+    for entry in net.entries:
+        if entry.param.type in found:
+            found[entry.param.type].append((entry.param.bottom[0], entry.param.bottom[1]))
+    return found['SoftmaxWithLoss'] or found['SegAccuracy']
+
+
+def names_of(data: PythonLayer | ImageListLayer) -> list[str]:
+    """Return the names of the images that a data layer gives, in its order."""
+    if isinstance(data, ImageListLayer):
+        return [Path(data.lines[data.pick(i)][0]).stem for i in range(data.count)]
+    return [str(name) for name in data.indices]
+
+
+def seek(data: object, place: int) -> None:
+    """Have a data layer give the image at a place of its list next, where it can be told."""
+    if isinstance(data, SegDataLayer):
+        data.start(place)
+    if isinstance(data, ImageListLayer):
+        data.restore(data.state() | {'item': place})
 
 
 def class_names_of(data: object, count: int) -> tuple[str, ...]:
@@ -108,6 +134,8 @@ def class_names_of(data: object, count: int) -> tuple[str, ...]:
 
 def files_read(data: object) -> Iterator[Path]:
     """Yield the images and labels that a data layer reads, where it names them."""
+    if isinstance(data, ImageListLayer):
+        yield from map(Path, data.files())
     if isinstance(data, SegDataLayer):
         for name in data.indices:
             yield from data.files(name).values()
@@ -163,15 +191,14 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
     Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
     without labels, and where `save` would replace what is read.
     """
-    pairs, data = heads(net), data_instance(net)
+    pairs, data = heads(net), data_instance(net) or listed_data(net)
     names = _names(pairs, data, images)
     folders = {score: save if len(pairs) == 1 else save / score for score, _ in pairs if save}
     places = [folder / f'{name}.png' for folder in folders.values() for name in names]
     if save:
         _check_inside(save, places)
         spare(places, files_read(data), 'give another folder with --save')
-    if isinstance(data, SegDataLayer):
-        data.start(0)
+    seek(data, 0)
 
     def until_asked() -> Iterator[str]:
         for name in progress(names):
@@ -182,7 +209,9 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
     found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels)
     scores = {score: Scores(hist, class_names_of(data, len(hist)))
               for score, hist in found.hists.items()}
-    return Evaluation(iteration, scores, found.images, found.loss, time.monotonic() - start)
+    lossless = not any(any(node.layer.loss_weights) for node in net.nodes)
+    return Evaluation(iteration, scores, found.images, float('nan') if lossless else found.loss,
+                      time.monotonic() - start)
 
 
 def _check_inside(save: Path, places: Iterable[Path]) -> None:
@@ -194,20 +223,26 @@ def _check_inside(save: Path, places: Iterable[Path]) -> None:
                              'the split, or score without --save')
 
 
-def _names(pairs: Heads, data: PythonLayer | None, images: int | None) -> list[str]:
+def _names(pairs: Heads, data: PythonLayer | ImageListLayer | None,
+           images: int | None) -> list[str]:
     """Return the names of the images to score; ValueError for a net that cannot be scored."""
     if not pairs:
-        raise ValueError('the net has no SoftmaxWithLoss layer that names a score and a label; '
+        raise ValueError('the net has no SoftmaxWithLoss or SegAccuracy layer that names a score '
+                         'and a label; '
                          'score the net with data (train, val, test), not deploy')
     if data is None:
         if images is None:
             raise ValueError('the data layer does not say how many images it has; give --limit')
         return [f'{i:06d}' for i in range(images)]
-    if isinstance(data, SegDataLayer) and data.batch > 1:
+    if isinstance(data, ImageListLayer):
+        if data.batch > 1:
+            raise ValueError(f'image_data_param: batch_size is {data.batch}, but images are scored '
+                             'one by one; score the net of the test split, or set batch_size: 1')
+    elif isinstance(data, SegDataLayer) and data.batch > 1:
         raise ValueError(f'{data.where()}: gives {data.batch} images a pass, but images are scored '
                          'one by one; score the net of the test split, or take batch out of '
                          'param_str')
-    return [str(name) for name in data.indices][:images]
+    return names_of(data)[:images]
 
 
 def score(model: Net | NetParameter | str | PathLike, weights: str | PathLike | None = None,

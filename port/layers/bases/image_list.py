@@ -38,6 +38,11 @@ class ImageListLayer(BatchLayer):
         self.order = lru_cache(4)(self._order)
         return len(self.lines)
 
+    def files(self) -> list[str]:
+        """Return the paths that the list names, as they are read."""
+        root = self.param.image_data_param.root_folder
+        return [root + line[0] for line in self.lines]
+
     def first(self) -> int:
         given = self.param.image_data_param
         skip = int(torch.randint(given.rand_skip, ())) if given.rand_skip else 0
