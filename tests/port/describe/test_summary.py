@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from netspec.families import make_net
 from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
@@ -99,3 +100,30 @@ def test_json_and_table(voc8: dict[str, Row]) -> None:
     assert found['layers'][1]['place']['offset'] == [-99, -99]
     assert found['totals']['learnt'] == totals(rows).learnt
     assert '18 parameter layers' in table(rows) and max(map(len, table(rows).splitlines())) < 140
+
+
+# Chen et al. 2015 (arXiv 1412.7062), table 2: field of view, parameters in millions
+@pytest.mark.parametrize(('name', 'view', 'millions', 'field'), [
+    ('deeplab-7x7', 224, 134.3, 419), ('deeplab-4x4', 128, 65.1, 308),
+    ('deeplab-4x4-r8', 224, 65.1, 419), ('deeplab-largefov', 224, 20.5, 435)])
+def test_deeplabs_table_2(name: str, view: int, millions: float, field: int) -> None:
+    """Beside the papers' field of view stands the true one."""
+    rows = summarize(shaped_net(make_net(name, 'deploy'), TEST))
+    found = totals(rows)
+    assert found.views == {'fc6': view} and round(found.learnt / 1e6, 1) == millions
+    assert found.receptive_field == (field, field) and found.stride == (8, 8)
+    assert f'8 (k - 1) r + 32: fc6 {view}' in table(rows)
+
+
+def test_layers_of_the_three_scales() -> None:
+    """DeepLab v2's ResNet-101 in training; a data layer gives what it crops."""
+    rows = summarize(shaped_net(make_net('deeplab-resnet101', 'train', width=1 / 64), TRAIN))
+    assert totals(rows).layers == 1369
+    shapes = {row.layer: row.shape for row in rows}
+    assert shapes['data'][2:] == (321, 321) and shapes['label_shrink'][2:] == (41, 41)
+
+
+def test_views_of_several_classifiers() -> None:
+    net = make_net('deeplab-vgg16-aspp-l', 'deploy', width=1 / 64)
+    found = totals(summarize(shaped_net(net, TEST)))
+    assert found.views == {'fc6_1': 128, 'fc6_2': 224, 'fc6_3': 320, 'fc6_4': 416}
