@@ -102,6 +102,16 @@ def pooling(layer: LayerParameter, bottoms: Sequence[Shape]) -> CoordMap:
     return CoordMap(1, 1 / stride, -_centre(held)[:axes] / stride)
 
 
+def upsample(layer: LayerParameter, bottoms: Sequence[Shape]) -> CoordMap:
+    """x_top = scale * x_bottom + (scale - 1) / 2: the centre of the window that was pooled.
+
+    The value itself lies where the mask says, anywhere in its window.
+    """
+    p = layer.upsample_param
+    scale = fractions([p.scale_h, p.scale_w] if p.HasField('scale_h') else [p.scale])
+    return CoordMap(1, scale, (scale - 1) / 2)
+
+
 def crop(layer: LayerParameter, bottoms: Sequence[Shape]) -> CoordMap:
     """x_top = x_bottom - offset, from the first cropped axis on."""
     param = layer.crop_param

@@ -126,7 +126,7 @@ LAYER_TYPES: dict[str, LayerType] = {
     'Pooling': LayerType(window.pooling, 'pool', tops=(1, 2), narrowed=_pooling_arity,
                          coords=place.pooling, reach=place.of_pooling),
     'SPP': replace(PLACELESS, shapes=window.spp),
-    'Upsample': replace(PLACELESS, shapes=window.upsample, kind='up', bottoms=(2, 2)),  # SegNet
+    'Upsample': LayerType(window.upsample, 'up', (2, 2), coords=place.upsample),   # SegNet
 
     # -- each value by itself
     'AbsVal': NEURON,

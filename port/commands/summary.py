@@ -23,11 +23,11 @@ def command(net: AskedNet, size: tuple[int, int] | None, phase: str,
     NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, or a prototxt.
 
     For each top: shape, parameters, multiply-adds, memory, receptive field on the data, stride
-    and offset (x_data = stride x_top + offset). Data layers need no data here,
-    and no memory is taken, however large the net.
+    and offset (x_data = stride x_top + offset). Data layers need no data here, and no memory is
+    taken, however large the net. A warning names each layer that joins tops whose centres do not
+    coincide on the data.
     """
     from port.describe import net_shapes, summary
     with framed(net.row, [size] if size else [], '--size'):
-        rows = summary.summarize(net_shapes.shaped_net(
-            net.source(), TRAIN if phase == 'train' else TEST, size))
-    tell(summary.as_dict(rows), summary.table(rows), json_path)
+        shaped = net_shapes.shaped_net(net.source(), TRAIN if phase == 'train' else TEST, size)
+    tell(summary.as_dict(shaped), summary.report(shaped), json_path)

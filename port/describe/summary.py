@@ -2,38 +2,23 @@
 data (Long et al. 2015, table 1: parameter layers, parameters, receptive field, stride).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from netspec.coord_map import CoordMap, UndefinedMapException, inverse
-from netspec.layer_shapes import MaybeShape, Shape, known_prod
+from netspec.layer_shapes import MaybeShape, known_prod
+from netspec.layer_types import layer_type
 from netspec.named_net import find_net
 from netspec.schema.messages import TEST, NetParameter, ParamSpec
 from netspec.variants import Variant
+from port.describe.alignment import misaligned
 from port.describe.net_shapes import ShapedLayer, ShapedNet, shaped_net
+from port.describe.places import Pair, Place, both, known_shapes, places_of
 from port.engine.net import Net
 
 FLOAT = 4                                    # bytes
-Pair = tuple[Fraction, Fraction]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a top lies on the data: x_data = stride x_top + offset, for rows and columns.
-
-    field: how many rows and columns of the data one value depends on.
-    """
-
-    stride: Pair
-    offset: Pair
-    field: Pair
-
-
-START = Place((Fraction(1),) * 2, (Fraction(0),) * 2, (Fraction(1),) * 2)
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a net. field and stride: the largest of a layer with learnt parameters.
+    """Sums over a net. receptive_field: the scores', the largest of a learnt layer that does not
+    enlarge its bottom. stride: that of the last such layer.
 
     views: the fields of view as DeepLab's papers count them, by layer.
     """
@@ -72,7 +58,7 @@ class Totals:
     activation_bytes: int
     parameter_bytes: int
     receptive_field: tuple[int, int] | None
-    stride: tuple[int, int] | None
+    stride: Pair | None
     views: dict[str, int]
 
 
@@ -90,19 +76,16 @@ def summary(net: Net | NetParameter | Variant | str | PathLike[str],
     else:
         source = net if isinstance(net, NetParameter) else find_net(net).deploy()
         phase = TEST
-    return table(summarize(shaped_net(source, phase, size)))
+    return report(shaped_net(source, phase, size))
 
 
 # -- rows ------------------------------------------------------------------------------------------
 
 def summarize(net: ShapedNet) -> list[Row]:
     """Return a row for each top, in running order."""
-    places: dict[str, Place | None] = {}
     rates = _Rates(net)
-    rows = []
-    for layer in net.layers:
-        below = [places[name] for name in layer.param.bottom]
-        place = _place(layer, below)
+    rows: list[Row] = []
+    for layer, (below, place) in zip(net.layers, places_of(net), strict=True):
         learnt, fixed = rates.count(layer)
         shapes: list[MaybeShape] = list(layer.top_shapes) or [()]
         for i, (top, shape) in enumerate(zip(layer.tops or [''], shapes, strict=True)):
@@ -111,7 +94,6 @@ def summarize(net: ShapedNet) -> list[Row]:
                 layer.name, layer.type, top, shape, learnt * first, fixed * first,
                 multiply_adds(layer) * first, _bytes(layer, shape) if top else 0, place,
                 _view(layer, below[0]) if first and below else None))
-        places.update(dict.fromkeys(layer.tops, place))
     return rows
 
 
@@ -155,31 +137,6 @@ def multiply_adds(layer: ShapedLayer) -> int:
     return layer.facts.products(bottoms, tops, layer.params) or 0
 
 
-# -- places ----------------------------------------------------------------------------------------
-
-def _place(layer: ShapedLayer, below: list[Place | None]) -> Place | None:
-    """Return where the tops lie, from where the bottoms do."""
-    row, shapes = layer.facts, known_shapes(layer.bottom_shapes)
-    if not below:
-        made = layer.top_shapes[0] if layer.top_shapes else None
-        return START if made is not None and len(made) == 4 else None
-    if below[0] is None or len(shapes) < len(below) or len(shapes[0]) != 4:
-        return None
-    try:
-        way = row.coords(layer.param, shapes)
-    except UndefinedMapException:
-        return None
-    first = below[0]
-    read = [p for i, p in enumerate(below) if p and i != row.size_bottom]
-    field = _pair(max(p.field[i] for p in read) for i in (0, 1))
-    reach = _pair(n * s for n, s in zip(row.reach(layer.param), first.stride, strict=True))
-    scale, shift = _pairs(inverse(way))
-    return Place(
-        _pair(s * a for s, a in zip(first.stride, scale, strict=True)),
-        _pair(s * b + o for s, b, o in zip(first.stride, shift, first.offset, strict=True)),
-        _pair(f + r for f, r in zip(field, reach, strict=True)))
-
-
 def _view(layer: ShapedLayer, below: Place | None) -> int | None:
     """Return 8 (k - 1) r + 32 for DeepLab's fc6, of k x k taps at rate r over strides of 8.
 
@@ -192,49 +149,41 @@ def _view(layer: ShapedLayer, below: Place | None) -> int | None:
     return 8 * max(layer.facts.reach(layer.param)) + 32
 
 
-def known_shapes(shapes: Iterable[MaybeShape]) -> list[Shape]:
-    """Return the shapes that are known."""
-    return [shape for shape in shapes if shape is not None]
-
-
-def _pair(values: Iterable[Fraction | int]) -> Pair:
-    first, second = values
-    return Fraction(first), Fraction(second)
-
-
-def _pairs(way: CoordMap) -> tuple[Pair, Pair]:
-    """Return scale and shift of a map with one number for rows and one for columns."""
-    both = [list(v) * (2 // len(v)) if hasattr(v, '__len__') else [v, v] for v in way[1:]]
-    return _pair(both[0]), _pair(both[1])
-
-
 # -- sums ------------------------------------------------------------------------------------------
 
 def totals(rows: Sequence[Row]) -> Totals:
     """Return the sums over a net."""
     layers = [row for row in rows if row.learnt]
-    places = [row.place for row in layers if row.place]
-
-    def largest(what: str) -> tuple[int, int] | None:
-        pairs = [getattr(p, what) for p in places]
-        return (max(int(p[0]) for p in pairs), max(int(p[1]) for p in pairs)) if pairs else None
+    places = [row.place for row in layers if row.place and layer_type(row.type).kind != 'up']
+    field = [max(int(place.field[i]) for place in places) for i in (0, 1)] if places else []
     learnt, fixed = sum(r.learnt for r in rows), sum(r.fixed for r in rows)
     views = {row.layer: row.view for row in rows if row.view is not None}
     return Totals(len({row.layer for row in rows}), len(layers), learnt, fixed,
                   sum(r.multiply_adds for r in rows), sum(r.bytes for r in rows),
-                  FLOAT * (learnt + fixed), largest('field'), largest('stride'), views)
+                  FLOAT * (learnt + fixed), (field[0], field[1]) if field else None,
+                  places[-1].stride if places else None, views)
 
 
-def as_dict(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return rows and totals as plain numbers, for JSON."""
+def as_dict(net: ShapedNet) -> dict[str, Any]:
+    """Return rows, totals and warnings as plain numbers and text, for JSON."""
     def plain(row: Row) -> dict[str, Any]:
         place = row.place and {key: [float(v) for v in pair]
                                for key, pair in asdict(row.place).items()}
         return asdict(row) | {'shape': row.shape and list(row.shape), 'place': place}
-    return {'layers': [plain(row) for row in rows], 'totals': asdict(totals(rows))}
+    rows = summarize(net)
+    sums = totals(rows)
+    stride = sums.stride and [float(v) for v in sums.stride]
+    return {'layers': [plain(row) for row in rows], 'totals': asdict(sums) | {'stride': stride},
+            'warnings': misaligned(net)}
 
 
 # -- the table -------------------------------------------------------------------------------------
+
+def report(net: ShapedNet) -> str:
+    """Return the table, the totals, and a warning for each join of tops that lie apart."""
+    return '\n'.join([table(summarize(net)),
+                      *(f'warning: {warning}' for warning in misaligned(net))])
+
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table as text, the totals below it."""
@@ -243,7 +192,7 @@ def table(rows: Sequence[Row]) -> str:
     cells = [(r.layer, r.type, r.top, _dims(r.shape), _count(r.learnt + r.fixed),
               _count(r.multiply_adds), _size(r.bytes),
               *(('', '', '') if r.place is None else
-                (_both(v) for v in (r.place.field, r.place.stride, r.place.offset))))
+                (both(v) for v in (r.place.field, r.place.stride, r.place.offset))))
              for r in rows]
     widths = [max(len(row[i]) for row in [heads, *cells]) for i in range(len(heads))]
     left = (0, 1, 2)
@@ -261,7 +210,8 @@ def sums(t: Totals) -> str:
              f'{_count(t.multiply_adds) or 0} multiply-adds, {_size(t.activation_bytes)} of '
              f'activations, {_size(t.parameter_bytes)} of parameters']
     if t.receptive_field and t.stride:
-        lines.append(f'receptive field {_both(t.receptive_field)}, stride {_both(t.stride)}')
+        lines.append(f'receptive field of the scores {both(t.receptive_field)}, '
+                     f'final stride {both(t.stride)}')
     if t.views:
         lines.append("field of view as DeepLab's papers count it, 8 (k - 1) r + 32: "
                      + ', '.join(f'{layer} {view}' for layer, view in t.views.items()))
@@ -272,11 +222,6 @@ def _dims(shape: MaybeShape) -> str:
     if shape is None:
         return 'unknown'
     return ' x '.join('?' if dim is None else str(dim) for dim in shape)
-
-
-def _both(pair: Sequence[Fraction | int]) -> str:
-    one, other = (f'{float(v):g}' for v in pair)
-    return one if one == other else f'{one} x {other}'
 
 
 def _count(number: int) -> str:

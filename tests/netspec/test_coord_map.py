@@ -245,3 +245,11 @@ def test_residual_blocks_agree_on_both_ways():
     merged = L.Eltwise(L.Convolution(top, kernel_size=1, stride=2), way, operation=P.Eltwise.SUM)
     _, scale, shift = coord_map_from_to(merged, top)
     assert (scale, shift) == (2, 0)
+
+
+@pytest.mark.parametrize('scale', [2, 3])
+def test_unpooling_leads_back_to_where_the_pooling_began(scale):
+    top = data()
+    pooled, mask = L.Pooling(top, kernel_size=scale, stride=scale, ntop=2)
+    _, factor, shift = coord_map_from_to(L.Upsample(pooled, mask, scale=scale), top)
+    assert factor == 1 and shift == 0

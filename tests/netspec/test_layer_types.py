@@ -18,6 +18,7 @@ SIZE = 12
 UNTRIED = {'BatchReindex': 'picks items', 'Filter': 'picks items',
            'AdaptiveBiasChannel': 'chooses by the whole image', 'BiasChannel': 'reads labels',
            'DenseCRF': 'compares all pixels', 'MVN': 'subtracts the mean of the whole image',
+           'Upsample': 'puts values where a mask says',
            'BN': 'so does BN in bn_mode LEARN'}
 # Options for types that need some, or have a rule of their own.
 OPTIONS = {

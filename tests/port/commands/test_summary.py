@@ -36,3 +36,14 @@ def test_json() -> None:
 def test_mistakes(args: list[str], code: int, text: str) -> None:
     done = invoke(*args)
     assert done.exit_code == code and text in done.output
+
+
+def test_warnings_come_last_and_with_the_json() -> None:
+    narrow = ('voc-fcn8s-resnet34', '--size', '64x96', '--width', '0.0625')
+    lines = invoke(*narrow).output.splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith('warning')] == [
+        ['warning:', 'upscore32c'], ['warning:', 'upscore16c'], ['warning:', 'score']]
+    assert "lies 8 pixels up and left from 'score_res4'" in lines[-3]
+    told = json.loads(invoke(*narrow, '--json').output)['warnings']
+    assert [f'warning: {text}' for text in told] == lines[-3:]
+    assert json.loads(invoke('voc-fcn8s', '--json').output)['warnings'] == []

@@ -1,5 +1,6 @@
 """What a net consists of: the figures of the CVPR paper's table 1, and small nets by hand."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from netspec.families.fcn import fcn
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN
 from port.describe.net_shapes import shaped_net
-from port.describe.summary import Row, as_dict, summarize, table, totals
+from port.describe.summary import Row, as_dict, report, summarize, table, totals
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,6 +31,22 @@ def test_table_1(name: str, layers: int, millions: int, field: int) -> None:
     found = totals(list(rows_of(name).values()))
     assert found.parameter_layers == layers and round(found.learnt / 1e6) == millions
     assert found.receptive_field == (field, field) and found.stride == (32, 32)
+
+
+@pytest.mark.parametrize(('name', 'field', 'stride'), [
+    ('voc-fcn8s', 404, 8), ('voc-fcn16s', 404, 16), ('voc-fcn-googlenet', 715, 32),
+    ('voc-fcn8s-resnet34', 899, 8), ('deeplab-vgg16-largefov', None, 8),
+    ('camvid-segnet-basic', 1 + (6 + 1) * (1 + 2 + 4 + 8) + 6 * (8 + 4 + 2 + 1), 1)])
+def test_totals_are_those_of_the_scores(name: str, field: int | None,
+                                         stride: int) -> None:
+    """Learnt upsampling sees no more than the scores it enlarges, and an 8s ends at stride 8.
+
+    715 is GoogLeNet's field before the pooling that an FCN discards; SegNet-Basic has a 7 x 7
+    kernel and a pooling at each of the strides 1, 2, 4, 8, and four kernels on the way back.
+    """
+    net = shaped_net(make_net(name, 'deploy', width=1 / 16), TEST)
+    found = totals(summarize(net))
+    assert found.stride == (stride, stride) and field in (None, found.receptive_field[0])
 
 
 def test_fields_strides_and_offsets(voc8: dict[str, Row]) -> None:
@@ -95,11 +112,13 @@ def test_data_layers_need_no_data(path: str) -> None:
 
 
 def test_json_and_table(voc8: dict[str, Row]) -> None:
-    rows = list(voc8.values())
-    found = as_dict(rows)
+    rows, net = list(voc8.values()), shaped_net(fcn('voc-fcn8s', 'deploy'), TEST)
+    found = as_dict(net)
     assert found['layers'][1]['place']['offset'] == [-99, -99]
-    assert found['totals']['learnt'] == totals(rows).learnt
+    assert found['totals']['learnt'] == totals(rows).learnt and found['warnings'] == []
+    assert json.loads(json.dumps(found))['totals']['stride'] == [8, 8]
     assert '18 parameter layers' in table(rows) and max(map(len, table(rows).splitlines())) < 140
+    assert report(net) == table(rows)
 
 
 # Chen et al. 2015 (arXiv 1412.7062), table 2: field of view, parameters in millions
