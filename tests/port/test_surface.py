@@ -31,7 +31,7 @@ def test_the_names_are_those_of_their_modules() -> None:
 
 def test_a_summary_is_a_table() -> None:
     text = port.summary('voc-fcn32s', (64, 64))
-    assert 'upscore' in text and 'receptive field 404, stride 32' in text
+    assert 'upscore' in text and 'receptive field of the scores 404, final stride 32' in text
     from netspec.families.fcn import fcn
     net = port.Net(fcn('voc-fcn32s', 'deploy', width=1 / 32), port.TEST)
     assert 'score_fr' in port.summary(net)
