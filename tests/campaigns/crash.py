@@ -145,10 +145,10 @@ def jobs(data: Path, weights: Path) -> list[Job]:
         Job('train-hdf5', train_args(), nets(data, snapshot_format='HDF5'), 3),
         Job('reproduce', lambda folder: [
             'reproduce', 'voc-fcn32s', '--data', str(data), *narrow, '--block', '4', '--blocks',
-            '2', '--images', '2', '--out', 'run'], lambda folder: None, 4),
+            '2', '--limit', '2', '--out', 'run'], lambda folder: None, 4),
         Job('ablate', lambda folder: [
             'ablate', 'voc', '--data', str(data), *narrow, '--block', '20', '--blocks', '1',
-            '--images', '1', '--out', 'run'], lambda folder: None, 6)]
+            '--limit', '1', '--out', 'run'], lambda folder: None, 6)]
 
     def once(name: str, *words: str) -> None:
         out.append(Job(name, lambda folder: list(words), lambda folder: None))
@@ -176,6 +176,7 @@ class Campaign:
         self.kills: dict[str, int] = {}
         self.runs: dict[str, tuple[Content, float]] = {}
         self.faults: list[str] = []
+        self.unfit: set[str] = set()         # jobs that fail though nobody kills them
 
     def whole(self, job: Job) -> tuple[Content, float]:
         """Return the files of a run that nobody kills, and how long it takes."""
@@ -184,7 +185,8 @@ class Campaign:
             start = time.monotonic()
             status = ended(fork(command(job.args(folder)), folder))
             if status:
-                said = (self.room / 'work.stderr').read_text()
+                self.unfit.add(job.name)
+                said = (self.room / 'work.stderr').read_text().strip()
                 raise Fault(f'{job.name}: exit status {status} though nobody killed it: {said}')
             self.runs[job.name] = contents(folder), time.monotonic() - start
         return self.runs[job.name]
@@ -234,6 +236,9 @@ class Campaign:
     def run(self, todo: list[Job], kills: int) -> None:
         """Try all jobs in turn until so many kills were made."""
         while sum(self.kills.values()) < kills and time.monotonic() < self.end:
+            todo = [job for job in todo if job.name not in self.unfit]
+            if not todo:
+                return
             for job in todo:
                 try:
                     self.trial(job)
