@@ -4,7 +4,9 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.metadata import distributions
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -46,6 +48,17 @@ class Script(SourceFileLoader):
         self.exec_module(module)
 
 
+@cache
+def of_python_3(folder: Path) -> frozenset[str]:
+    """Return the files and packages of a folder that are of today: what pip put there, as the
+    lists of what it installed say, or all where a pyproject.toml lies (Python 2 knew none).
+    """
+    if (folder / 'pyproject.toml').is_file():
+        return frozenset(entry.name for entry in folder.iterdir())
+    return frozenset(file.parts[0] for found in distributions(path=[str(folder)])
+                     for file in found.files or () if file.parts[0] != '..')
+
+
 class Py2Finder:
     """Finder on sys.meta_path that converts the modules of some folders."""
 
@@ -56,7 +69,13 @@ class Py2Finder:
     def covers(self, file: Path) -> bool:
         """Whether a file is a user's: in the folders, but neither installed nor ours."""
         file = file.resolve()
-        return (any(file.is_relative_to(folder) for folder in self.folders)
+        over = [folder for folder in self.folders if file.is_relative_to(folder)]
+        if not over:
+            return False
+        top = min(over, key=lambda folder: len(folder.parts))
+        steps = [file, *(folder for folder in file.parents if folder.is_relative_to(top))]
+        return (not any(step.name in of_python_3(step.parent) for step in steps
+                        if step.parent.is_relative_to(top))
                 and not PACKAGES & set(file.parts)
                 and not file.is_relative_to(self.library)
                 and not any(file.is_relative_to(OURS / name) for name in OUR_PACKAGES))

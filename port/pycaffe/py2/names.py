@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from port.pycaffe.py2.dicts import Py2Dict
+
 
 def _whole(value: Any) -> bool:
     """Whether a value divides as a Python 2 integer: int, or an integer array or scalar."""
@@ -72,7 +74,7 @@ NAMES: dict[str, Any] = {
     'sorted': _sorted, 'round': _round, 'intern': sys.intern, 'buffer': memoryview,
     'apply': lambda function, args=(), named=None: function(*args, **(named or {})),
     '__py2_div__': divide, '__py2_idiv__': divide_in_place,
-    '__py2_next__': _next,
+    '__py2_next__': _next, '__py2_dict__': Py2Dict,
 }
 
 MODULES = {

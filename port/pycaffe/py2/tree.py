@@ -1,4 +1,6 @@
-"""What Python 2 means, on the syntax tree: division, lists from dicts, modules, numpy's aliases."""
+"""What Python 2 means, on the syntax tree: division, lists from dicts, the order in which dict(...)
+shows its keys, modules, numpy's aliases.
+"""
 
 import ast
 import importlib.util
@@ -53,6 +55,8 @@ class _Meaning(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == 'dict':
+            node.func.id = '__py2_dict__'
         if not isinstance(node.func, ast.Attribute):
             return node
         name, bare = node.func.attr, not node.args and not node.keywords

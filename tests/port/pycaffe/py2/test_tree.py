@@ -18,6 +18,8 @@ LINES = [
     ('print 7 / 2, -7 / 2, 7 / 2.0', '3 -4 3.5'),
     ('print np.array([7, 8]) / 2, np.array([7.]) / 2', '[3 4] [3.5]'),
     ('x = 7; x /= 2; print x', '3'),
+    ('print str(dict(split="train", mean=(1, 2), seed=1337))',
+     "{'seed': 1337, 'split': 'train', 'mean': (1, 2)}"),
     ('a = np.arange(4); a /= 2; print a', '[0 0 1 1]'),
     ('d["k"] /= 2; print d["k"]', '3'),
     ('print d.keys()[0], d.has_key("k"), d.has_key("z")', 'k True False'),
