@@ -225,6 +225,10 @@ class Blob:
         other.data  # noqa: B018  (make sure that there is memory to share)
         self._data = other._data
 
+    def share_diff_store(self, other: 'Blob') -> None:
+        """Have one diff with a blob of the same shape, also through later assignments to either."""
+        self._diff = other._diff
+
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move to a device and number type; the contents travel along."""
         for store in (self._data, self._diff):

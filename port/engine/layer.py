@@ -29,6 +29,8 @@ class Layer:
     facts = LayerType()
     always_reshape = False       # reshape before every forward, whatever the shapes
     shares_params = True         # False: a parameter shared by name is refused
+    saves_bottom = False         # Caffe's keeps for backward what its first bottom held
+    overwritten = False          # a later layer writes into that bottom's memory (set by Wiring)
 
     def __init__(self, param: LayerParameter, phase: int) -> None:
         self.param, self.phase, self.name = param, phase, param.name
@@ -36,6 +38,7 @@ class Layer:
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []
         self.dtype, self.device = torch.float32, torch.device('cpu')
+        self.saved: torch.Tensor | None = None
 
     # -- what a layer type writes ------------------------------------------------------------
 
@@ -70,6 +73,10 @@ class Layer:
     def allow_force_backward(self, index: int) -> bool:
         """Whether force_backward may ask for the diff of this bottom."""
         return True
+
+    def seen(self, bottom: Blob) -> torch.Tensor:
+        """Return what the last forward pass read in the first bottom."""
+        return bottom.data if self.saved is None else self.saved
 
     # -- what the net calls --------------------------------------------------------------------
 

@@ -60,7 +60,8 @@ class Net(torch.nn.Module):
     layer name.
 
     blobs: name -> Blob, in the order they are made. params: layer -> [Blob]. inputs, outputs:
-    blob names. loss_weights: blob name -> weight, where there is one. learnable: parameters for a
+    blob names; split_outputs: the same with a Split's top, which Caffe names, where one is an
+    output. loss_weights: blob name -> weight, where there is one. learnable: parameters for a
     solver, shared ones once. nodes: the layers in place.
 
     Raises ValueError, KeyError naming file:line and layer where the net cannot be built.
@@ -95,8 +96,9 @@ class Net(torch.nn.Module):
             self.copy_from(weights)
 
     def _take(self, wiring: Wiring, force_backward: bool) -> None:
-        self.outputs = wiring.finish(force_backward)
-        for name in self.outputs:
+        self.split_outputs = wiring.finish(force_backward)
+        self.outputs = [wiring.hidden.get(name, name) for name in self.split_outputs]
+        for name in self.split_outputs:
             log.info('This network produces output %s', name)
         self.nodes, self.inputs = wiring.nodes, wiring.inputs
         self.all_blobs = wiring.blobs
@@ -198,6 +200,8 @@ class Net(torch.nn.Module):
         layer, bottom, top = node.layer, node.bottom, node.top
         node.fit()
         shared = [blob.data for blob in node.shared]
+        if layer.saves_bottom and layer.overwritten:
+            layer.saved = bottom[0].data.clone()
         layer.forward(bottom, top)
         for blob, memory in zip(node.shared, shared, strict=True):
             if blob.data.data_ptr() != memory.data_ptr():

@@ -13,6 +13,9 @@ from port.engine.net_rules import Entry
 from port.engine.params import ParamTable
 from port.engine.registry import create
 
+AUTOMATIC = '(automatic)'               # the name of a loss's top that the file does not name
+LONE_VIEWS = ('Concat', 'Slice')         # of one bottom and one top share its memory
+
 
 @dataclass
 class Node:
@@ -123,8 +126,8 @@ class Wiring:
         row = node.layer.facts
         if row.auto_top:
             missing = row.tops[0] - len(node.top)
-            node.top.extend(self._blob('(automatic)') for _ in range(missing))
-        if row.shares_memory:
+            node.top.extend(self._blob(AUTOMATIC) for _ in range(missing))
+        if self._is_view(node):
             self._views.update(id(blob) for blob in node.top)
         node.shared = [blob for blob in node.top if id(blob) in self._views
                        and any(blob is read for read in node.bottom)]
@@ -149,7 +152,7 @@ class Wiring:
                 self.log('    with loss weight %g', weight)
             self._values += blob.count
         self.log('Memory required for data: %d', 4 * self._values)
-        own = () if layer.facts.shares_memory else (b for b in node.top if b not in node.bottom)
+        own = () if self._is_view(node) else (b for b in node.top if b not in node.bottom)
         self._own += sum(blob.count for blob in (*own, *layer.blobs))
         check_memory(4 * self._own, 'the net up to here', self.device.type)
 
@@ -167,7 +170,9 @@ class Wiring:
             self._wants_diff.update((id(b), True) for b in node.top)
 
     def finish(self, force_backward: bool) -> list[str]:
-        """Drop the backward passes that no loss asks for; return the output names, sorted."""
+        """Drop the backward passes that no loss asks for; return the outputs' names, sorted, as
+        Caffe has them: an output that is a loss as well as read is a Split's first top.
+        """
         under_loss: set[int] = set()
         skipped: set[int] = set()
         for node in reversed(self.nodes):
@@ -179,7 +184,28 @@ class Wiring:
                     asked or node.layer.allow_force_backward(i)
                     for i, asked in enumerate(node.propagate_down)]
                 node.layer.param_propagate_down = [True] * len(node.layer.blobs)
-        return [self.hidden.get(name, name) for name in sorted(self._available)]
+        self._find_overwritten()
+        return sorted(self._available)
+
+    @staticmethod
+    def _is_view(node: Node) -> bool:
+        """Whether the tops are the bottom's memory: so are one piece and one part, too."""
+        alone = len(node.bottom) == len(node.top) == 1
+        return node.layer.facts.shares_memory or (alone and node.entry.param.type in LONE_VIEWS)
+
+    def _find_overwritten(self) -> None:
+        """Tell the layers whose bottom a later layer, in place on a view of it, writes into."""
+        memory: dict[int, int] = {}                # by id of the blob: of the one that owns it
+        for node in self.nodes:
+            if self._is_view(node):
+                owner = memory.get(id(node.bottom[0]), id(node.bottom[0]))
+                memory.update((id(blob), owner) for blob in node.top)
+        written: set[int] = set()
+        for node in reversed(self.nodes):
+            here = [memory.get(id(blob), id(blob)) for blob in node.bottom]
+            in_place = {id(blob) for blob in node.top}.intersection(map(id, node.bottom))
+            node.layer.overwritten = bool(here) and not in_place and here[0] in written
+            written.update(memory.get(blob, blob) for blob in in_place)
 
     def _prune(self, node: Node, under_loss: set[int], skipped: set[int]) -> None:
         weights = node.layer.loss_weights

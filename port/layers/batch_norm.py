@@ -23,6 +23,8 @@ class BatchNorm(Layer):
     pass in place, where later layers may overwrite it; otherwise x is still in the bottom.
     """
 
+    saves_bottom = True
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.batch_norm_param
         self.stored = self.phase == TEST
@@ -104,7 +106,7 @@ class BatchNorm(Layer):
             bottom[0].diff = torch.mul(diff, rate, out=diff if top[0] is bottom[0] else None)
             return
         if self.kept is None:
-            x, weight, mean, rate = bottom[0].data, None, self.mean, self.rate
+            x, weight, mean, rate = self.seen(bottom[0]), None, self.mean, self.rate
         else:
             x, weight = self.kept, self.rate
             mean, rate = torch.zeros_like(weight), torch.ones_like(weight)

@@ -35,17 +35,23 @@ class ContrastiveLoss(LossLayer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         pairs, given = bottom[0].shape[0], self.param.contrastive_loss_param
         self.difference = (bottom[0].data.reshape(pairs, -1) - bottom[1].data.reshape(pairs, -1))
-        similar = bottom[2].data.reshape(pairs).trunc() != 0
         square = self.difference.square().sum(1)
         apart = given.margin - (square if given.legacy_version else square.sqrt())
         near = apart.clamp(min=0)
-        loss = torch.where(similar, square, near if given.legacy_version else near.square())
+        loss = torch.where(self._similar(bottom[2]), square,
+                           near if given.legacy_version else near.square())
         top[0].data = loss.sum() / pairs / 2
         pull = -torch.ones_like(apart) if given.legacy_version else -apart / (square.sqrt() + 1e-4)
-        self.factor = torch.where(similar, 1, torch.where(apart > 0, pull, 0))
+        self.pull = torch.where(apart > 0, pull, 0)
+
+    @staticmethod
+    def _similar(label: Blob) -> torch.Tensor:
+        """Return which pairs are alike; backward looks anew, as Caffe's does."""
+        return label.data.reshape(-1).trunc() != 0
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        factor = torch.where(self._similar(bottom[2]), 1, self.pull)
         for blob, asked, sign in zip(bottom[:2], propagate_down[:2], (1, -1), strict=True):
             if asked:
                 alpha = sign * top[0].diff / blob.shape[0]
-                blob.diff = (self.difference * (alpha * self.factor)[:, None]).reshape(blob.shape)
+                blob.diff = (self.difference * (alpha * factor)[:, None]).reshape(blob.shape)

@@ -17,9 +17,9 @@ class Dropout(Neuron):
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.ratio = self.param.dropout_param.dropout_ratio
-        if not 0 <= self.ratio < 1:
+        if self.phase == TRAIN and not 0 <= self.ratio < 1:
             raise ValueError(f'dropout_ratio is {self.ratio:g}; expected 0 <= ratio < 1')
-        self.scale = 1 / (1 - self.ratio)
+        self.scale = 1 / (1 - self.ratio) if self.phase == TRAIN else 1.
         self.dropped: torch.Tensor | None = None
 
     def compute(self, x: torch.Tensor, out: torch.Tensor) -> None:

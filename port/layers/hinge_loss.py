@@ -23,8 +23,8 @@ class HingeLoss(LossLayer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         scores = bottom[0].data.flatten(1) if len(bottom[0].shape) > 1 else bottom[0].data[:, None]
-        self.index, _ = class_indices(bottom[1].data, scores.shape, 1, ())
-        signed = scores.scatter(1, self.index, -scores.gather(1, self.index))
+        index, _ = class_indices(bottom[1].data, scores.shape, 1, ())
+        signed = scores.scatter(1, index, -scores.gather(1, index))
         self.margin = (1 + signed).clamp_(min=0)
         if self.param.hinge_loss_param.norm == HingeLossParameter.L2:
             self.slope = 2 * self.margin
@@ -37,5 +37,6 @@ class HingeLoss(LossLayer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if propagate_down[0]:
-            slope = self.slope.scatter(1, self.index, -self.slope.gather(1, self.index))
+            index, _ = class_indices(bottom[1].data, self.slope.shape, 1, ())   # anew, as Caffe
+            slope = self.slope.scatter(1, index, -self.slope.gather(1, index))
             bottom[0].diff = (slope * (top[0].diff / slope.shape[0])).reshape(bottom[0].shape)

@@ -57,28 +57,36 @@ class InfogainLoss(LossLayer):
             top[1].reshape(*shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.prob = bottom[0].data.softmax(self.classes)
+        rows, valid, divisor = self._read(bottom)
+        losses = rows * self.prob.clamp(min=LOG_THRESHOLD).log_()
+        if valid is not None:
+            losses.masked_fill_(~valid, 0)
+        top[0].data = -losses.sum() / divisor
+        if len(top) > 1:
+            top[1].data = self.prob
+
+    def _read(self, bottom: list[Blob]) -> tuple[torch.Tensor, torch.Tensor | None,
+                                                 torch.Tensor | float]:
+        """Return each label's row of H along the classes, the mask of the labels that count (None:
+        all) and the divisor. Backward reads them anew, as Caffe's does.
+        """
         axis, scores = self.classes, bottom[0].data
-        self.prob = scores.softmax(axis)
-        index, self.valid = class_indices(bottom[1].data, scores.shape, axis, self.ignore)
+        index, valid = class_indices(bottom[1].data, scores.shape, axis, self.ignore)
         if self.matrix is not None:
             self.matrix = self.matrix.to(scores)
         matrix = bottom[2].data if self.matrix is None else self.matrix
         matrix = matrix.reshape(scores.shape[axis], -1)
-        self.rows = matrix[index.squeeze(axis)].movedim(-1, axis)
-        losses = self.rows * self.prob.clamp(min=LOG_THRESHOLD).log_()
-        if self.valid is not None:
-            losses.masked_fill_(~self.valid, 0)
-        self.divisor = normalizer(self.mode, prod(index.shape[:axis]), index.numel(), self.valid)
-        top[0].data = -losses.sum() / self.divisor
-        if len(top) > 1:
-            top[1].data = self.prob
+        rows = matrix[index.squeeze(axis)].movedim(-1, axis)
+        return rows, valid, normalizer(self.mode, prod(index.shape[:axis]), index.numel(), valid)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if len(propagate_down) > 2 and propagate_down[2]:
             raise ValueError('InfogainLoss cannot backpropagate to the infogain matrix')
         if propagate_down[0]:
-            diff = self.prob * self.rows.sum(self.classes, keepdim=True) - self.rows
-            if self.valid is not None:
-                diff.masked_fill_(~self.valid, 0)
-            bottom[0].diff = diff.mul_(top[0].diff / self.divisor)
+            rows, valid, divisor = self._read(bottom)
+            diff = self.prob * rows.sum(self.classes, keepdim=True) - rows
+            if valid is not None:
+                diff.masked_fill_(~valid, 0)
+            bottom[0].diff = diff.mul_(top[0].diff / divisor)

@@ -16,7 +16,10 @@ class LRN(Layer):
 
     ACROSS_CHANNELS: s = k + alpha / n (sum over n channels). WITHIN_CHANNEL: s = 1 + alpha / n^2
     (sum over an n x n square): k has no part in it. Neighbours outside count as zero.
+    Backward takes s from what forward saw, x and y from where they now lie, as Caffe's does.
     """
+
+    saves_bottom = True
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p = self.param.lrn_param
@@ -68,11 +71,12 @@ class LRN(Layer):
         return [g.add('Div', bottoms[0], g.add('Pow', scale, g.const(p.beta)), out=tops[0])]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        """dx = dy s^-beta - 2 factor beta x spreads(dy x s^(-beta - 1))."""
+        """dx = dy s^-beta - 2 factor beta x spreads(dy y / s); within, y is x s^-beta anew."""
         if not propagate_down[0]:
             return
         x, diff = bottom[0].data, top[0].diff
-        scale = self.scale(x)
+        scale = self.scale(self.seen(bottom[0]))
         direct = scale.pow(-self.beta).mul_(diff)
-        through = self.spreads((direct * x).div_(scale)).mul_(x)
+        product = direct * x if self.within else diff * top[0].data
+        through = self.spreads(product.div_(scale)).mul_(x)
         bottom[0].diff = direct.sub_(through, alpha=2 * self.factor * self.beta)

@@ -26,16 +26,20 @@ class MultinomialLogisticLoss(LossLayer):
                              f'item of {bottom[0].name!r}, {bottom[0].shape[0]} in all')
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        items = bottom[0].shape[0]
-        probs = bottom[0].data.reshape(items, -1)
-        self.index, _ = class_indices(bottom[1].data, probs.shape, 1, ())
-        self.prob = probs.gather(1, self.index).clamp_(min=LOG_THRESHOLD)
-        top[0].data = -self.prob.log().sum() / items
+        _, prob = self._read(bottom)
+        top[0].data = -prob.log().sum() / len(prob)
+
+    @staticmethod
+    def _read(bottom: list[Blob]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the labels and their probabilities; backward reads both anew, as Caffe's does."""
+        probs = bottom[0].data.reshape(bottom[0].shape[0], -1)
+        index, _ = class_indices(bottom[1].data, probs.shape, 1, ())
+        return index, probs.gather(1, index).clamp_(min=LOG_THRESHOLD)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if propagate_down[0]:
-            items = bottom[0].shape[0]
+            items, (index, prob) = bottom[0].shape[0], self._read(bottom)
             diff = torch.zeros_like(bottom[0].data).reshape(items, -1)
-            diff.scatter_(1, self.index, -top[0].diff / items / self.prob)
+            diff.scatter_(1, index, -top[0].diff / items / prob)
             bottom[0].diff = diff.reshape(bottom[0].shape)

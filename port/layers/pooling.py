@@ -23,6 +23,8 @@ class Pooling(Layer):
     Nothing is kept for backward but STOCHASTIC's random choice.
     """
 
+    saves_bottom = True          # Caffe's: the places of the maxima
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         p = self.param.pooling_param
         held = pool_window(p)
@@ -64,7 +66,7 @@ class Pooling(Layer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
-        x, diff = bottom[0].data, top[0].diff
+        x, diff = self.seen(bottom[0]), top[0].diff
         if self.method == PoolingParameter.MAX:
             bottom[0].diff = route(diff, x, self.rows, self.columns)
         elif self.method == PoolingParameter.AVE:

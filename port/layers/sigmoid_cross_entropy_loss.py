@@ -1,5 +1,6 @@
 """SigmoidCrossEntropyLoss (src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp)."""
 
+import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from port.engine.blob import Blob
@@ -31,17 +32,21 @@ class SigmoidCrossEntropyLoss(LossLayer):
         x = bottom[0].data
         target = bottom[1].data.reshape(x.shape)
         losses = binary_cross_entropy_with_logits(x, target, reduction='none')
-        self.valid = counted(target.trunc(), self.ignore) if self.ignore else None
-        if self.valid is not None:
-            losses.masked_fill_(~self.valid, 0)
-        self.divisor = normalizer(self.mode, x.shape[0], x.numel(), self.valid)
+        valid = self._valid(target)
+        if valid is not None:
+            losses.masked_fill_(~valid, 0)
+        self.divisor = normalizer(self.mode, x.shape[0], x.numel(), valid)
         top[0].data = losses.sum() / self.divisor
-        self.slope = x.sigmoid().sub_(target)
+        self.gate = x.sigmoid()
+
+    def _valid(self, target: torch.Tensor) -> torch.Tensor | None:
+        return counted(target.trunc(), self.ignore) if self.ignore else None
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if propagate_down[0]:
-            diff = self.slope * (top[0].diff / self.divisor)
-            if self.valid is not None:
-                diff.masked_fill_(~self.valid, 0)
+            target = bottom[1].data.reshape(self.gate.shape)      # anew, as Caffe's
+            diff, valid = (self.gate - target).mul_(top[0].diff / self.divisor), self._valid(target)
+            if valid is not None:
+                diff.masked_fill_(~valid, 0)
             bottom[0].diff = diff

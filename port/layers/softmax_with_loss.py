@@ -19,6 +19,7 @@ from port.layers.bases.loss_normalization import (
     normalizer,
 )
 
+Labels = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
 FLT_MIN = torch.finfo(torch.float32).tiny  # in double precision too, as in Caffe
 
 
@@ -27,14 +28,16 @@ class SoftmaxWithLoss(LossLayer):
     """loss = sum over valid labels of -log max(p[label], FLT_MIN), over the normalizer.
 
     top[1], if any, is p. Backward: (p - onehot(label)) * loss_weight / normalizer, 0 if ignored.
-    Kept from forward to backward: p, whose memory becomes the gradient's unless it is a top, one
-    index and one mask a position.
+    Kept from forward to backward: p, whose memory becomes the gradient's unless it is a top. The
+    labels are read anew, as Caffe reads them.
     SegNet's fork: with weight_by_label_freqs each position's loss and gradient are multiplied by
     class_weighting[label]; the normalizer still counts positions, not weights.
     DeepLab v1's: softmaxloss_param may repeat ignore_label, and weight_source names a file of one
     weight a class; there the normalizer is the sum of the weights. (Its gradient at an ignored
     position is what the blob held before, divided once more; here it is 0.)
     """
+
+    saves_bottom = True          # Caffe's: p, which is made again where it is not kept
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given, v1 = self.param.loss_param, self.param.softmaxloss_param
@@ -62,44 +65,50 @@ class SoftmaxWithLoss(LossLayer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         prob = bottom[0].data.softmax(self.classes)
-        self.index, self.valid = class_indices(bottom[1].data, bottom[0].shape, self.classes,
-                                               self.ignore, look=not self.looked)
+        index, valid, weights = self._read(bottom, look=not self.looked)
         self.looked = True
-        log = prob.gather(self.classes, self.index).clamp_(min=FLT_MIN).log_()
-        weights = None
-        if self.weights is not None:
-            self.weights = self.weights.to(log.device, log.dtype)
-            weights = self.weights[self.index]
+        log = prob.gather(self.classes, index).clamp_(min=FLT_MIN).log_()
+        if weights is not None:
             log *= weights
-        if self.valid is not None:
-            log.masked_fill_(~self.valid, 0)
-        self.divisor = self._divisor(weights, prod(log.shape[:self.classes]), log.numel())
-        top[0].data = -log.sum() / self.divisor
+        if valid is not None:
+            log.masked_fill_(~valid, 0)
+        top[0].data = -log.sum() / self._divisor(index, valid, weights)
         if len(top) > 1:
             top[1].data = prob
         self.prob: torch.Tensor | None = prob if self.phase == TRAIN else None
 
-    def _divisor(self, weights: torch.Tensor | None, batch: int,
-                 count: int) -> torch.Tensor | float:
+    def _read(self, bottom: list[Blob], look: bool = False) -> Labels:
+        """Return the labels' indices, the mask of those that count and their weights, if any."""
+        scores, label = bottom
+        index, valid = class_indices(label.data, scores.shape, self.classes, self.ignore, look)
+        if self.weights is None:
+            return index, valid, None
+        self.weights = self.weights.to(scores.device, scores.dtype)
+        return index, valid, self.weights[index]
+
+    def _divisor(self, index: torch.Tensor, valid: torch.Tensor | None,
+                 weights: torch.Tensor | None) -> torch.Tensor | float:
         if not self.weighed or weights is None:
-            return normalizer(self.mode, batch, count, self.valid)
-        total = (weights if self.valid is None else weights[self.valid]).sum()
+            batch = prod(index.shape[:self.classes])
+            return normalizer(self.mode, batch, index.numel(), valid)
+        total = (weights if valid is None else weights[valid]).sum()
         return torch.where(total > 0, total, 1)         # nothing counted: 0, where v1 gives NaN
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.refuse_label_gradient(propagate_down)
         if not propagate_down[0]:
             return
-        scale = top[0].diff / self.divisor
-        prob = bottom[0].data.softmax(self.classes) if self.prob is None else self.prob
+        index, valid, weights = self._read(bottom)
+        scale = top[0].diff / self._divisor(index, valid, weights)
+        prob = self.seen(bottom[0]).softmax(self.classes) if self.prob is None else self.prob
         if len(top) == 1:
             self.prob = None                   # a second backward pass computes it again
         diff = prob.mul_(scale) if len(top) == 1 else prob * scale
-        diff.scatter_add_(self.classes, self.index, -scale.expand(self.index.shape))
-        if self.weights is not None:
-            diff *= self.weights[self.index]
-        if self.valid is not None:
-            diff.masked_fill_(~self.valid, 0)
+        diff.scatter_add_(self.classes, index, -scale.expand(index.shape))
+        if weights is not None:
+            diff *= weights
+        if valid is not None:
+            diff.masked_fill_(~valid, 0)
         bottom[0].diff = diff
 
 

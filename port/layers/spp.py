@@ -21,6 +21,8 @@ class SPP(Layer):
     A pyramid of one level keeps the 4 axes of its pooling.
     """
 
+    saves_bottom = True
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.height = self.param.spp_param.pyramid_height
         if self.height < 1:
@@ -80,7 +82,7 @@ class SPP(Layer):
         parts = [diff] if self.height == 1 else diff.split(self._widths(), 1)
         total = torch.zeros_like(bottom[0].data)
         for (pooling, blob), part in zip(self.levels, parts, strict=True):
-            blob.diff = part.reshape(blob.shape)
+            blob.diff, pooling.saved = part.reshape(blob.shape), self.saved
             pooling.backward([blob], propagate_down, bottom)
             total += bottom[0].diff
             blob.drop_diff()

@@ -12,6 +12,8 @@ from port.onnx.graph_builder import Graph
 class Swish(Neuron):
     """kept: sigmoid(beta x), when the top overwrites x."""
 
+    saves_bottom = True
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.beta = self.param.swish_param.beta
         self.kept: torch.Tensor | None = None
@@ -32,6 +34,6 @@ class Swish(Neuron):
 
     def gradient(self, bottom: Blob, top: Blob, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = dy (beta y + gate (1 - beta y))."""
-        gate = self._gate(bottom.data) if self.kept is None else self.kept
+        gate = self._gate(self.seen(bottom)) if self.kept is None else self.kept
         scaled = top.data * self.beta
         torch.mul(diff, scaled + gate * (1 - scaled), out=out)

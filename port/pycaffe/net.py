@@ -17,6 +17,7 @@ from netspec.schema.messages import TEST
 from port.engine.blob import ArrayBlob
 from port.engine.net import Net as Executor
 from port.engine.python_layer import PythonLayer
+from port.engine.wiring import AUTOMATIC
 from port.pycaffe import mode
 from port.pycaffe.batches import Batches
 from port.pycaffe.layer_range import Span
@@ -85,9 +86,10 @@ class Net(Batches):
         self._layer_names = [node.name for node in shown]
         self.layers = [layer_of(node) for node in shown]
         self.layer_dict = Names(zip(self._layer_names, self.layers, strict=True))
-        self.blobs = Names(((n, b.face()) for n, b in executor.blobs.items()), self._hidden)
+        self.blobs = Names(((b.name, b.face()) for node in executor.nodes for b in node.top
+                            if b.name == AUTOMATIC or b.name in executor.blobs), self._hidden)
         self.params = OrderedDict((n, FixedVec(b)) for n, b in executor.params.items())
-        self.inputs, self.outputs = list(executor.inputs), list(executor.outputs)
+        self.inputs, self.outputs = list(executor.inputs), list(executor.split_outputs)
         self.bottom_names = self._named('bottom')
         self.top_names = self._named('top')
 
@@ -102,8 +104,11 @@ class Net(Batches):
 
     @property
     def blob_loss_weights(self) -> OrderedDict:
-        """Blob name -> its weight in the loss, 0 for most."""
-        weights = self._net.loss_weights
+        """Blob name -> its weight in the loss, 0 for most. That of a loss which others read is at
+        its Split's first top; the loss itself has then the default, and counts once more.
+        """
+        weights = {blob.name: weight for node in self._net.nodes for blob, weight
+                   in zip(node.top, node.layer.loss_weights, strict=True)}
         return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
 
     # -- pycaffe's own names -----------------------------------------------------------------------
@@ -112,7 +117,7 @@ class Net(Batches):
     _blob_names = property(lambda self: list(self.blobs))
     _blob_loss_weights = property(lambda self: list(self.blob_loss_weights.values()))
     _inputs = property(lambda self: [self._blob_names.index(n) for n in self.inputs])
-    _outputs = property(lambda self: [self._blob_names.index(n) for n in self.outputs])
+    _outputs = property(lambda self: [self._blob_names.index(n) for n in self._net.outputs])
 
     def _bottom_ids(self, layer: int) -> list[int]:
         return [self._blob_names.index(n) for n in self.bottom_names[self._layer_names[layer]]]

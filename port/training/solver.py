@@ -392,8 +392,8 @@ class Solver:
 def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
     """Log 'Train|Test net output #k: name = value (* weight = … loss)' for every output value."""
     k = 0
-    for name, value in zip(net.outputs, values, strict=True):
-        weight = net.loss_weights.get(name, 0.0)
+    for blob, name, value in zip(net.outputs, net.split_outputs, values, strict=True):
+        weight = net.loss_weights.get(blob, 0.0)
         for number in value.reshape(-1).tolist():
             loss = f' (* {weight:g} = {weight * number:g} loss)' if weight else ''
             log.info('    %s net output #%d: %s = %g%s', kind, k, name, number, loss)

@@ -248,3 +248,26 @@ def test_a_bottom_without_the_axis_that_is_read() -> None:
     with pytest.raises(ValueError, match='a bottom has fewer axes or values than the layer reads'):
         Net(parse_net(text + 'layer { name: "h" type: "HingeLoss" bottom: "x" bottom: "l" '
                       'top: "loss" }'), TEST)
+
+
+def test_only_what_is_overwritten_later_is_kept() -> None:
+    """BatchNorm keeps its bottom where a layer works in place on a view of it, nowhere else."""
+    norm = 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "n" }\n'
+    view = 'layer { name: "f" type: "Flatten" bottom: "x" top: "f" }\n'
+    place = 'layer { name: "r" type: "ReLU" bottom: "f" top: "%s" }\n'
+    for text, kept in ((norm + view + place % 'f', True), (norm + view + place % 'r', False),
+                       (view + place % 'f' + norm, False), (norm, False)):
+        n = net(text, (2, 3))
+        n.forward(x=np.ones((2, 3)))
+        assert ({node.name: node for node in n.nodes}['n'].layer.saved is not None) is kept
+
+
+def test_outputs_that_are_losses_too_are_logged_as_caffe_names_them(caplog) -> None:
+    from port.training.solver import log_outputs
+    n = net('layer { name: "p" type: "Reduction" bottom: "x" top: "p" loss_weight: 2 '
+            'reduction_param { axis: 0 } }\n'
+            'layer { name: "q" type: "Power" bottom: "p" top: "q" }', (2, 3))
+    assert n.outputs == ['p', 'q'] and n.split_outputs == ['p_p_0_split_0', 'q']
+    with caplog.at_level(logging.INFO, 'port'):
+        log_outputs('Test', n, [torch.tensor(3.), torch.tensor(4.)])
+    assert 'Test net output #0: p_p_0_split_0 = 3 (* 2 = 6 loss)' in caplog.text

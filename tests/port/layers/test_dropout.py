@@ -49,8 +49,10 @@ def test_in_test_it_copies(drive):
 
 @pytest.mark.parametrize('ratio', [1, -0.1])
 def test_refuses_a_ratio_out_of_range(drive, ratio):
+    """While training: testing copies, and Caffe does not look at the ratio then."""
     with pytest.raises(ValueError, match='expected 0 <= ratio < 1'):
         drive(text(ratio), [np.ones(2)])
+    assert drive(text(ratio), [np.ones(2)], TEST).forward()[0].tolist() == [1, 1]
 
 
 def test_gradient(check_gradient):

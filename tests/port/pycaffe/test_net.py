@@ -255,3 +255,23 @@ def test_missing_python_layers_raise_what_python_raises(write, module, name, err
     with pytest.raises(error):
         caffe.Net(write(f'layer {{ name: "p" type: "Python" top: "y" python_param {{ '
                         f'module: "{module}" layer: "{name}" }} }}'), caffe.TEST)
+
+
+UNNAMED = """
+layer { name: "x" type: "Input" top: "x" top: "t" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "l0" type: "EuclideanLoss" bottom: "x" bottom: "t" }
+layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "y" loss_weight: 2 }
+layer { name: "r" type: "Power" bottom: "y" top: "z" power_param { scale: 3 } }
+"""
+
+
+def test_tops_that_only_caffe_names(tmp_path) -> None:
+    """What Caffe itself gave: a loss's top without a name, and an output that is a loss as well."""
+    (tmp_path / 'n.prototxt').write_text(UNNAMED)
+    net = caffe.Net(str(tmp_path / 'n.prototxt'), caffe.TRAIN)
+    net.blobs['x'].data[...] = 1
+    assert list(net.blobs) == ['x', 't', '(automatic)', 'y', 'z']
+    assert net.forward() == {'y_l_0_split_0': 1.5, 'z': 4.5}
+    assert net.outputs == ['y_l_0_split_0', 'z']
+    assert list(net.blob_loss_weights.values()) == [0, 0, 1, 1, 0]
+    assert net.blobs['(automatic)'].data == 1.5 and net.blobs['y_l_0_split_0'].diff == 2
