@@ -76,3 +76,11 @@ def varies(name: str, seed: int) -> bool:
 def size(name: str) -> tuple[int, int]:
     """Return a size that the net takes: SegNet's are for 360 x 480, ResNet-101's of a grid."""
     return VARIANTS[name].frame or ((97, 129) if VARIANTS[name].grid > 1 else (96, 128))
+
+
+def test_residual_blocks_do_not_grow() -> None:
+    """33 blocks that each doubled the variance would end at 10^5 times the size."""
+    net = deploy('deeplab-resnet101', 3)
+    net.forward(data=np.random.RandomState(0).uniform(-120, 120, (1, 3, 33, 33)))
+    first, last = (float(net.blobs[name].data.std()) for name in ('res2a', 'res5c'))
+    assert last < 30 * first
