@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from types import TracebackType
 
 import torch
@@ -139,8 +140,9 @@ class Wiring:
         before = [blob.shape for blob in node.bottom]
         layer.reshape(node.bottom, node.top)
         for blob, shape in zip(node.bottom, before, strict=True):
-            if blob.shape != shape and node.entry.param.type != 'Python':
-                raise ValueError(f'works in place on {blob.name!r} but makes another shape of it, '
+            # MVN gives a blob of three axes a fourth, in place too, and Caffe takes that.
+            if blob.count != prod(shape) and node.entry.param.type != 'Python':
+                raise ValueError(f'works in place on {blob.name!r} but makes another size of it, '
                                  f'{list(blob.shape)} from {list(shape)}; give its top a name of '
                                  'its own')
         node.shapes = tuple(b.shape for b in node.bottom)

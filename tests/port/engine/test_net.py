@@ -237,7 +237,7 @@ def test_a_layer_in_place_keeps_the_shape() -> None:
     text = ('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 1, '
             '8, 8] } } } layer { name: "p" type: "Pooling" bottom: "x" top: "x" '
             'pooling_param { kernel_size: 2 stride: 2 } }')
-    with pytest.raises(ValueError, match=r"works in place on 'x' but makes another shape of it, "
+    with pytest.raises(ValueError, match=r"works in place on 'x' but makes another size of it, "
                                          r'\[1, 1, 4, 4\] from \[1, 1, 8, 8\]'):
         Net(parse_net(text), TEST)
 
