@@ -60,13 +60,20 @@ def fuse(up: Top, skip: Top) -> tuple[Top, Top]:
     return cropped, L.Eltwise(up, cropped, operation=P.Eltwise.SUM)
 
 
+PADDING = 100  # around the image: room for the window of fc6 at any size (the authors' FAQ)
+
+
 @dataclass(frozen=True)
 class Style:
-    """How a trunk is written: how wide, filled by what, with Dropout or (to deploy) without."""
+    """How a trunk is written: how wide, filled by what, with Dropout or (to deploy) without.
+
+    pad: around the image, in trunks that are published with PADDING.
+    """
 
     width: float = 1.0
     filler: str | None = None
     dropout: bool = True
+    pad: int = PADDING
 
     def channels(self, published: int, multiple: int = 1) -> int:
         """Return width * published, rounded to a multiple (of the group that will divide it)."""

@@ -15,5 +15,7 @@ def make_net(variant: str | Variant, split: str, **options: Any) -> NetParameter
     The options are those of families.fcn.fcn: width, classes, data_root, filler, loss, …
     """
     row = find_variant(variant)
+    if isinstance(row, DeepLab) and options.pop('pad', None) is not None:
+        raise ValueError(f'{row.name} does not pad the image by more than its windows need')
     make = deeplab if isinstance(row, DeepLab) else fcn
     return make(row, split, **options)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
-from netspec.blocks import FIXED, Style, fuse, score, upscore
+from netspec.blocks import FIXED, PADDING, Style, fuse, score, upscore
 from netspec.coord_map import crop
 from netspec.families.learnt_upsampling import fcn_resnet34, fcn_vgg16_bn
 from netspec.families.segnet import fcn_basic, segnet, segnet_basic
@@ -49,6 +49,7 @@ TRUNKS = {
 WHOLE: dict[str, Callable[..., Top]] = {
     'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic, 'segnet': segnet,
     'resnet34': fcn_resnet34, 'vgg16_bn': fcn_vgg16_bn}
+PADDED = ('vgg16', 'alexnet')  # trunks that are published with PADDING around the image
 FILLERS = ('msra', 'xavier')
 DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
 
@@ -59,7 +60,8 @@ DataRoot = str | os.PathLike | Mapping[str, str | os.PathLike]
 def fcn(variant: str | Variant, split: str, width: float | None = None,
         classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
         filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
-        data_params: Mapping[str, Any] | None = None, aligned: bool = False) -> NetParameter:
+        data_params: Mapping[str, Any] | None = None, aligned: bool = False,
+        pad: int | None = None) -> NetParameter:
     """Return the NetParameter of a row for one of its splits, or for 'deploy'.
 
     width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
@@ -67,7 +69,9 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
     as in the paper.
     classes, ignore_label, data_root and data_params (entries of param_str) fit it to other data:
     a data_root is one folder for the whole dataset, or a folder for each key of param_str.
-    aligned mends upsampling that lies half a pixel off (FCN-ResNet34).
+    aligned mends upsampling that lies half a pixel off (FCN-ResNet34). pad takes the place of the
+    100 pixels around the image; AlignmentError where it is too little for the scores to be laid
+    on the image.
     """
     published = find_variant(variant)
     row = fitted(published, classes, ignore_label)
@@ -81,7 +85,8 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
         chosen = find_split(row, split, data_root)
         changed = _changed(published, row, chosen) | dict(data_params or {})
         _data(n, row, chosen, param_str(row, chosen, data_root, changed))
-    style = Style(width, checked_filler(filler, width), dropout=split != 'deploy')
+    style = Style(width, checked_filler(filler, width), dropout=split != 'deploy',
+                  pad=_checked_pad(row, pad))
     whole = WHOLE.get(row.trunk)
     ends = {} if whole else _trunks(n, row, style)
     for head in row.heads:
@@ -149,6 +154,17 @@ def checked_width(width: float) -> float:
     if not (math.isfinite(width) and width > 0):
         raise ValueError(f'width {width}: expected a factor above 0, such as 0.25')
     return width
+
+
+def _checked_pad(row: Variant, pad: int | None) -> int:
+    if pad is None:
+        return PADDING
+    if row.trunk not in PADDED:
+        raise ValueError(f'{row.name} does not pad the image; only nets on {" and ".join(PADDED)} '
+                         f'do, by {PADDING}')
+    if pad < 0:
+        raise ValueError(f'pad {pad}: expected 0 or more')
+    return pad
 
 
 def checked_filler(filler: str | None, width: float) -> str | None:

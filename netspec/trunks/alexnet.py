@@ -4,8 +4,8 @@ from netspec.blocks import PUBLISHED, Style, conv_relu, max_pool
 from netspec.spec import NetSpec, Top
 from netspec.spec import layers as L
 
-# layer: channels, kernel, stride, pad, group
-CONVS = {'conv1': (96, 11, 4, 100, 1), 'conv2': (256, 5, 1, 2, 2), 'conv3': (384, 3, 1, 1, 1),
+# layer: channels, kernel, stride, pad (None: around the image), group
+CONVS = {'conv1': (96, 11, 4, None, 1), 'conv2': (256, 5, 1, 2, 2), 'conv3': (384, 3, 1, 1, 1),
          'conv4': (384, 3, 1, 1, 2), 'conv5': (256, 3, 1, 1, 2),
          'fc6': (4096, 6, 1, 0, 1), 'fc7': (4096, 1, 1, 0, 1)}
 POOLED, NORMALISED, DROPPED = '125', '12', '67'
@@ -21,8 +21,8 @@ def alexnet(n: NetSpec, data: Top, suffix: str = '', first: str | None = None,
     """
     top, filler = data, style.fill_first(3 * 11 * 11)
     for name, (channels, ks, stride, pad, group) in CONVS.items():
-        conv, top = conv_relu(top, style.channels(channels, GROUP), ks, stride, pad, group=group,
-                              **filler)
+        conv, top = conv_relu(top, style.channels(channels, GROUP), ks, stride,
+                              style.pad if pad is None else pad, group=group, **filler)
         i = name[-1]
         n[(first or name) + suffix], n[f'relu{i}{suffix}'] = conv, top
         first, filler = None, style.fill()

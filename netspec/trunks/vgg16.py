@@ -16,7 +16,7 @@ def vgg16(n: NetSpec, data: Top, suffix: str = '', first: str | None = None,
     """
     params = dict(param=WEIGHT_AND_BIAS, **style.fill())
     here = params | style.fill_first(3 * 9)
-    top, pad = data, 100  # room for the 7 x 7 of fc6 at any image size
+    top, pad = data, style.pad
     for block, (depth, channels) in BLOCKS.items():
         for i in range(1, depth + 1):
             name = first or f'conv{block}_{i}'

@@ -70,6 +70,7 @@ class Request:
     syntax: str
     defined: Mapping[str, str]
     solver_options: Mapping[str, Any]
+    pad: int | None = None
     width: float | None = None
     classes: Classes = None
 
@@ -77,7 +78,7 @@ class Request:
     def net_options(self) -> dict[str, Any]:
         """The options of the net that are given."""
         given = {'width': self.width, 'classes': self.classes, 'filler': self.filler,
-                 'ignore_label': self.ignore_label, 'data_root': self.data_root}
+                 'ignore_label': self.ignore_label, 'pad': self.pad, 'data_root': self.data_root}
         return {key: value for key, value in given.items() if value is not None}
 
     @property
@@ -107,6 +108,9 @@ class Request:
 @click.option('--filler', type=click.Choice(['msra', 'xavier']),
               help='Random start of the trunk.  [default: msra where --width is not 1]')
 @click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
+@click.option('--pad', type=click.IntRange(min=0), metavar='N', help='Padding of the image, in the '
+              'place of 100; `fcn pad` computes the least. Finetune again: weights that were '
+              'finetuned with 100 want 100.')
 @click.option('--syntax', type=click.Choice(['layer', 'authors']), default='layer',
               show_default=True, help="authors: DeepLab's files as their authors published them.")
 @define_option
