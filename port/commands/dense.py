@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
 from port.commands._shared import FILE, Mean, Size
 
@@ -39,6 +38,7 @@ def command(net: Path, image: Path, weights: Path, mean: tuple[float, ...], name
     their answers differ.
     """
     import numpy as np
+    from tqdm import tqdm
 
     from port.data.readers import planes, read_rgb
     from port.dense.convolutional import convolutionalize
