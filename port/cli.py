@@ -4,7 +4,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. --debug shows the
 """
 
 import importlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -110,16 +109,25 @@ def one_line(error: BaseException) -> str:
 
 def version() -> str:
     """Return the version that is installed."""
+    import importlib.metadata
     try:
         return importlib.metadata.version('fcn-caffe')
     except importlib.metadata.PackageNotFoundError:
         return 'unknown: a checkout that is not installed'
 
 
+def say_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    """Print the version where it is asked for; what looks it up takes a while to import."""
+    if asked and not ctx.resilient_parsing:
+        click.echo(f'fcn, version {version()}')
+        ctx.exit()
+
+
 @click.group(cls=Verbs, context_settings={'help_option_names': ['-h', '--help']},
              epilog='Example:  fcn generate voc-fcn8s --out nets/voc-fcn8s')
 @click.option('--debug', is_flag=True, help='Show the traceback of an error.')
-@click.version_option(version())
+@click.option('--version', is_flag=True, expose_value=False, is_eager=True, callback=say_version,
+              help='Show the version and exit.')
 def main(debug: bool) -> None:
     """The original fully convolutional nets: generate, train, score, run and export them."""
 

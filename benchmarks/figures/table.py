@@ -122,8 +122,16 @@ def loading(f: dict[str, Any]) -> Iterator[Row]:
            f'data in training: {waiting:.1%}', '', '')
 
 
+def startup(f: dict[str, Any]) -> Iterator[Row]:
+    least = min(f['cpu_s']['fcn --help'], f['cpu_s']['fcn list'])
+    yield (f'`fcn --help`, `list`, `generate` and a command\'s help: from {least:.2f} s of a '
+           'processor; against `import numpy, google.protobuf`, the slowest',
+           ratio(f['cpu_s']['import']), ratio(max(f['ratio'].values())))
+
+
 ROWS = {row.__name__: row for row in (forward, agreement, train_step, segnet_step, net_load,
-                                      caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading)}
+                                      caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading,
+                                      startup)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:

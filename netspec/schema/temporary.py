@@ -8,7 +8,6 @@ same file takes a leftover over, and `sweep` removes it.
 import fcntl
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +47,7 @@ def _names(stem: str, suffix: str) -> Iterator[str]:
     """Yield the name to try first, which the next maker will try too, and others."""
     yield f'.{stem}.part{suffix}'
     while True:
-        yield f'.{stem}.{secrets.token_hex(4)}.part{suffix}'
+        yield f'.{stem}.{os.urandom(4).hex()}.part{suffix}'
 
 
 def _first_claimed(target: Path, suffix: str, folder: bool) -> tuple[Path, int]:

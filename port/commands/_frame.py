@@ -1,9 +1,14 @@
 """Nets made for one image size (SegNet's): the line that says so where another one fails."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from netspec.variants import Variant
+if TYPE_CHECKING:
+    from netspec.variants import Variant
+
 
 Size = tuple[int, int]
 

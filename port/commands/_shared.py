@@ -1,7 +1,10 @@
 """What several commands ask for in the same way: a net, a mean, the device, kinds of numbers.
 
-Nothing here imports torch, which takes seconds, before a command does its work.
+Nothing here, nor in the commands' files, imports netspec or torch before a command does its work:
+their import is most of the time that help would take.
 """
+
+from __future__ import annotations
 
 import math
 import re
@@ -9,26 +12,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from click.core import ParameterSource
 
-from netspec.named_net import Classes, NamedNet, find_net
-from netspec.schema import placeholders
-from netspec.schema.messages import NetParameter
-from netspec.variants import Variant
 from port.commands._screen import screenful
 from port.engine.net_policy import looking_only
 
 if TYPE_CHECKING:
+    from netspec.named_net import Classes, NamedNet
+    from netspec.schema.messages import NetParameter
+    from netspec.variants import Variant
     from port.engine.net import Loaded
 
 SHOWN = 20  # problems printed before the rest is only counted
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-T = TypeVar('T')
-Context, Param = click.Context | None, click.Parameter | None
+Context: TypeAlias = click.Context | None
+Param: TypeAlias = click.Parameter | None
+Decorator: TypeAlias = Callable[[Any], Any]
 
 
 # -- kinds of values -------------------------------------------------------------------------------
@@ -39,10 +42,11 @@ class NetName(click.ParamType):
     name = 'net'
 
     def convert(self, value: Any, param: Param, ctx: Context) -> NamedNet:
-        if isinstance(value, NamedNet):
+        from netspec import named_net
+        if isinstance(value, named_net.NamedNet):
             return value
         try:
-            return find_net(value)
+            return named_net.find_net(value)
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
 
@@ -51,7 +55,8 @@ class RowName(NetName):
     """A NET of which it is known where it comes from: no prototxt."""
 
     def convert(self, value: Any, param: Param, ctx: Context) -> Any:
-        if isinstance(value, Variant):
+        from netspec import variants
+        if isinstance(value, variants.Variant):
             return value
         try:
             return super().convert(value, param, ctx).known_row('this command')
@@ -163,7 +168,7 @@ WIDTH = Finite(min=0, min_open=True)
 
 # -- options ---------------------------------------------------------------------------------------
 
-def renamed(old: str, new: str, flag: bool = False) -> Callable[[T], T]:
+def renamed(old: str, new: str, flag: bool = False) -> Decorator:
     """Let an option of earlier versions say in one line what it is called now.
 
     new: what to write in its place.
@@ -211,7 +216,7 @@ class AskedNet:
         """Return the deploy net, made or in its file."""
         return self.named.deploy(self.width, self.classes)
 
-    def loaded(self) -> 'Loaded':
+    def loaded(self) -> Loaded:
         """Return the deploy net as port.Net takes it."""
         from port.engine.net import load_net
         return load_net(self.source())
@@ -299,6 +304,7 @@ def defining(function: Callable) -> Callable:
     @define_option
     @wraps(function)
     def wrapped(*args: Any, defined: dict[str, str], **options: Any) -> None:
+        from netspec.schema import placeholders
         with placeholders(defined):
             function(*args, **options)
     return wrapped
@@ -352,7 +358,7 @@ def device(gpu: int | None, tf32: bool = False) -> str:
     return f'cuda:{gpu}'
 
 
-def json_option(what: str) -> Callable[[T], T]:
+def json_option(what: str) -> Decorator:
     """Add --json [FILE]: `json_path`, '-' where no file is named."""
     return click.option('--json', 'json_path', is_flag=False, flag_value='-', metavar='[FILE]',
                         help=f'Write {what} as JSON to FILE, or print it instead of the table.')

@@ -1,5 +1,7 @@
 """fcn bound: how high mean IU can be at a stride, from the labels alone."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -7,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.variants import Variant
 from port.commands._shared import FOLDER, RowName, json_option, renamed, tell
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from netspec.variants import Variant
 
 PUBLISHED = 'published'
 METHODS = ('nearest', 'majority', 'bilinear')       # of port.scoring.bounds
@@ -73,7 +76,7 @@ def table(figures: dict[str, dict[int, float]]) -> str:
 
 
 def absences(variant: Variant,
-             pixels: dict[str, 'np.ndarray']) -> tuple[dict[str, list[str]], str]:
+             pixels: dict[str, np.ndarray]) -> tuple[dict[str, list[str]], str]:
     """Return the names of the classes without a pixel by labelling, and lines that tell them."""
     from port.data.datasets import class_names
     found, lines = {}, []

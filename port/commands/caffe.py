@@ -3,14 +3,16 @@
 import logging
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import click
 
 from port.commands._shared import defining
 
 # glog's own flags, which people pass along; log_dir and minloglevel do something.
-LOGGING = {'log_dir': '', 'minloglevel': 0, 'logtostderr': False, 'alsologtostderr': True,
-           'stderrthreshold': 0, 'colorlogtostderr': False, 'v': 0, 'log_prefix': True}
+LOGGING: dict[str, Any] = {
+    'log_dir': '', 'minloglevel': 0, 'logtostderr': False, 'alsologtostderr': True,
+    'stderrthreshold': 0, 'colorlogtostderr': False, 'v': 0, 'log_prefix': True}
 LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
 USAGE = '''usage: fcn caffe <command> <args>
 
@@ -45,9 +47,10 @@ def command(args: tuple[str, ...]) -> None:
     from port.caffe_tool import gflags, tool
     from port.training import glog
     try:
-        flags, words = gflags.parse(args, {**tool.FLAGS, **LOGGING})
+        found, words = gflags.parse(args, {**tool.FLAGS, **LOGGING})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    flags: dict[str, Any] = dict(found)
     if len(words) != 1:
         raise click.UsageError(USAGE)
     if words[0] not in tool.ACTIONS:

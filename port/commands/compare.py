@@ -1,12 +1,14 @@
 """fcn compare: two models on the same pictures."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from netspec.named_net import Classes
 from port.commands._pictures import find_pictures
 from port.commands._shared import (
     FILE,
@@ -21,6 +23,9 @@ from port.commands._shared import (
     renamed,
     tell,
 )
+
+if TYPE_CHECKING:
+    from netspec.named_net import Classes
 
 
 @dataclass(frozen=True)

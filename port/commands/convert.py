@@ -1,15 +1,16 @@
 """fcn convert: weights from one file format to another, and between libraries' names."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netspec.schema import check_ending, spare
-from netspec.variants import Variant
 from port.commands._shared import FILE, RowName, pixel_options
 
 if TYPE_CHECKING:
+    from netspec.variants import Variant
     from surgery import Weights
     from surgery.pixels import Pixels
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
               help="The net that the weights are for in Caffe, which subtracts that net's mean "
               'from the pixels.')
 @pixel_options
-def command(source: Path, out: Path, names: str, net: Variant, pixels: 'Pixels | None') -> None:
+def command(source: Path, out: Path, names: str, net: Variant, pixels: Pixels | None) -> None:
     """Convert weights: IN is told by its content, OUT by its name.
 
     .caffemodel, .caffemodel.h5, .safetensors, .npz, .pt and .pth. Between Caffe's names and
@@ -31,6 +32,7 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: 'Pixels |
     mean of --net, to RGB, 0..1, or back; all else is moved bit for bit. torchvision's .pth needs
     no conversion for fcn surgery.
     """
+    from netspec.schema import check_ending, spare
     from port.engine import torch_weights
     check_ending(out, torch_weights.ENDINGS)
     spare([out], [source], 'name another OUT')
@@ -50,9 +52,10 @@ def command(source: Path, out: Path, names: str, net: Variant, pixels: 'Pixels |
     click.echo(f'wrote {out}: {len(weights)} layers, {count} arrays')
 
 
-def _to_torch(source: Path, weights: 'Weights', out: Path, names: str, net: Variant,
-              pixels: 'Pixels | None') -> None:
+def _to_torch(source: Path, weights: Weights, out: Path, names: str, net: Variant,
+              pixels: Pixels | None) -> None:
     """Write weights under torchvision's or timm's names, and say which layers have none there."""
+    from netspec.schema import check_ending
     from port.engine import torch_weights
     from surgery.torchvision import from_caffe
     check_ending(out, torch_weights.TENSOR_FILES, f'--names {names} makes tensors, not layers')

@@ -1,37 +1,40 @@
 """fcn convolutionalize: any classifier's net becomes fully convolutional."""
 
+from __future__ import annotations
+
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netspec.schema.messages import NetParameter
-from port.commands._shared import FILE, FOLDER, Size
+from port.commands._shared import FILE, FOLDER, NetName, Size, defining
 
 if TYPE_CHECKING:
+    from netspec.named_net import NamedNet
+    from netspec.schema.messages import NetParameter
     from port.dense.convolutional import Convolutional
     from surgery import Weights
 
 
 @click.command(epilog='Example:  fcn convolutionalize VGG_ILSVRC_16_layers_deploy.prototxt '
                       '--weights VGG16.caffemodel --out vgg16-conv')
-@click.argument('net', type=FILE)
-@click.option('--weights', type=FILE,
-              help="The classifier's weights.")
+@click.argument('net', type=NetName())
+@click.option('--weights', type=FILE, help="The classifier's weights.")
 @click.option('--out', type=FOLDER, required=True,
               help='Folder for deploy.prototxt and weights.caffemodel.')
-@click.option('--size', type=Size(), help='Size of the images that the '
-              'net classifies.  [default: as the file states it]')
+@click.option('--size', type=Size(), help='Height and width of the images that the net '
+              'classifies.  [default: as the file states it]')
 @click.option('--drop-pool', is_flag=True, help='Leave out a pooling over the whole image; else it '
               'becomes a window of that size that moves by one.')
 @click.option('--classes', type=click.IntRange(min=1), help='Give scores of so many classes for '
               'each pixel, by bilinear upsampling, in the place of the classes of the image.')
 @click.option('--skips', metavar='TOP[,TOP…]', default='', help='With --classes: add the scores of '
               'these tops, from coarse to fine.')
-def command(net: Path, weights: Path | None, out: Path, size: tuple[int, int] | None,
+@defining
+def command(net: NamedNet, weights: Path | None, out: Path, size: tuple[int, int] | None,
             drop_pool: bool, classes: int | None, skips: str) -> None:
-    """Turn the classifier in the file NET, a deploy or train_val net, into a convolutional net.
+    """Turn the classifier NET, a deploy or train_val prototxt, into a convolutional net.
 
     Each InnerProduct becomes a Convolution with the same values, so that images of any size give
     a map of answers.
@@ -43,7 +46,7 @@ def command(net: Path, weights: Path | None, out: Path, size: tuple[int, int] | 
     from surgery import write_caffemodel
     if skips and classes is None:
         raise click.UsageError('--skips goes with --classes, which says how many scores to add')
-    done = convolutionalize(net, size, drop_pool)
+    done = convolutionalize(net.deploy(), size, drop_pool)
     made, padding = done.net, 0
     if classes is not None:
         made, padding = with_scores(done, classes, [name for name in skips.split(',') if name])
@@ -60,7 +63,7 @@ def command(net: Path, weights: Path | None, out: Path, size: tuple[int, int] | 
                + (f' and {out / "weights.caffemodel"}' if held is not None else ''))
 
 
-def begun(net: NetParameter, held: 'Weights') -> 'Weights':
+def begun(net: NetParameter, held: Weights) -> Weights:
     """Return the weights that training of the scores begins with: zero, and bilinear kernels."""
     from surgery import recipes, transplant
     from surgery.shapes import blank
@@ -70,7 +73,7 @@ def begun(net: NetParameter, held: 'Weights') -> 'Weights':
     return new
 
 
-def told(done: 'Convolutional', made: NetParameter, classes: int | None, padding: int) -> list[str]:
+def told(done: Convolutional, made: NetParameter, classes: int | None, padding: int) -> list[str]:
     """Return what was done, a line each."""
     from surgery import param_shapes
     count = sum(prod(shape) for shapes in param_shapes(done.net).values() for shape in shapes)

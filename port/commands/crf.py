@@ -1,5 +1,7 @@
 """fcn crf: the weights of dense CRFs that are published, and a search for those of another net."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterable
@@ -9,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.named_net import scored_file
-from netspec.schema import spare
-from netspec.schema.messages import TEST
 from port.commands._shared import (
     FILE,
     MODEL_IS_NET,
@@ -120,10 +119,13 @@ def search(given: Request) -> None:
     """
     import torch
 
+    from netspec.named_net import scored_file
+    from netspec.schema import spare
+    from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.net_weights import paths_of
     from port.engine.starting_weights import load
-    from port.scoring.crf_search import GRIDS, CrfSearch, Grid, net_pictures
+    from port.scoring.crf_search import GRIDS, CrfSearch, net_pictures
     from port.scoring.evaluate import heads
     model, weights = scored_file(given.net.named), given.net.weights(given.weights)
     refuse_fitting(model)
@@ -151,7 +153,7 @@ def bar(numbers: Iterable[int], what: str) -> Iterable[int]:
     return tqdm(numbers, desc=what, unit='img', disable=not sys.stderr.isatty())
 
 
-def report(found: 'CrfSearch', grid: 'Grid') -> None:
+def report(found: CrfSearch, grid: Grid) -> None:
     """Print the best weights and what they gain."""
     from port.scoring.crf_search import edges
 

@@ -1,14 +1,17 @@
 """fcn dense: a classifier over a whole photograph, as a map and as sliding windows."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FILE, Mean, Size
+from port.commands._shared import FILE, Mean, NetName, Size, defining, renamed
 
 if TYPE_CHECKING:
+    from netspec.named_net import NamedNet
     from port.dense.sliding import Dense
 
 # FCN, PAMI 2017, section 3.1: AlexNet on a GPU of 2014, milliseconds.
@@ -18,20 +21,21 @@ PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms 
 
 @click.command(epilog='Example:  fcn dense squeezenet.prototxt --weights squeezenet.caffemodel '
                       'cat.jpg')
-@click.argument('net', type=FILE)
+@click.argument('net', type=NetName())
 @click.argument('image', type=FILE)
-@click.option('--weights', required=True, type=FILE,
-              help="The classifier's weights.")
+@click.option('--weights', required=True, type=FILE, help="The classifier's weights.")
 @click.option('--mean', type=Mean(), default='104,117,123', show_default=True,
               help='What the classifier wants subtracted from the pixels.')
-@click.option('--names', type=FILE,
+@click.option('--class-names', type=FILE,
               help='File of class names, one a line.')
-@click.option('--size', type=Size(), help='Size of the images that the '
-              'net classifies.  [default: as the file states it]')
+@click.option('--size', type=Size(), help='Height and width of the images that the net '
+              'classifies.  [default: as the file states it]')
 @click.option('--out', type=FILE,
               help='Picture of the classes over the photograph.  [default: IMAGE_classes.png]')
-def command(net: Path, image: Path, weights: Path, mean: tuple[float, ...], names: Path | None,
-            size: tuple[int, int] | None, out: Path | None) -> None:
+@renamed('--names', '--class-names')
+@defining
+def command(net: NamedNet, image: Path, weights: Path, mean: tuple[float, ...],
+            class_names: Path | None, size: tuple[int, int] | None, out: Path | None) -> None:
     """Classify every window of IMAGE by one pass of the classifier NET made convolutional.
 
     Says how the map lies on the image, how long the pass and the windows take, and by how much
@@ -45,7 +49,7 @@ def command(net: Path, image: Path, weights: Path, mean: tuple[float, ...], name
     from port.dense.picture import class_map
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
-    done = convolutionalize(net, size)
+    done = convolutionalize(net.deploy(), size)
     rgb = read_rgb(image)
     data = planes(rgb[:, :, ::-1], np.array(mean, np.float32))
     found = both_ways(done, read_weights(weights), data, lambda batches: tqdm(
@@ -53,12 +57,12 @@ def command(net: Path, image: Path, weights: Path, mean: tuple[float, ...], name
     for line in told(found, rgb.shape[:2]):
         click.echo(line)
     path = out or image.with_name(f'{image.stem}_classes.png')
-    class_map(rgb, found, names.read_text(encoding='utf-8').splitlines() if names else ()).save(
-        path)
+    names = class_names.read_text(encoding='utf-8').splitlines() if class_names else ()
+    class_map(rgb, found, names).save(path)
     click.echo(f'wrote {path}')
 
 
-def told(found: 'Dense', size: tuple[int, int]) -> list[str]:
+def told(found: Dense, size: tuple[int, int]) -> list[str]:
     """Return the arithmetic, the times and the difference, a line each."""
     rows, columns = found.windows.shape[1:]
     high, wide = found.window

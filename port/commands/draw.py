@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from netspec.schema.messages import TEST, TRAIN
 from port.commands._frame import framed
 from port.commands._shared import FILE, AskedNet, Size, defining, net_argument
 from port.commands.summary import SIZE_OF_NET
@@ -28,6 +27,7 @@ def command(net: AskedNet, out: Path, size: tuple[int, int] | None, phase: str,
     A box holds the layers from one pooling, join or split to the next, and the shape that leaves
     it. A dashed line gives its size only.
     """
+    from netspec.schema.messages import TEST, TRAIN
     from port.describe import draw, net_shapes
     with framed(net.row, [size] if size else [], '--size'):
         shaped = net_shapes.shaped_net(net.source(), TRAIN if phase == 'train' else TEST, size)

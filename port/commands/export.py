@@ -1,5 +1,7 @@
 """fcn export: a net and its weights become an ONNX file that ONNX Runtime agrees with."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.schema import check_ending, spare
-from netspec.schema.messages import TEST
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import (
     FILE,
@@ -93,6 +93,7 @@ def command(given: Request) -> None:
 
 def _check_out(given: Request, weights: str | None) -> None:
     """Raise ValueError where the file to write is one that is read, or is no .onnx."""
+    from netspec.schema import check_ending, spare
     from port.engine.net_weights import paths_of
     source = given.net.named.file
     spare([given.out], [*(paths_of(weights) if weights else []), *([source] if source else [])],
@@ -100,8 +101,9 @@ def _check_out(given: Request, weights: str | None) -> None:
     check_ending(given.out, ['.onnx'])
 
 
-def _filled(given: Request, weights: str | None) -> 'Net':
+def _filled(given: Request, weights: str | None) -> Net:
     """Return the net with its weights, or drawn ones."""
+    from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.starting_weights import load, prepare
     from port.export import onnx_file
@@ -114,7 +116,7 @@ def _filled(given: Request, weights: str | None) -> 'Net':
     return net
 
 
-def _compare(net: 'Net', given: Request) -> None:
+def _compare(net: Net, given: Request) -> None:
     """Print how the file agrees; fail where it does not, or at a size that the net refuses."""
     from port.export import onnx_file
     out, row = given.out, given.net.row

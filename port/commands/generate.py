@@ -1,15 +1,14 @@
 """fcn generate: a net's name becomes its prototxt files."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec import generate
-from netspec.named_net import Classes
-from netspec.variants import Variant
 from port.commands._shared import (
     FOLDER,
     RowName,
@@ -18,6 +17,10 @@ from port.commands._shared import (
     given_as,
     renamed,
 )
+
+if TYPE_CHECKING:
+    from netspec.named_net import Classes
+    from netspec.variants import Variant
 
 DataFolders = str | dict[str, str]
 
@@ -84,6 +87,7 @@ class Request:
     @property
     def data_root(self) -> DataFolders | None:
         """The folders of the data, each part in its own where the folder given is a tree."""
+        from netspec import generate
         if self.variant is None or not isinstance(self.data, str):
             return self.data
         return generate.data_root(self.variant, self.data)
@@ -124,6 +128,7 @@ def command(given: Request) -> None:
     With --syntax authors, DeepLab's nets are written as their authors published them, each ${NAME}
     filled: with --define NAME=VALUE, or as they filled it for VOC 2012.
     """
+    from netspec import generate
     if given.everything == (given.variant is not None):
         raise click.UsageError('name one net, or give --all')
     if given.syntax == 'authors':
@@ -142,6 +147,7 @@ def command(given: Request) -> None:
 
 def _authors(given: Request) -> None:
     """Write the files that a net's authors published."""
+    from netspec import generate
     options = given.net_options
     other = options.keys() - {'width', 'classes', 'filler'}
     if (given.variant is None or given.out is None or given.check or given.solver_options
@@ -154,6 +160,7 @@ def _authors(given: Request) -> None:
 
 def _one(given: Request, variant: Variant) -> None:
     """Write or check the files of one net."""
+    from netspec import generate
     folders = (given.out,) if given.out else generate.published_dirs(variant)
     if given.fitted and not (given.out or given.check) and not generate.check(variant, *folders):
         raise click.UsageError(f'{folders[0]} holds {variant.name} as published; give --out for '

@@ -1,5 +1,7 @@
 """fcn infer: pictures in, label PNGs and overlays out."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.schema.messages import TEST
 from port.commands._dense_crf import crf_option
 from port.commands._frame import framed
 from port.commands._pictures import find_pictures, label_files, overlay_file
@@ -48,7 +49,7 @@ class Request:
     precision: str
     output: str | None
     fast: bool
-    crf: 'CrfWeights | None'
+    crf: CrfWeights | None
     device: str
 
 
@@ -101,14 +102,17 @@ def command(given: Request) -> None:
 
 def mean_of(net: AskedNet, given: tuple[float, ...] | None) -> tuple[float, ...]:
     """Return the mean to subtract: the one given, or the net's own; UsageError if neither."""
-    if given is None and net.row is None:
+    if given is not None:
+        return given
+    if net.row is None:
         raise click.UsageError(f'{net.named.given} does not say which mean it expects subtracted; '
                                'give --mean B,G,R, or --mean NAME of a net with the same mean')
-    return given or net.row.mean         # type: ignore[union-attr]
+    return net.row.mean
 
 
-def loaded_net(asked: AskedNet, weights: str, device: str) -> 'Net':
+def loaded_net(asked: AskedNet, weights: str, device: str) -> Net:
     """Return the deploy net with its weights."""
+    from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.starting_weights import load
     net = Net(asked.loaded(), TEST, device=device)
@@ -116,8 +120,8 @@ def loaded_net(asked: AskedNet, weights: str, device: str) -> 'Net':
     return net
 
 
-def label_all(given: Request, predict: 'Predictor', files: Sequence[Path],
-              places: Sequence[Path], colours: 'np.ndarray') -> list[str]:
+def label_all(given: Request, predict: Predictor, files: Sequence[Path],
+              places: Sequence[Path], colours: np.ndarray) -> list[str]:
     """Label every picture, and write while the next is computed; return what was wrong."""
     from tqdm import tqdm
 
@@ -140,7 +144,7 @@ def label_all(given: Request, predict: 'Predictor', files: Sequence[Path],
     return problems
 
 
-def write(place: Path, rgb: 'np.ndarray', labels: 'np.ndarray', colours: 'np.ndarray') -> None:
+def write(place: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> None:
     """Write the labels of a picture and their overlay."""
     import numpy as np
     from PIL import Image

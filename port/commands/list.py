@@ -1,11 +1,15 @@
 """fcn list: the table of nets."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.variants import VARIANTS, Variant
 from port.commands._shared import json_option, tell
+
+if TYPE_CHECKING:
+    from netspec.variants import Variant
 
 
 def row(variant: Variant) -> dict[str, Any]:
@@ -26,6 +30,7 @@ def row(variant: Variant) -> dict[str, Any]:
 @json_option('the table')
 def command(everything: bool, json_path: str | None) -> None:
     """List the nets: the 15 published FCNs, CamVid's, and DeepLab's."""
+    from netspec.variants import VARIANTS
     rows = [row(variant) for variant in VARIANTS.values() if everything or variant.init]
     lines = [f'{"name":<26} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps']
     for r in rows:

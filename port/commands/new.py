@@ -1,5 +1,7 @@
 """fcn new: from a folder of images and one of labels to everything that trains a net on them."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.own_dataset import check_ignored, check_name, check_names
 from port.commands._shared import FILE, FOLDER, WIDTH, Finite, given_as, renamed, stop_at
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def command(given: Request) -> None:
     """
     from tqdm import tqdm
 
+    from netspec.own_dataset import check_ignored, check_name, check_names
     from port.data import survey as own
     from port.data.folder import read_class_names
     out = given.out or Path(given.name)
@@ -80,7 +82,7 @@ def command(given: Request) -> None:
     click.echo(next_steps(out, given.width))
 
 
-def _tell(found: 'Survey', parts: dict[str, list[str]], out: Path) -> None:
+def _tell(found: Survey, parts: dict[str, list[str]], out: Path) -> None:
     """Print the shares of the classes and of which there is nothing to learn."""
     counts = {part: found.counts(names) for part, names in parts.items()}
     click.echo(f'train: {len(parts["train"])} images, val: {len(parts["val"])}; mean BGR '

@@ -9,9 +9,6 @@ from typing import Any
 
 import click
 
-from netspec.experiments import EXPERIMENTS, find_experiment
-from netspec.schema import write_atomic
-from netspec.variants import VARIANTS, find_variant
 from port.commands import bound
 from port.commands._shared import (
     FILE,
@@ -42,6 +39,8 @@ LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'limit')
 def donors(ctx: click.Context, param: click.Parameter,
            values: tuple[str, ...]) -> dict[str, str]:
     """Read NET=WEIGHTS options."""
+    from netspec.experiments import EXPERIMENTS
+    from netspec.variants import VARIANTS
     found = {}
     for value in values:
         net, sep, path = value.partition('=')
@@ -169,6 +168,8 @@ def command(given: Request) -> None:
 
 def _check_names(name: str, net: str) -> None:
     """Raise UsageError for names that are none, or do not go together."""
+    from netspec.experiments import find_experiment
+    from netspec.variants import find_variant
     try:
         if name in LABELS_ONLY:
             find_variant(net or LABELS_ONLY[name][0])
@@ -180,6 +181,8 @@ def _check_names(name: str, net: str) -> None:
 
 def _from_labels(given: Request, name: str, out: Path) -> None:
     """Do as `fcn bound` does, which needs no net; UsageError for the options of a training."""
+    from netspec.schema import write_atomic
+    from netspec.variants import find_variant
     idle = [option.opts[0] for option in options_given() if option.name not in LABELS_OPTIONS]
     if idle:
         raise click.UsageError(f'{name} reads labels only and takes no {", ".join(idle)}; it takes '
@@ -212,6 +215,8 @@ def _on(split: str, scored: str) -> str:
 
 def table() -> str:
     """List what can be reproduced, with the four published metrics of each."""
+    from netspec.experiments import EXPERIMENTS
+    from netspec.variants import VARIANTS
     lines = [f'{"name":<28} {"pixel":>5} {"mean":>5} {"mean":>5} {"f.w.":>5}  what or source',
              f'{"":<28} {"acc.":>5} {"acc.":>5} {"IU":>5} {"IU":>5}']
     lines += [_listed(name) for name in (*VARIANTS, *EXPERIMENTS)]
@@ -222,6 +227,7 @@ def table() -> str:
 
 def _listed(name: str) -> str:
     """Return a line: a net's figures of its own recipe, or where there are none of another."""
+    from netspec.experiments import find_experiment
     figures = published.figures(name)
     values = figures[0].values if figures else {}
     cells = [f'{values[metric]:.1f}' if metric in values else '-' for metric in published.FOUR]

@@ -1,5 +1,7 @@
 """fcn score: the paper's four metrics of a net on its test split."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.named_net import NamedNet, scored_file
-from netspec.schema.messages import TEST, NetParameter
 from port.commands._dense_crf import crf_option
 from port.commands._shared import (
     FOLDER,
@@ -28,6 +28,8 @@ from port.commands._shared import (
 )
 
 if TYPE_CHECKING:
+    from netspec.named_net import NamedNet
+    from netspec.schema.messages import NetParameter
     from port.crf.crf_weights import CrfWeights
 
 limit_option = click.option('--limit', type=click.IntRange(min=1), metavar='N',
@@ -45,7 +47,7 @@ class Request:
     save: Path | None
     json_path: str | None
     fast: bool
-    crf: 'CrfWeights | None'
+    crf: CrfWeights | None
     device: str
 
 
@@ -73,6 +75,7 @@ def command(given: Request) -> None:
     NET is a folder of `fcn new`, `fcn reproduce` or `fcn generate`, whose val or test net is
     scored; a prototxt with its data layer; or a published name, with --data.
     """
+    from netspec.schema.messages import TEST
     weights = given.net.weights(given.weights)
     source = test_net(given.net, given.data)
     from port.engine.net import Net
@@ -93,6 +96,7 @@ def command(given: Request) -> None:
 
 def test_net(net: AskedNet, data: Path | None) -> Path | NetParameter:
     """Return the net to score: the folder's or the file, or a published one on some data."""
+    from netspec.named_net import scored_file
     named: NamedNet = net.named
     if data is None and (named.folder or named.file):
         refuse_fitting(scored_file(named))

@@ -2,7 +2,6 @@
 
 import click
 
-from netspec.schema.messages import TEST, TRAIN
 from port.commands._frame import framed
 from port.commands._shared import AskedNet, Size, defining, json_option, net_argument, tell
 
@@ -27,6 +26,7 @@ def command(net: AskedNet, size: tuple[int, int] | None, phase: str,
     taken, however large the net. A warning names each layer that joins tops whose centres do not
     coincide on the data.
     """
+    from netspec.schema.messages import TEST, TRAIN
     from port.describe import net_shapes, summary
     with framed(net.row, [size] if size else [], '--size'):
         shaped = net_shapes.shaped_net(net.source(), TRAIN if phase == 'train' else TEST, size)

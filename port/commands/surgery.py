@@ -1,12 +1,12 @@
 """fcn surgery: the weights that a net starts from, out of those that it inherits."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netspec.schema import read_net, spare
-from netspec.variants import Variant
 from port.commands._shared import (
     FILE,
     MODEL_IS_NET,
@@ -19,6 +19,7 @@ from port.commands._shared import (
 )
 
 if TYPE_CHECKING:
+    from netspec.variants import Variant
     from surgery.pixels import Pixels
 
 
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
 @renamed('--model', f'{MODEL_IS_NET}, beside --recipe NAME')
 @defining
 def command(net: AskedNet, sources: tuple[Path, ...], out: Path, recipe: Variant | None,
-            skip: tuple[str, ...], pixels: 'Pixels | None') -> None:
+            skip: tuple[str, ...], pixels: Pixels | None) -> None:
     """Transplant weights into NET as its published recipe does.
 
     NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, or the
     prototxt of a training net.
     """
+    from netspec.schema import read_net, spare
     file, row = net.named.file, recipe or net.row
     if row is None:
         raise click.UsageError(f'{net.named.given} does not say which weights go where; give '

@@ -1,12 +1,16 @@
 """fcn test: the mean of a net's outputs over some passes, as `caffe test` prints them."""
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from netspec.named_net import NamedNet, scored_file
-from netspec.schema.messages import TEST
 from port.commands._shared import MODEL_IS_NET, NetName, defining, device_options, renamed
+
+if TYPE_CHECKING:
+    from netspec.named_net import NamedNet
 
 
 @click.command(epilog='Example:  fcn test runs/camvid32/val.prototxt '
@@ -27,6 +31,8 @@ def command(net: NamedNet, weights: str | None, iterations: int, device: str) ->
     """
     from tqdm import tqdm
 
+    from netspec.named_net import scored_file
+    from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.starting_weights import prepare
     given = weights or net.trained()

@@ -1,10 +1,9 @@
 """fcn time: forward and backward time of each layer."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
-from netspec.schema.messages import TEST, TRAIN
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import (
     AskedNet,
@@ -40,6 +39,7 @@ def command(net: AskedNet, size: tuple[int, int] | None, phase: str, weights: st
     `fcn reproduce`; or a prototxt that feeds itself. `fcn caffe time` prints the times as Caffe
     does.
     """
+    from netspec.schema.messages import TEST, TRAIN
     from port.describe.timing import averages, table, time_layers, timed_net
     from port.engine.net import Net
     from port.engine.random_weights import random_weights
@@ -48,7 +48,8 @@ def command(net: AskedNet, size: tuple[int, int] | None, phase: str, weights: st
         if size:
             raise click.UsageError(f'--size is for a net by name; a prototxt has its own size: '
                                    f'{net.named.given}')
-        source, fitted = net.source(), nullcontext()
+        source = net.source()
+        fitted: AbstractContextManager[None] = nullcontext()
     else:
         size = size or sizes_of(net.row, [SIZE])[0]
         source = timed_net(net.row, size, net.width or net.named.width, net.classes)

@@ -59,7 +59,8 @@ def command(given: Request) -> None:
     path = given.path / 'solver.prototxt' if given.path.is_dir() else given.path
     hidden = not sys.stderr.isatty()
     with ExitStack() as stack:
-        held = stack.enter_context(glog.handling(glog.hold()))
+        held = glog.hold()
+        stack.enter_context(glog.handling(held))
         solver = Solver(path, given.device, finite=True, until=given.iterations)
         _start(solver, given)
         if given.fast:

@@ -6,8 +6,6 @@ recipe that the row trains; the others are older versions, other recipes, sets o
 
 from dataclasses import dataclass
 
-from netspec.experiments import find_experiment
-
 SOURCES = {
     'PAMI': 'Shelhamer, Long, Darrell, PAMI 39(4) 2017 = arXiv 1605.06211',
     'CVPR-v2': 'Long, Shelhamer, Darrell, arXiv 1411.4038v2 (2015)',
@@ -84,21 +82,19 @@ OLD = 'the CVPR recipe: 20 images by accumulation, loss normalised'
 UNSTATED = 'split not stated'
 SERVER = 'the PASCAL VOC test server'
 ADAM = 'Adam, heavy augmentation'
-SAME = dict(target=True)
-
 FIGURES = (
     # PASCAL VOC, seg11valid (736 images), trained on SBD
-    _four('voc-fcn32s', 'PAMI', 'Table 3', 90.5, 76.5, 63.6, 83.5, **SAME),
-    _four('voc-fcn16s', 'PAMI', 'Table 3', 91.0, 78.1, 65.0, 84.3, **SAME),
-    _four('voc-fcn8s', 'PAMI', 'Table 3', 91.2, 77.6, 65.5, 84.5, **SAME),
-    _four('voc-fcn8s-atonce', 'PAMI', 'Table 3', 91.1, 78.5, 65.4, 84.4, **SAME),
-    _iu('voc-fcn32s', 'UP', 'README', 63.6, **SAME),
-    _iu('voc-fcn16s', 'UP', 'README', 65.0, **SAME),
-    _iu('voc-fcn8s', 'UP', 'README', 65.5, **SAME),
-    _iu('voc-fcn8s-atonce', 'UP', 'README', 65.4, **SAME),
-    _iu('voc-fcn-alexnet', 'UP', 'README', 48.0, **SAME),
-    _iu('voc-fcn-alexnet', 'PAMI', 'text', 48.0, **SAME),
-    _iu('voc-fcn-googlenet', 'PAMI', 'Table 1', 42.5, 'VOC 2011 alone', **SAME),
+    _four('voc-fcn32s', 'PAMI', 'Table 3', 90.5, 76.5, 63.6, 83.5, target=True),
+    _four('voc-fcn16s', 'PAMI', 'Table 3', 91.0, 78.1, 65.0, 84.3, target=True),
+    _four('voc-fcn8s', 'PAMI', 'Table 3', 91.2, 77.6, 65.5, 84.5, target=True),
+    _four('voc-fcn8s-atonce', 'PAMI', 'Table 3', 91.1, 78.5, 65.4, 84.4, target=True),
+    _iu('voc-fcn32s', 'UP', 'README', 63.6, target=True),
+    _iu('voc-fcn16s', 'UP', 'README', 65.0, target=True),
+    _iu('voc-fcn8s', 'UP', 'README', 65.5, target=True),
+    _iu('voc-fcn8s-atonce', 'UP', 'README', 65.4, target=True),
+    _iu('voc-fcn-alexnet', 'UP', 'README', 48.0, target=True),
+    _iu('voc-fcn-alexnet', 'PAMI', 'text', 48.0, target=True),
+    _iu('voc-fcn-googlenet', 'PAMI', 'Table 1', 42.5, 'VOC 2011 alone', target=True),
     _four('voc-fcn32s', 'CVPR-v2', 'Table 2', 89.1, 73.3, 59.4, 81.4, note=OLD),
     _four('voc-fcn16s', 'CVPR-v2', 'Table 2', 90.0, 75.7, 62.4, 83.0, note=OLD),
     _four('voc-fcn8s', 'CVPR-v2', 'Table 2', 90.3, 75.9, 62.7, 83.2, note=OLD),
@@ -137,23 +133,23 @@ FIGURES = (
     _four('voc-fcn8s-atonce', 'GITLANX', 'at 0eb9465', 89.55, 68.98, 57.37,
           note='trained on VOC 2012 alone', split=UNSTATED),
     # NYUDv2, test (654 images)
-    _four('nyud-fcn32s-color', 'PAMI', 'Table 5', 61.8, 44.7, 31.6, 46.0, **SAME),
-    _four('nyud-fcn32s-color-d', 'PAMI', 'Table 5', 62.1, 44.8, 31.7, 46.3, **SAME),
-    _four('nyud-fcn32s-hha', 'PAMI', 'Table 5', 58.3, 35.7, 25.2, 41.7, **SAME),
-    _four('nyud-fcn32s-color-hha', 'PAMI', 'Table 5', 65.3, 44.0, 33.3, 48.6, **SAME),
+    _four('nyud-fcn32s-color', 'PAMI', 'Table 5', 61.8, 44.7, 31.6, 46.0, target=True),
+    _four('nyud-fcn32s-color-d', 'PAMI', 'Table 5', 62.1, 44.8, 31.7, 46.3, target=True),
+    _four('nyud-fcn32s-hha', 'PAMI', 'Table 5', 58.3, 35.7, 25.2, 41.7, target=True),
+    _four('nyud-fcn32s-color-hha', 'PAMI', 'Table 5', 65.3, 44.0, 33.3, 48.6, target=True),
     _four('nyud-fcn32s-color', 'CVPR-v2', 'Table 4', 60.0, 42.2, 29.2, 43.9, note=OLD),
     _four('nyud-fcn32s-color-d', 'CVPR-v2', 'Table 4', 61.5, 42.4, 30.5, 45.5, note=OLD),
     _four('nyud-fcn32s-hha', 'CVPR-v2', 'Table 4', 57.1, 35.2, 24.2, 40.4, note=OLD),
     _four('nyud-fcn32s-color-hha', 'CVPR-v2', 'Table 4', 64.3, 44.9, 32.8, 48.0, note=OLD),
     # SIFT Flow, test (200 images); means over the classes that occur
-    _four('siftflow-fcn8s', 'PAMI', 'Table 6', 85.9, 53.9, 41.2, 77.2, **SAME,
+    _four('siftflow-fcn8s', 'PAMI', 'Table 6', 85.9, 53.9, 41.2, 77.2, target=True,
           geometric_accuracy=94.6),
     _four('siftflow-fcn16s', 'CVPR-v2', 'Table 5', 85.2, 51.7, 39.5, 76.1, note=OLD,
           geometric_accuracy=94.3),
     # PASCAL-Context, the task of 59 classes, val (5,105 images)
-    _four('pascalcontext-fcn32s', 'PAMI', 'Table 7', 65.5, 49.1, 36.7, 50.9, **SAME),
-    _four('pascalcontext-fcn16s', 'PAMI', 'Table 7', 66.9, 51.3, 38.4, 52.3, **SAME),
-    _four('pascalcontext-fcn8s', 'PAMI', 'Table 7', 67.5, 52.3, 39.1, 53.0, **SAME),
+    _four('pascalcontext-fcn32s', 'PAMI', 'Table 7', 65.5, 49.1, 36.7, 50.9, target=True),
+    _four('pascalcontext-fcn16s', 'PAMI', 'Table 7', 66.9, 51.3, 38.4, 52.3, target=True),
+    _four('pascalcontext-fcn8s', 'PAMI', 'Table 7', 67.5, 52.3, 39.1, 53.0, target=True),
     _four('pascalcontext-fcn32s', 'CVPR-AUTH', 'Table 6', 65.4, 47.2, 35.1, 50.3, note=OLD),
     _four('pascalcontext-fcn16s', 'CVPR-AUTH', 'Table 6', 66.8, 49.6, 37.6, 52.3, note=OLD),
     _four('pascalcontext-fcn8s', 'CVPR-AUTH', 'Table 6', 67.0, 50.7, 37.8, 52.5, note=OLD),
@@ -177,13 +173,13 @@ FIGURES = (
       for net, where, values in (('camvid-fcn8s', 'at 699eb32', (83.62, 66.79, 50.36)),
                                  ('camvid-fcn32s', 'at 699eb32', (82.04, 66.38, 48.62)),
                                  ('camvid-fcn32s', 'at 82521fd', (85.71, 59.66, 49.34)))),
-    *(_four(net, 'SEG', 'Table 1', *values, split='test', **SAME)
+    *(_four(net, 'SEG', 'Table 1', *values, split='test', target=True)
       for net, values in (('camvid-segnet-basic', (84.0, 54.6, 46.3)),
                           ('camvid-segnet-basic-balanced', (82.7, 62.0, 47.7)),
                           ('camvid-fcn-basic', (83.9, 55.6, 45.0)),
                           ('camvid-fcn-basic-balanced', (81.7, 62.4, 47.3)))),
     _four('camvid-segnet', 'TUT', '', 88.6, 65.9, 50.2, note='its encoder starts from VGG16',
-          split='test', **SAME),
+          split='test', target=True),
     _four('camvid-segnet-basic-balanced', 'TUT', '', 82.8, 62.3, 46.3, split='test'),
     _four('camvid-segnet-basic-balanced', 'CHAINERCV', '', 82.7, 67.1, 47.2,
           note='16,000 iterations', split=UNSTATED),
@@ -207,22 +203,22 @@ FIGURES = (
     _iu('deeplab-resnet101', 'KAZUTO', '', 76.65, f'{COCO}; the authors\' weights'),
     _iu('deeplab-resnet101', 'KAZUTO', '', 77.93, f'{COCO}; the authors\' weights; {REFINED}'),
     # the papers' other experiments (netspec.experiments)
-    _four('accum', 'PAMI', 'Table 2', 86.0, 66.5, 51.9, 76.5, **SAME),
-    _four('online', 'PAMI', 'Table 2', 89.3, 76.2, 60.7, 81.8, **SAME),
-    _four('heavy', 'PAMI', 'Table 2', 90.5, 76.5, 63.6, 83.5, **SAME),
-    _four('fixed', 'PAMI', 'Table 3', 82.9, 64.6, 46.6, 72.3, **SAME),
+    _four('accum', 'PAMI', 'Table 2', 86.0, 66.5, 51.9, 76.5, target=True),
+    _four('online', 'PAMI', 'Table 2', 89.3, 76.2, 60.7, 81.8, target=True),
+    _four('heavy', 'PAMI', 'Table 2', 90.5, 76.5, 63.6, 83.5, target=True),
+    _four('fixed', 'PAMI', 'Table 3', 82.9, 64.6, 46.6, 72.3, target=True),
     _four('fixed', 'CVPR-v2', 'Table 2', 83.0, 59.7, 45.4, 72.0, note=OLD),
-    _four('pool5', 'PAMI', 'Table 3', 87.4, 60.5, 50.0, 78.5, **SAME),
-    _four('pool4', 'PAMI', 'Table 3', 78.7, 31.7, 22.4, 67.0, **SAME),
-    _four('pool3', 'PAMI', 'Table 3', 70.9, 13.7, 9.2, 57.6, **SAME),
-    _iu('voc-only', 'PAMI', 'text', 57.7, **SAME),
+    _four('pool5', 'PAMI', 'Table 3', 87.4, 60.5, 50.0, 78.5, target=True),
+    _four('pool4', 'PAMI', 'Table 3', 78.7, 31.7, 22.4, 67.0, target=True),
+    _four('pool3', 'PAMI', 'Table 3', 70.9, 13.7, 9.2, 57.6, target=True),
+    _iu('voc-only', 'PAMI', 'text', 57.7, target=True),
     _iu('voc-only', 'CVPR-v2', 'Table 1', 56.0, OLD, split='val'),
     _four('voc-only', 'GITLANX', 'at 0eb9465', 89.37, 68.53, 56.93,
           note='trained on VOC 2012 in place of 2011', split=UNSTATED),
     _four('voc-only', 'FMAHOUDEAU', 'README, train only', 90.7, 69.3, 60.0,
           note='trained on VOC 2012 in place of 2011', split=UNSTATED),
-    _iu('voc-only-alexnet', 'PAMI', 'text', 39.8, **SAME),
-    _iu('voc-only-alexnet', 'PAMI', 'Table 1', 39.8, **SAME, split='val'),
+    _iu('voc-only-alexnet', 'PAMI', 'text', 39.8, target=True),
+    _iu('voc-only-alexnet', 'PAMI', 'Table 1', 39.8, target=True, split='val'),
     *(Figure(net, 'PAMI', {FOREGROUND: value}, 'Table 8',
              'far above what Table 3 gives for the same net; the paper does not say how it was '
              'scored', True)
@@ -287,4 +283,5 @@ def spread(net: str) -> tuple[float, float] | None:
 
 def published_on(figure: Figure) -> str:
     """Return the name of the list that a figure was scored on."""
+    from netspec.experiments import find_experiment
     return figure.split or find_experiment(figure.net).row.splits[1].name

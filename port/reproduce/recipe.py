@@ -147,14 +147,15 @@ def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str
             source = find_experiment(experiment.weights_of, settings.net or None)
             donors = [_add(source, settings, out, stages)]
         else:
-            donors = [_donor(init.donor, settings, out, stages) for init in experiment.row.init]
+            found = (_donor(init.donor, settings, out, stages) for init in experiment.row.init)
+            donors = [path for path in found if path is not None]
             if not experiment.row.init and settings.weights:
                 donors = [Path(settings.weights)]
         schedule = experiment.row.schedule
         given = _given(experiment, settings)
         blocks = 0 if experiment.weights_of else settings.blocks or schedule.repeats
         stages[experiment.name] = Stage(
-            experiment, out / experiment.name, tuple(d for d in donors if d is not None),
+            experiment, out / experiment.name, tuple(donors),
             given or schedule.block, blocks)
     return stages[experiment.name].weights()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,10 @@ from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Stage
 from port.scoring.evaluate import data_instance, heads, listed_data, names_of, seek
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHOWN = 3              # images of each kind on the sheet
 NAMES_UP_TO = 45       # classes that still fit beside a confusion matrix
@@ -89,7 +93,7 @@ def confusion(path: Path, hist: np.ndarray, names: Sequence[str]) -> Path:
     return write_beside(path, lambda part: figure.savefig(part, dpi=110))
 
 
-def _axes(width: float, height: float):
+def _axes(width: float, height: float) -> 'tuple[Figure, Axes]':
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     figure = Figure(figsize=(width, height), layout='constrained')
@@ -99,8 +103,8 @@ def _axes(width: float, height: float):
 
 def choose(images: Mapping[str, float | None], count: int = SHOWN) -> dict[str, list[str]]:
     """Pick the images of the highest, middle and lowest mean IU; none of them twice."""
-    ranked = sorted((name for name, value in images.items() if value is not None),
-                    key=lambda name: (-images[name], name))
+    known = {name: value for name, value in images.items() if value is not None}
+    ranked = sorted(known, key=lambda name: (-known[name], name))
     count = min(count, max(1, len(ranked) // 3))
     middle = max(count, (len(ranked) - count) // 2)
     picked = {'best': ranked[:count], 'median': ranked[middle:middle + count]}
@@ -121,7 +125,7 @@ def sheet_rows(stage: Stage, images: Mapping[str, float | None], weights: Path,
     for name, kind in {n: k for k in KINDS for n in chosen[k]}.items():
         seek(data, names_of(data).index(name))
         net.run_forward()
-        image = marked(photograph(net, stage, data), f'{kind}: {100 * images[name]:.1f}')
+        image = marked(photograph(net, stage, data), f'{kind}: {100 * (images[name] or 0):.1f}')
         for (blob, label), head in zip(pairs, stage.row.heads, strict=True):
             predicted = net.blobs[blob].data[0].argmax(0).cpu().numpy()
             truth = net.blobs[label].data[0, 0].cpu().numpy().astype(int)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from port.data.label_pictures import write_beside
+from netspec.schema import write_atomic
 from port.engine.torch_weights import read_donor, read_weights
 from port.reproduce import beside_published as compare
 from port.reproduce import report_pages as pages
@@ -46,7 +46,8 @@ class Clock:
     """
 
     def __init__(self, stages: list[Stage], images: int | None = None) -> None:
-        self.stages, self.images, self.bar = stages, images, None
+        self.stages, self.images = stages, images
+        self.bar: tqdm[Any] | None = None
         self.stepped, self.steps = 0.0, 0
         self.at: dict[str, int] = {s.name: _reached(s) for s in stages}
         self.scored: list[float] = [e.seconds for s in stages for e in done(s)]
@@ -56,23 +57,26 @@ class Clock:
     def tick(self, stage: Stage, iteration: int, loss: float) -> None:
         """Note one iteration, and show it."""
         now = time.monotonic()
-        if self.bar is None or self.bar.desc != f'{stage.name}: ':
-            self._open(stage)
+        bar = self.bar
+        if bar is None or bar.desc != f'{stage.name}: ':
+            bar = self._open(stage)
         elif self.at[stage.name] == iteration - 1:
             self.stepped, self.steps = self.stepped + now - self.last, self.steps + 1
         self.last, self.at[stage.name] = now, iteration
         text = f'loss {loss:.5g}, {pages.duration(self.left())} left in all'
-        self.bar.set_postfix_str(text, refresh=False)
-        self.bar.update(iteration - self.bar.n)
-        if self.bar.disable and now - self.shown >= EVERY:
+        bar.set_postfix_str(text, refresh=False)
+        bar.update(iteration - bar.n)
+        if bar.disable and now - self.shown >= EVERY:
             self.shown = now
             tqdm.write(f'{stage.name} {iteration}/{stage.iterations}: {text}', file=sys.stderr)
 
-    def _open(self, stage: Stage) -> None:
+    def _open(self, stage: Stage) -> 'tqdm[Any]':
+        """Begin the bar of a stage."""
         self.close()
-        self.bar = tqdm(total=stage.iterations, initial=self.at[stage.name], unit='it',
+        self.bar = bar = tqdm(total=stage.iterations, initial=self.at[stage.name], unit='it',
                         desc=stage.name, dynamic_ncols=True, disable=not sys.stderr.isatty())
-        self.bar.set_description(stage.name, refresh=False)
+        bar.set_description(stage.name, refresh=False)
+        return bar
 
     def close(self) -> None:
         """End the bar."""
@@ -183,5 +187,5 @@ def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], sett
     compare.write(out / 'report.json', content)
     for name, text in (('report.md', pages.markdown(content, drawn, out)),
                        ('report.html', pages.page(content, drawn))):
-        write_beside(out / name, lambda part, text=text: part.write_text(text, encoding='utf-8'))
+        write_atomic(out / name, [text.encode()])
     return content

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ from port.crf.crf_weights import CrfWeights
 from port.data import datasets
 from port.data.label_pictures import write_label
 from port.data.seg_layer import SegDataLayer
-from port.engine.net import Net
-from port.engine.python_layer import PythonLayer
+from port.engine.net import Net, Weights
 from port.engine.starting_weights import load
 from port.layers.bases.image_list import ImageListLayer
 from port.scoring.crf_labels import CrfOfData
@@ -89,7 +87,7 @@ def listed_data(net: Net) -> ImageListLayer | None:
     return next((node.layer for node in net.nodes if isinstance(node.layer, ImageListLayer)), None)
 
 
-def data_instance(net: Net) -> PythonLayer | None:
+def data_instance(net: Net) -> Any:
     """Return the Python data layer that feeds a net and knows its list; None if it has none.
 
     One of the user's own, as the published repository's, has `indices` and may have no more.
@@ -112,7 +110,7 @@ def heads(net: Net) -> list[tuple[str, str]]:
     return found['SoftmaxWithLoss'] or found['SegAccuracy']
 
 
-def names_of(data: PythonLayer | ImageListLayer) -> list[str]:
+def names_of(data: Any) -> list[str]:
     """Return the names of the images that a data layer gives, in its order."""
     if isinstance(data, ImageListLayer):
         return [Path(data.lines[data.pick(i)][0]).stem for i in range(data.count)]
@@ -223,8 +221,7 @@ def _check_inside(save: Path, places: Iterable[Path]) -> None:
                              'the split, or score without --save')
 
 
-def _names(pairs: Heads, data: PythonLayer | ImageListLayer | None,
-           images: int | None) -> list[str]:
+def _names(pairs: Heads, data: Any, images: int | None) -> list[str]:
     """Return the names of the images to score; ValueError for a net that cannot be scored."""
     if not pairs:
         raise ValueError('the net has no SoftmaxWithLoss or SegAccuracy layer that names a score '
@@ -245,7 +242,7 @@ def _names(pairs: Heads, data: PythonLayer | ImageListLayer | None,
     return names_of(data)[:images]
 
 
-def score(model: Net | NetParameter | str | PathLike, weights: str | PathLike | None = None,
+def score(model: Net | NetParameter | str | Path, weights: Weights | None = None,
           images: int | None = None, device: torch.device | str = 'cpu') -> Evaluation:
     """Score a net with data and labels on its split: port.score('val.prototxt', 'w.caffemodel').
 

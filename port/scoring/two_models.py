@@ -55,16 +55,16 @@ class Comparison:
     @property
     def total(self) -> dict[str, float | None]:
         """Return the figures over all pictures; relative: to the largest score of all."""
-        scored = [r for r in self.rows if r.max_diff is not None]
-        peak = max((r.largest for r in scored), default=0)
-        largest = max((r.max_diff for r in scored), default=None)
-        areas = [r.size[0] * r.size[1] for r in scored]
-        return {'pictures': len(self.rows), 'max_diff': largest,
-                'relative': largest / max(peak, 1e-30) if scored else None,
-                'mean_diff': float(np.average([r.mean_diff for r in scored], weights=areas))
-                if scored else None,
-                'agreement': float(ratio(np.trace(self.hist), self.hist.sum())),
-                'mean_iu': mean_iu(self.hist)}
+        found: dict[str, float | None] = {'pictures': len(self.rows), 'max_diff': None,
+                                          'relative': None, 'mean_diff': None}
+        scored = [(r.max_diff, r.largest or 0.0, r.mean_diff or 0.0, r.size[0] * r.size[1])
+                  for r in self.rows if r.max_diff is not None]
+        if scored:
+            diffs, peaks, means, areas = zip(*scored, strict=True)
+            found |= {'max_diff': max(diffs), 'relative': max(diffs) / max(*peaks, 1e-30),
+                      'mean_diff': float(np.average(means, weights=areas))}
+        return found | {'agreement': float(ratio(np.trace(self.hist), self.hist.sum())),
+                        'mean_iu': mean_iu(self.hist)}
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain numbers."""
@@ -79,7 +79,7 @@ def mean_iu(hist: np.ndarray) -> float:
 
 
 def compare(a: Executor, b: Executor, paths: Sequence[Path], subtract: np.ndarray,
-            each: Callable[[Difference], None] = lambda row: None) -> Comparison:
+            each: Callable[[Difference], object] = lambda row: None) -> Comparison:
     """Run both on every picture; call `each` with every row. `subtract`: the mean, BGR."""
     result = Comparison(a.label, b.label)
     for path in paths:

@@ -102,9 +102,11 @@ def test_which_output() -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    for spec in ('voc-fcn8s', ':w', 'opencv:net.prototxt'):
-        with pytest.raises(ValueError, match='is no model; expected NAME:WEIGHTS'):
+    for spec in (':w', 'opencv:net.prototxt'):
+        with pytest.raises(ValueError, match='is no model; expected NET:WEIGHTS'):
             open_executor(spec)
+    with pytest.raises(ValueError, match="'voc-fcn8s' names no weights; expected NET:WEIGHTS"):
+        open_executor('voc-fcn8s')
     with pytest.raises(KeyError, match='did you mean'):
         open_executor('voc-fcn8:w.caffemodel')
     with pytest.raises(FileNotFoundError, match='none.onnx'):

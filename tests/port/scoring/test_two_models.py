@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from port.scoring.executors import Executor
-from port.scoring.two_models import compare, mean_iu, measure, table, write_json, write_page
+from port.scoring.two_models import compare, mean_iu, measure, table, write_page
 
 MEAN = np.array([1., 2., 3.])
 
@@ -75,8 +75,7 @@ def test_all_pictures(folder: list[Path], tmp_path: Path) -> None:
     assert total['mean_iu'] == pytest.approx((35 / 36 + 24 / 25) / 2)
     text = table(result, worst=1).splitlines()
     assert text[2].startswith('1.png') and text[4].startswith('all 3') and len(text) == 6
-    write_json(result, tmp_path / 'r.json')
-    found = json.loads((tmp_path / 'r.json').read_text())
+    found = json.loads(json.dumps(result.as_dict()))
     assert found['total'] == total and len(found['pictures']) == 3
     write_page(result, a, b, MEAN, tmp_path / 'r.html', worst=2)
     page = (tmp_path / 'r.html').read_text()
