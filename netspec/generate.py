@@ -20,13 +20,16 @@ def published_dirs(variant: str | Variant, root: str | Path = '.') -> tuple[Path
 def data_roots(variant: str | Variant, data: str | Path) -> dict[str, str]:
     """Return the folder of each part of a row's dataset, by its key in param_str.
 
-    data: the folder of all datasets, in the tree of `fcn data layout`, or that of this one.
+    data: the folder of all datasets, in the tree of `fcn data layout`, or that of this one; a part
+    that lies within another (DeepLab's VOC2012/list) lies so in either.
     """
+    dirs = dict(pair for split in find_variant(variant).splits for pair in split.layer.dirs)
     found = {}
-    for split in find_variant(variant).splits:
-        for key, folder in split.layer.dirs:
-            below = Path(data, folder)
-            found[key] = str((below if below.is_dir() else Path(data)).resolve())
+    for key, folder in dirs.items():
+        whole = min((other for other in dirs.values() if Path(folder).is_relative_to(other)),
+                    key=len)
+        below, here = Path(data, folder), Path(data, Path(folder).relative_to(whole))
+        found[key] = str((below if below.is_dir() else here).resolve())
     return found
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from netspec import generate
 from netspec.families.fcn import fcn
 from netspec.generate import check, check_all, published_dirs, write_all, write_variant
 from netspec.schema import read_net, read_solver
@@ -52,3 +53,19 @@ def test_nothing_is_written_on_an_error(tmp_path):
     with pytest.raises(ValueError):
         write_variant('voc-fcn8s', tmp_path / 'new', classes=-1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_roots_of_all_datasets_or_of_one(tmp_path: Path) -> None:
+    """A part within another lies so below the dataset's own folder too, there or not."""
+    for folder in ('sbdd/dataset', 'pascal/VOC2011', 'VOC2012/list'):
+        (tmp_path / folder).mkdir(parents=True)
+    at = str(tmp_path.resolve())
+    assert generate.data_roots('voc-fcn8s', tmp_path) == {
+        'sbdd_dir': f'{at}/sbdd/dataset', 'voc_dir': f'{at}/pascal/VOC2011'}
+    expected = {'root_folder': f'{at}/VOC2012', 'source': f'{at}/VOC2012/list'}
+    assert generate.data_roots('deeplab-largefov', tmp_path) == expected
+    assert generate.data_roots('deeplab-largefov', tmp_path / 'VOC2012') == expected
+    assert generate.data_roots('deeplab-largefov', tmp_path / 'not-yet') == {
+        'root_folder': f'{at}/not-yet', 'source': f'{at}/not-yet/list'}
+    assert generate.data_root('voc-fcn8s', tmp_path / 'pascal/VOC2011') == (
+        f'{at}/pascal/VOC2011')                 # both splits in VOC's layout
