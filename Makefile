@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean crash fuzz sanitize
+.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean crash fuzz sanitize referee
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -55,6 +55,11 @@ crash: $(VENV)/installed
 
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/campaigns/fuzz.py --minutes $(MINUTES) --seed $(SEED)
+
+# Random layers, nets and solvers against a Caffe of your own: CAFFE=/path/to/caffe/python.
+COUNT ?= 500
+referee: $(VENV)/installed
+	$(BIN)/python tests/campaigns/referee.py --caffe "$(CAFFE)" --count $(COUNT) --seed $(SEED)
 
 sanitize: $(VENV)/installed
 	$(BIN)/python tests/campaigns/sanitize.py

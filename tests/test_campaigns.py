@@ -1,5 +1,5 @@
-"""What the campaigns once found, and a sample of each: the long runs are `make crash`, `make fuzz`
-and `make sanitize`.
+"""What the campaigns once found, and a sample of each: the long runs are `make crash`, `make fuzz`,
+`make referee` and `make sanitize`.
 """
 
 import importlib
@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).resolve().parent
@@ -21,7 +22,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(HERE / 'campaigns')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     yield importlib.import_module
-    for name in ('crash', 'fuzz', 'mutants', 'readers', 'sanitize'):
+    for name in ('crash', 'fuzz', 'mutants', 'readers', 'sanitize', 'referee', 'drawn_nets'):
         sys.modules.pop(name, None)
 
 
@@ -82,3 +83,56 @@ def test_a_fault_is_told(campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(faults) == count == 3 and 'x: limit 0: ' in faults[0]
     assert readers.complaint(IndexError('x')) and readers.complaint(ValueError('two\nlines'))
     assert readers.complaint(KeyError()) and not readers.complaint(ValueError('x: is damaged'))
+
+
+REFEREED = sorted((HERE / 'golden' / 'referee').glob('*.npz'))
+
+
+@pytest.mark.parametrize('path', REFEREED, ids=lambda path: path.stem)
+def test_what_the_referee_recorded(path: Path, campaign, tmp_path: Path,
+                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Caffe played these cases, and `make referee` draws the same from the same seeds."""
+    referee, drawn = campaign('referee'), campaign('drawn_nets')
+    kind, seed = path.stem.split('-')
+    monkeypatch.chdir(tmp_path)
+    caffe, case = importlib.import_module('port.pycaffe'), drawn.draw(kind, int(seed))
+    ours = (referee.play_solver if case.solver else referee.play_net)(caffe, case, int(seed))
+    tolerance = referee.LEARNT if kind == 'solvers' else referee.TOLERANCE
+    assert referee.difference(ours, dict(np.load(path)), tolerance) == ''
+
+
+def test_the_referee_sees_a_difference(campaign) -> None:
+    """Of values, of shapes and of blobs; and none within rounding."""
+    referee, one = campaign('referee'), {'out:y': np.ones((2, 3))}
+    assert referee.difference(one, {'out:y': np.ones((2, 3)) + 1e-5}, 2e-4) == ''
+    assert 'off by 0.001' in referee.difference(one, {'out:y': np.full((2, 3), 1.001)}, 2e-4)
+    assert 'shape [2, 3], Caffe [3]' in referee.difference(one, {'out:y': np.ones(3)}, 2e-4)
+    assert 'out:y' in referee.difference(one, {}, 2e-4)
+    assert 'off by nan' in referee.difference({'a': np.array([np.nan])}, {'a': np.ones(1)}, 2e-4)
+
+
+def test_the_referee_goes_on_after_an_abort(campaign, tmp_path: Path) -> None:
+    """A module that stands for Caffe and dies at its third net: the others are played."""
+    referee = campaign('referee')
+    (tmp_path / 'brittle').mkdir()
+    (tmp_path / 'brittle/dying.py').write_text(
+        'import os\nfrom pathlib import Path\nfrom port.pycaffe import *\nfrom port.pycaffe '
+        'import Net as Whole\n\ndef Net(*a, **k):\n'
+        '    if Path.cwd().name == "3.work":\n'
+        '        os.write(2, b"Check failed: no\\n")\n        os.abort()\n'
+        '    return Whole(*a, **k)\n')
+    place = tmp_path / 'out'
+    place.mkdir()
+    path = f'{tmp_path / "brittle"}:{HERE.parent}'
+    referee.side(sys.executable, 'dying', path, 'layers', 1, 4, place)
+    ended = {p.stem: p.suffix for p in place.glob('[0-9].*') if p.suffix in ('.npz', '.txt')}
+    assert sorted(ended) == ['1', '2', '3', '4'] and ended['3'] == '.txt'
+    assert (place / '3.txt').read_text() == 'abort: Check failed: no'
+
+
+def test_without_a_caffe_the_referee_says_so(campaign, capsys, monkeypatch) -> None:
+    referee = campaign('referee')
+    monkeypatch.setattr(sys, 'argv', ['referee.py', '--caffe', ''])
+    assert referee.main() == 0 and 'skipped: no Caffe' in capsys.readouterr().out
+    monkeypatch.setattr(sys, 'argv', ['referee.py', '--caffe', '/nowhere'])
+    assert referee.main() == 2 and 'holds no package caffe' in capsys.readouterr().out

@@ -109,7 +109,7 @@ class Net(Batches):
         """
         weights = {blob.name: weight for node in self._net.nodes for blob, weight
                    in zip(node.top, node.layer.loss_weights, strict=True)}
-        return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
+        return Names(((name, weights.get(name, 0.0)) for name in self.blobs), weights.get)
 
     # -- pycaffe's own names -----------------------------------------------------------------------
 

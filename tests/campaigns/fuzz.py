@@ -146,6 +146,8 @@ def main() -> None:
                 turn += 1
                 if time.monotonic() > end:
                     break
+        done = sum(tallies.values(), Counter())
+        print(f'… {done.total():,} mutants, {done["fault"]} fault(s)', file=sys.stderr, flush=True)
     print(f'{"kind":<12} {"mutants":>9} {"read":>9} {"refused":>9} {"faults":>7}')
     for kind, t in [*tallies.items(), ('all', sum(tallies.values(), Counter()))]:
         print(f'{kind:<12} {t.total():>9,} {t["read"]:>9,} {t["refused"]:>9,} {t["fault"]:>7,}')

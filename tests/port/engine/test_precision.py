@@ -27,8 +27,8 @@ def test_tf32_is_asked_for_together_with_a_gpu(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
     monkeypatch.setattr(precision, '_asked', False)
     with tf32(False):
-        assert device(0) == torch.device('cuda', 0) and settings() == (False, False)
-        assert device(0, tf32=True) == torch.device('cuda', 0) and settings() == (True, True)
+        assert device(0) == 'cuda:0' and settings() == (False, False)
+        assert device(0, tf32=True) == 'cuda:0' and settings() == (True, True)
         precision.exact_by_default(torch.device('cuda'))     # as every net on a GPU does
         assert settings() == (True, True)
     with pytest.raises(click.UsageError, match='--gpu ID'):

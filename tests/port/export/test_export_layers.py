@@ -23,9 +23,10 @@ NO_FORM = ('accuracy', 'contrastive', 'euclidean', 'hinge', 'sigmoid_xent', 'sof
            'batchnorm_train', 'infogain', 'multinomial', 'filter', 'im2col',
            'batchnorm_in_place', 'batchnorm_one_value', 'batchnorm_scale_chain',
            'batchnorm_three_passes',                                    # recorded in training
-           'conv_axis2', 'lstm', 'rnn', 'spp',                          # refused by name
+           'conv_axis2', 'lstm', 'rnn', 'spp', 'overwritten_spp',       # refused by name
            'dummy_legacy', 'net_state_rules',                           # no input, no output
-           'net_propagate_down_false', 'net_weighted_top_read_on')      # end in a loss
+           'overwritten_label', 'overwritten_softmax_loss',             # end in a loss
+           'net_propagate_down_false', 'net_weighted_top_read_on')
 UNLIKE = {'flatten_then_in_place': 'a layer in place on a view changes what the view is of',
           'split_then_in_place': 'a layer in place on a view changes what the view is of',
           'scale_scalar_bottom': 'an input of no axes gets a batch axis'}
@@ -291,7 +292,9 @@ WITHOUT = {
     'Accuracy', 'ContrastiveLoss', 'EuclideanLoss', 'HingeLoss', 'InfogainLoss',
     'MultinomialLogisticLoss', 'SigmoidCrossEntropyLoss', 'SoftmaxWithLoss',      # training
     'Data', 'DummyData', 'HDF5Data', 'HDF5Output', 'ImageData', 'MemoryData', 'Python',
-    'WindowData',                                                                 # the outside
+    'WindowData', 'ImageSegData', 'MatRead', 'MatWrite',                          # the outside
+    'AdaptiveBiasChannel', 'BiasChannel', 'SegAccuracy', 'UniqueLabel',           # DeepLab's
+    'DenseCRF',                                                                   # a lattice
     'Filter', 'Im2col', 'LSTM', 'LSTMUnit', 'RNN'}
 
 

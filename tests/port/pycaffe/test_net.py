@@ -274,4 +274,5 @@ def test_tops_that_only_caffe_names(tmp_path) -> None:
     assert net.forward() == {'y_l_0_split_0': 1.5, 'z': 4.5}
     assert net.outputs == ['y_l_0_split_0', 'z']
     assert list(net.blob_loss_weights.values()) == [0, 0, 1, 1, 0]
+    assert net.blob_loss_weights['y_l_0_split_0'] == 2
     assert net.blobs['(automatic)'].data == 1.5 and net.blobs['y_l_0_split_0'].diff == 2

@@ -273,7 +273,8 @@ def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
     assert 'published 65.0 (PAMI Table 3)' in result.output and 'report.html' in result.output
     listed = CliRunner().invoke(main, ['reproduce', '--list']).output
     assert 'accum' in listed and '51.9' in listed
-    assert CliRunner().invoke(main, ['reproduce', 'voc-fcn8s']).exit_code == 2
+    assert 'give its weights by --weights' in CliRunner().invoke(main, [
+        'reproduce', 'voc-fcn8s', '--out', str(tmp_path / 'none')]).output
     for wrong in (['voc-fcn8z'], ['voc-fcn8s', '--net', 'voc-fcn16s'], ['fixed', '--net', 'x'],
                   ['bound', '--net', 'x'], ['pool3', '--net', 'voc-fcn-alexnet']):
         result = CliRunner().invoke(main, ['reproduce', *wrong, '--data', str(data), '--out',

@@ -1,0 +1,52 @@
+"""A training to its end, to a stop, and to a failure: what each leaves, and says."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from netspec.schema import parse_solver
+from port.training.job import run
+from port.training.signals import Interrupted
+from port.training.solver import NonFiniteLoss, Solver
+
+NET = '''layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+  shape { dim: 2 dim: 3 } shape { dim: 2 dim: 1 } data_filler { value: 1 } data_filler { value: 2 }
+} }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param {
+  num_output: 1 } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "label" top: "loss" }
+'''
+
+
+def solver(folder: Path, rate: str = '0.01') -> Solver:
+    (folder / 'net.prototxt').write_text(NET)
+    return Solver(parse_solver(f'net: "{folder}/net.prototxt" base_lr: {rate} lr_policy: "fixed" '
+                               f'max_iter: 6 snapshot_prefix: "{folder}/s" snapshot: 100'),
+                  finite=True)
+
+
+def test_to_the_end(tmp_path: Path) -> None:
+    made = solver(tmp_path)
+    run(made, hidden=True)
+    assert made.iteration == 6 and Path(made.weights_path) == tmp_path / 's_iter_6.caffemodel'
+    assert Path(made.weights_path).is_file()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_a_snapshot_and_says_where(number: signal.Signals, tmp_path: Path) -> None:
+    made = solver(tmp_path)
+    made.on_iteration.append(lambda s, loss: s.iteration == 2 and os.kill(os.getpid(), number))
+    with pytest.raises(Interrupted, match=r'iteration 2; its snapshot is .*s_iter_2.solverstate'):
+        run(made, hidden=True)
+    assert sorted(p.name for p in tmp_path.glob('s_*')) == ['s_iter_2.caffemodel',
+                                                            's_iter_2.solverstate']
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
+def test_a_failure_names_the_last_snapshot(tmp_path: Path) -> None:
+    made = solver(tmp_path, '1e30')
+    with pytest.raises(NonFiniteLoss) as raised:
+        run(made, hidden=True)
+    assert 'the last snapshot would have been the first' in raised.value.__notes__[-1]
