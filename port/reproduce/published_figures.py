@@ -191,7 +191,7 @@ FIGURES = (
         ('deeplab-4x4-r8', 'DL1', 'Table 2', 63.41, 67.14, None, ''),
         ('deeplab-largefov', 'DL1', 'Table 1', 62.25, 67.64, 70.3, ''),
         ('deeplab-msc-largefov', 'DL1', 'Table 1', 64.21, 68.70, 71.6, ''),
-        ('deeplab-vgg16-largefov', 'DL2', 'Table 2', 65.88, 69.84, None, ''),
+        ('deeplab-vgg16-largefov', 'DL2', 'Tables 2 and 3', 65.88, 69.84, None, ''),
         ('deeplab-vgg16-aspp-s', 'DL2', 'Table 3', 66.98, 69.73, None, ''),
         ('deeplab-vgg16-aspp-l', 'DL2', 'Table 3', 68.96, 71.57, 72.6, ''),
         ('deeplab-resnet101-plain', 'DL2', 'Table 4', 68.72, None, None, ''),
