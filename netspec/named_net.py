@@ -1,7 +1,8 @@
 """What NET means in every command: a published name, a folder, or a prototxt file, anybody's.
 
 A folder is one of `fcn new` or `fcn reproduce`, which say which net lies there, or any other that
-holds prototxt files; what was trained in it is found there too.
+holds prototxt files; what was trained in it is found there too. A few published nets have weights
+that were trained here and come along (weights/).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from netspec.variants import VARIANTS, Variant
 ROW_FILE = 'dataset.json'      # `fcn new` describes its dataset and net here
 RUN_FILE = 'run.json'          # `fcn reproduce` keeps its settings here
 DEPLOY, TESTS = 'deploy', ('val', 'test')
+WEIGHTS = Path(__file__).resolve().parent.parent / 'weights'    # in the tree and in a wheel alike
 
 Classes = int | tuple[int, ...] | None
 
@@ -64,12 +66,18 @@ class NamedNet:
         return self.make(row, split, width=self.width if width is None else width, classes=classes)
 
     def trained(self) -> Path | None:
-        """Return the last weights that were trained in the folder, if any were."""
+        """Return the last weights trained in the folder, or the published net's that come along."""
         if self.folder is None:
-            return None
+            return weights_of(self.row) if self.row and self.file is None else None
         found = [(int(number), path) for path in self.folder.glob('snapshot/*_iter_*.caffemodel')
                  if (number := path.stem.rpartition('_')[2]).isdecimal()]
         return max(found)[1] if found else None
+
+
+def weights_of(row: Variant) -> Path | None:
+    """Return the weights of a published net that come along, of full width; None for most nets."""
+    path = WEIGHTS / row.name / f'{row.name}.caffemodel'
+    return path if path.is_file() else None
 
 
 def find_net(given: str | PathLike[str] | Variant) -> NamedNet:

@@ -198,6 +198,9 @@ def options_given() -> list[click.Parameter]:
             and context.get_parameter_source(param.name) is not ParameterSource.DEFAULT]
 
 
+KEPT_FOR = 'the nets whose weights come along are listed by `fcn weights`'
+
+
 @dataclass(frozen=True)
 class AskedNet:
     """The net that a command is to work with: NET, and the --width and --classes to make it with.
@@ -222,15 +225,21 @@ class AskedNet:
         return load_net(self.source())
 
     def weights(self, given: str | None, more: str = '') -> str:
-        """Return the weights given, else those trained in the net's folder; UsageError if none.
+        """Return the weights given, else those trained in the net's folder, or those of a published
+        net that come along; UsageError if none.
 
         more: what may be given instead.
         """
-        found = given or self.named.trained()
+        found = given or self._found()
         if not found:
             raise click.UsageError(f'give --weights{more}: {self.named.given} is no folder in '
-                                   'which a net was trained')
+                                   f'which a net was trained; {KEPT_FOR}')
         return str(found)
+
+    def _found(self) -> Path | None:
+        """Return the weights that are there already and fit: of a published net at full width."""
+        fitted = self.named.folder is None and (self.width or self.classes) is not None
+        return None if fitted else self.named.trained()
 
 
 def fitting(function: Callable) -> Callable:
@@ -266,7 +275,8 @@ def refuse_fitting(file: object) -> None:
 
 MODEL_IS_NET = 'NET itself, which may be a prototxt'
 weights_option = click.option('--weights', metavar='FILE', help='The weights; several files with '
-                              'commas.  [default: what was trained in the folder NET]')
+                              'commas.  [default: what was trained in the folder NET, or comes '
+                              'along with it: `fcn weights`]')
 
 
 def looking(function: Callable) -> Callable:

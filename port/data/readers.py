@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from port.images.mat_files import read_array
 
@@ -59,9 +59,15 @@ def open_image(path: Path, what: str) -> Image.Image:
         raise ValueError(f'{path}: the {what} cannot be read: {error}') from error
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """Read a colour image, H x W x 3 uint8; grey and palette images are converted."""
+def read_rgb(path: Path, upright: bool = False) -> np.ndarray:
+    """Read a colour image, H x W x 3 uint8; grey and palette images are converted.
+
+    upright: turn a photograph the way up that its camera noted (EXIF). The published data layers
+    do not, and the labels of a dataset lie as its files do.
+    """
     image = open_image(path, 'image')
+    if upright:
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(('I', 'F')):
         raise ValueError(f'{path}: the image has mode {image.mode}; expected 8 bits a channel; '
                          'save it with 8')

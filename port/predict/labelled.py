@@ -62,7 +62,7 @@ class Predictor:
 
     def file(self, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the labels of a picture file."""
-        rgb = read_rgb(Path(path))
+        rgb = read_rgb(Path(path), upright=True)
         return rgb, self(rgb)
 
 
@@ -95,7 +95,7 @@ def _read(path: Path) -> np.ndarray:
     if not path.is_file():
         raise Unusable(f'{path}: is no file, but a broken link, a pipe or a folder')
     try:
-        return read_rgb(path)
+        return read_rgb(path, upright=True)
     except (ValueError, OSError) as error:
         raise Unusable(str(error)) from error
 

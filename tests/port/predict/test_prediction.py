@@ -1,0 +1,68 @@
+"""A prediction is the scores' tensor, and says what they mean."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import port
+from netspec.named_net import weights_of
+from netspec.variants import VARIANTS
+from port.data.label_pictures import vis_seg
+from port.predict.prediction import Prediction
+
+RGB = np.random.default_rng(3).integers(0, 256, (4, 5, 3), np.uint8)
+SCORES = torch.from_numpy(np.random.default_rng(4).standard_normal((2, 3, 4, 5), np.float32))
+COLOURS = np.eye(3, dtype=np.uint8) * 200
+
+
+def test_it_is_a_tensor_and_what_is_computed_of_it_is_a_plain_one() -> None:
+    made = Prediction.of(SCORES, ('a', 'b', 'c'))
+    assert isinstance(made, torch.Tensor) and made.shape == SCORES.shape
+    assert np.array_equal(np.asarray(made), SCORES.numpy())
+    assert made.data_ptr() == SCORES.data_ptr()                   # nothing is copied
+    for computed in (made + 1, made[0], made.argmax(1), torch.cat([made, SCORES])):
+        assert type(computed) is torch.Tensor
+
+
+def test_labels_and_probabilities() -> None:
+    scores = SCORES.numpy()
+    several, alone = Prediction.of(SCORES), Prediction.of(SCORES[:1], alone=True)
+    assert np.array_equal(several.labels, scores.argmax(1))
+    assert np.array_equal(alone.labels, scores[0].argmax(0))
+    exponents = np.exp(scores.astype(np.float64))
+    expected = exponents / exponents.sum(1, keepdims=True)
+    assert np.abs(several.probabilities() - expected).max() < 1e-6      # float32 of float64
+    assert alone.probabilities().shape == (3, 4, 5)
+
+
+def test_the_overlay_lies_over_the_picture() -> None:
+    made = Prediction.of(SCORES, (), COLOURS, [RGB, RGB])
+    first, second = made.overlay(0.25)
+    for image, labels in ((first, made.labels[0]), (second, made.labels[1])):
+        assert isinstance(image, Image.Image)
+        assert np.array_equal(np.asarray(image), vis_seg(RGB, labels, COLOURS, 0.25))
+    with pytest.raises(ValueError, match='no picture to lay the labels over: give image files'):
+        Prediction.of(SCORES).overlay()
+
+
+def test_readme_a_net_whose_weights_come_along(tmp_path) -> None:
+    """The README's first code: a name, a picture, and what the answer knows."""
+    frame = Image.fromarray(np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8))
+    frame.save(tmp_path / 'street.png')
+    answer = port.predictor('camvid-fcn-basic')(tmp_path / 'street.png')
+    assert answer.labels.shape == (360, 480) and answer.names[3] == 'Road'
+    assert answer.probabilities().shape == (11, 360, 480)
+    assert answer.overlay().size == (480, 360)
+    assert tuple(answer.palette[3]) == (128, 64, 128)             # CamVid's purple of roads
+
+
+def test_weights_that_come_along_are_found() -> None:
+    found = [name for name, row in VARIANTS.items() if weights_of(row)]
+    assert 'camvid-fcn-basic' in found and 'voc-fcn8s' not in found
+
+
+def test_a_net_without_weights_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    port.predictor('camvid-fcn4s-squeezenet', weights=None)
+    if weights_of(VARIANTS['camvid-fcn4s-squeezenet']) is None:
+        assert 'camvid-fcn4s-squeezenet: no weights are given' in caplog.text
