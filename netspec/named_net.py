@@ -13,6 +13,7 @@ from typing import Any
 
 from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.families import make_net
+from netspec.known_weights import kept_file
 from netspec.own_dataset import own_row
 from netspec.schema.files import existing, read_json
 from netspec.schema.messages import NetParameter
@@ -22,7 +23,6 @@ from netspec.variants import VARIANTS, Variant
 ROW_FILE = 'dataset.json'      # `fcn new` describes its dataset and net here
 RUN_FILE = 'run.json'          # `fcn reproduce` keeps its settings here
 DEPLOY, TESTS = 'deploy', ('val', 'test')
-WEIGHTS = Path(__file__).resolve().parent.parent / 'weights'    # in the tree and in a wheel alike
 
 Classes = int | tuple[int, ...] | None
 
@@ -68,16 +68,10 @@ class NamedNet:
     def trained(self) -> Path | None:
         """Return the last weights trained in the folder, or the published net's that come along."""
         if self.folder is None:
-            return weights_of(self.row) if self.row and self.file is None else None
+            return kept_file(self.row.name) if self.row and self.file is None else None
         found = [(int(number), path) for path in self.folder.glob('snapshot/*_iter_*.caffemodel')
                  if (number := path.stem.rpartition('_')[2]).isdecimal()]
         return max(found)[1] if found else None
-
-
-def weights_of(row: Variant) -> Path | None:
-    """Return the weights of a published net that come along, of full width; None for most nets."""
-    path = WEIGHTS / row.name / f'{row.name}.caffemodel'
-    return path if path.is_file() else None
 
 
 def find_net(given: str | PathLike[str] | Variant) -> NamedNet:

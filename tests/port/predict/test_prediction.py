@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import port
-from netspec.named_net import weights_of
+from netspec.known_weights import kept_file
 from netspec.variants import VARIANTS
 from port.data.label_pictures import vis_seg
 from port.predict.prediction import Prediction
@@ -58,11 +58,10 @@ def test_readme_a_net_whose_weights_come_along(tmp_path) -> None:
 
 
 def test_weights_that_come_along_are_found() -> None:
-    found = [name for name, row in VARIANTS.items() if weights_of(row)]
+    found = [name for name in VARIANTS if kept_file(name)]
     assert 'camvid-fcn-basic' in found and 'voc-fcn8s' not in found
 
 
 def test_a_net_without_weights_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    port.predictor('camvid-fcn4s-squeezenet', weights=None)
-    if weights_of(VARIANTS['camvid-fcn4s-squeezenet']) is None:
-        assert 'camvid-fcn4s-squeezenet: no weights are given' in caplog.text
+    port.predictor('voc-fcn16s-squeezenet')
+    assert 'voc-fcn16s-squeezenet: no weights are given: its scores mean nothing' in caplog.text

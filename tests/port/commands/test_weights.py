@@ -1,0 +1,30 @@
+"""fcn weights: what comes along, and whether a download is whole."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from netspec.known_weights import kept_file
+from port.cli import main
+
+RUNNER = CliRunner()
+
+
+def test_the_list() -> None:
+    done = RUNNER.invoke(main, ['weights'])
+    assert done.exit_code == 0
+    assert 'camvid-fcn-basic ' in done.output and 'on test: mean IU 38.5' in done.output
+    assert 'VGG_ILSVRC_16_layers.caffemodel' in done.output
+    kept = json.loads(RUNNER.invoke(main, ['weights', '--json']).output)['kept']
+    assert {row['name'] for row in kept} >= {'camvid-fcn-basic', 'camvid-segnet-basic'}
+
+
+def test_a_file_that_is_as_named_and_one_that_is_not(tmp_path: Path) -> None:
+    good = kept_file('camvid-fcn-basic')
+    done = RUNNER.invoke(main, ['weights', 'check', str(good)])
+    assert (done.exit_code, done.output) == (0, f'{good}: camvid-fcn-basic, trained here\n')
+    bad = tmp_path / 'bvlc_alexnet.caffemodel'
+    bad.write_bytes(b'<html>')
+    done = RUNNER.invoke(main, ['weights', 'check', str(bad)])
+    assert done.exit_code == 1 and 'that of AlexNet is 9116a64c' in done.output
