@@ -83,7 +83,7 @@ def command(given: Request) -> None:
     NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, whose trained
     weights are found there, or a deploy prototxt.
     """
-    from port.data.datasets import palette
+    from port.data.datasets import class_names, palette
     from port.predict.labelled import Predictor
     weights, mean = given.net.weights(given.weights), mean_of(given.net, given.mean)
     pictures = find_pictures(given.images, given.out)
@@ -92,8 +92,9 @@ def command(given: Request) -> None:
     heads = {f'score{head.suffix}': head for head in given.net.row.heads} if given.net.row else {}
     output = given.output or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, mean, output, given.precision, given.fast, given.crf)
-    colours = palette(heads[output].labels if output in heads else
-                      given.net.row.labels if given.net.row else '')
+    row = given.net.row
+    head = heads.get(output or '') or (row.heads[0] if row else None)
+    colours = palette(head.labels if head else ''), class_names(head) if head else ()
     problems = label_all(given, predict, list(pictures), places, colours)
     done = f'labelled {len(pictures) - len(problems)} picture(s) into {given.out}'
     stop_at(problems, done)
@@ -121,8 +122,11 @@ def loaded_net(asked: AskedNet, weights: str, device: str) -> Net:
 
 
 def label_all(given: Request, predict: Predictor, files: Sequence[Path],
-              places: Sequence[Path], colours: np.ndarray) -> list[str]:
-    """Label every picture, and write while the next is computed; return what was wrong."""
+              places: Sequence[Path], colours: tuple[np.ndarray, Sequence[str]]) -> list[str]:
+    """Label every picture, and write while the next is computed; return what was wrong.
+
+    colours: the palette, and the names of the classes where they are known.
+    """
     from tqdm import tqdm
 
     from port.predict.labelled import Unusable, Writing, decoded
@@ -140,17 +144,20 @@ def label_all(given: Request, predict: Predictor, files: Sequence[Path],
                 problems.append(f'{path}: {error}')
             else:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                writing(partial(write, place, rgb, labels, colours))
+                writing(partial(write, place, rgb, labels, *colours))
     return problems
 
 
-def write(place: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.ndarray) -> None:
-    """Write the labels of a picture and their overlay."""
+def write(place: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.ndarray,
+          names: Sequence[str]) -> None:
+    """Write the labels of a picture, and the picture under them with a legend below it."""
     import numpy as np
     from PIL import Image
 
     from port.data.label_pictures import signature, vis_seg, write_beside, write_label
-    overlay = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
+    from port.data.legend import over_legend
+    overlay = over_legend(Image.fromarray(np.asarray(vis_seg(rgb, labels, colours))), labels,
+                          names, colours)
     write_label(place, labels, colours)
     write_beside(overlay_file(place),
                  lambda part: overlay.save(part, 'PNG', pnginfo=signature()))
