@@ -198,9 +198,6 @@ def options_given() -> list[click.Parameter]:
             and context.get_parameter_source(param.name) is not ParameterSource.DEFAULT]
 
 
-KEPT_FOR = 'the nets whose weights come along are listed by `fcn weights`'
-
-
 @dataclass(frozen=True)
 class AskedNet:
     """The net that a command is to work with: NET, and the --width and --classes to make it with.
@@ -225,21 +222,16 @@ class AskedNet:
         return load_net(self.source())
 
     def weights(self, given: str | None, more: str = '') -> str:
-        """Return the weights given, else those trained in the net's folder, or those of a published
-        net that come along; UsageError if none.
+        """Return the weights given, else those that are there already; UsageError if none are.
 
         more: what may be given instead.
         """
-        found = given or self._found()
+        fitted = self.named.folder is None and (self.width or self.classes)   # others fit it
+        found = given or (None if fitted else self.named.trained())
         if not found:
             raise click.UsageError(f'give --weights{more}: {self.named.given} is no folder in '
-                                   f'which a net was trained; {KEPT_FOR}')
+                                   'which a net was trained, nor listed by `fcn weights`')
         return str(found)
-
-    def _found(self) -> Path | None:
-        """Return the weights that are there already and fit: of a published net at full width."""
-        fitted = self.named.folder is None and (self.width or self.classes) is not None
-        return None if fitted else self.named.trained()
 
 
 def fitting(function: Callable) -> Callable:
