@@ -36,6 +36,7 @@ class CamVidSegDataLayer(SegDataLayer):
         self.camvid_dir = params['camvid_dir']
         self.mean = read_mean(params.get('mean', MEAN), self.where())
         void = params.get('classes', VOID)
+        self.void = params.get('ignore_label', void)
         self.values = class_values(params, CLASSES, void, self.where())
 
     def split_file(self) -> Path:

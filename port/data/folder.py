@@ -30,6 +30,7 @@ class FolderSegDataLayer(SegDataLayer):
         self.images, self.labels = Path(params['images']), Path(params['labels'])
         self.lists, self.suffix = Path(params['lists']), params.get('label_suffix', '')
         self.mean = read_mean(params['mean'], self.where())
+        self.void = params.get('ignore_label', VOID)
         self.values = class_values(params, (), VOID, self.where())
         names = self.lists / 'classes.txt'
         self.class_names = tuple(read_class_names(names)) if names.is_file() else ()

@@ -1,7 +1,8 @@
 """PASCAL-Context, 59 classes of 400 and more: PASCALContextSegDataLayer (pascalcontext_layers).
 
-param_str: voc_dir (holding VOC2010), context_dir, split; optional seed, randomize, prefetch.
-The full label ids are mapped by name to 1..59; all others become background, 0.
+param_str: voc_dir (holding VOC2010), context_dir, split; optional seed, randomize, prefetch, and
+task, the file of the classes' names ('33_labels.txt' for the task of 33). The full label ids are
+mapped by name to 1..59; all others become background, 0.
 """
 
 import difflib
@@ -26,6 +27,7 @@ CLASSES = (
     'water', 'window', 'wood')
 # The full list calls three of the task's classes otherwise.
 FULL_NAMES = {'diningtable': 'table', 'bedcloth': 'bedclothes', 'clothes': 'cloth'}
+TASK = '59_labels.txt'
 IDS = 2 ** 16  # label maps are uint16
 
 
@@ -42,13 +44,13 @@ def read_rows(path: Path) -> list[tuple[str, int]]:
     return rows
 
 
-def task_values(context_dir: str, strict: bool = False) -> LabelValues:
+def task_values(context_dir: str, strict: bool = False, task: str = TASK) -> LabelValues:
     """Map the ids of labels.txt to the places, from 1, of the names in 59_labels.txt.
 
     The first of two equal names counts. All other values become background; where `strict`, only
     0 and those of a line do.
     """
-    full_file, task_file = Path(context_dir, 'labels.txt'), Path(context_dir, '59_labels.txt')
+    full_file, task_file = Path(context_dir, 'labels.txt'), Path(context_dir, task)
     rows = read_rows(full_file)
     full = dict(reversed(rows))
     table = np.full(IDS, INVALID if strict else 0, dtype=np.int16)
@@ -67,18 +69,22 @@ class PASCALContextSegDataLayer(SegDataLayer):
     """VOC2010's photographs with full labelings: trainval/ID.mat, LabelMap."""
 
     required = {'context_dir': str, 'split': str, 'voc_dir': str}
+    optional = {'task': str}
     class_names = CLASSES
     mean = np.array(MEAN, np.float32)
 
     def configure(self, params: dict[str, Any]) -> None:
         """Take the folders, and map the full list of labels to the task's."""
         self.voc_dir = f'{params["voc_dir"]}/VOC2010'
-        self.context_dir = params['context_dir']
-        self.values = task_values(self.context_dir)
+        self.context_dir, self.task = params['context_dir'], params.get('task', TASK)
+        self.values = task_values(self.context_dir, task=self.task)
+        if self.task != TASK:
+            rows = read_rows(Path(self.context_dir, self.task))
+            self.class_names = ('background', *(name for name, _ in rows))
 
     def refuse_unlisted(self) -> None:
         """Take values that labels.txt lacks for errors, as the published layer does not."""
-        self.values = task_values(self.context_dir, strict=True)
+        self.values = task_values(self.context_dir, strict=True, task=self.task)
 
     def split_file(self) -> Path:
         """VOC2010's ImageSets/Main/SPLIT.txt."""

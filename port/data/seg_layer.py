@@ -2,9 +2,10 @@
 
 Each pass feeds one (image, label) pair at its own size: data 1 x C x H x W in BGR with the mean
 subtracted, labels 1 x 1 x H x W. With `batch` in param_str it feeds that many pairs of one size;
-with `centre_crop`, (height, width), the middle of each pair. The order is that of
-`read_ahead.picks`; a split whose name lacks 'train' is read in order. `state` and `restore` let a
-resumed training continue that order.
+with `centre_crop`, (height, width), the middle of each pair; with `mirror`, `jitter`, `scales` or
+`random_crop` pairs varied at random (augmentation.py). The order is that of `read_ahead.picks`,
+with `shuffle` that of `read_ahead.shuffles`; a split whose name lacks 'train' is read in order.
+`state` and `restore` let a resumed training continue that order.
 """
 
 import ast
@@ -15,17 +16,27 @@ from typing import Any
 
 import numpy as np
 
+from port.data.augmentation import KEYS, read_augmentation
 from port.data.masking import check_mask, hide
 from port.data.readers import LabelValues, planes, read_names, read_rgb
 from port.engine.memory import check_memory
 from port.engine.python_layer import PythonLayer
-from port.images.read_ahead import Arrays, ReadAhead, draw_seed, grouped, picks
+from port.images.read_ahead import (
+    Arrays,
+    Pick,
+    ReadAhead,
+    draw_seed,
+    grouped,
+    numbered,
+    picks,
+    shuffles,
+)
 
 logger = logging.getLogger(__name__)
 
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     'randomize': int, 'seed': (int, type(None)), 'prefetch': int, 'batch': int, 'mask': str,
-    'centre_crop': (tuple, list)}
+    'centre_crop': (tuple, list), 'shuffle': bool, **KEYS}
 MOST_PAIRS = 1 << 16       # of a batch
 MOST_PASSES = 1 << 32
 
@@ -50,6 +61,7 @@ class SegDataLayer(PythonLayer):
     tops: tuple[str, ...] = ('data', 'label')
     class_names: tuple[str, ...] = ()
     mean: np.ndarray = np.zeros(3, np.float32)
+    void = 255  # the label of pixels that are left out
     queue: ReadAhead
     seed: int | None
     ahead = 4  # pairs loaded before their turn; `prefetch` in param_str sets it, 0 is off
@@ -119,6 +131,8 @@ class SegDataLayer(PythonLayer):
                              f'{self.ahead}; expected 1 to {MOST_PAIRS} pairs a pass, and no more '
                              'read ahead')
         self.crop = self._read_crop(params.get('centre_crop'))
+        self.shuffle = bool(params.get('shuffle', False))
+        self.varied = read_augmentation(params, self.where())
         self.configure(params)
         self.mask = check_mask(params.get('mask', ''), self.where(), self.class_names, self.tops)
 
@@ -127,7 +141,8 @@ class SegDataLayer(PythonLayer):
     @property
     def idx(self) -> int | tuple[int, ...]:
         """The index in the list of the next pair; with a batch, those of its pairs."""
-        return self.queue.index
+        index = self.queue.index
+        return tuple(one.place for one in index) if isinstance(index, list) else index.place
 
     def start(self, passes: int) -> None:
         """Go to where the layer stands after `passes` forward passes."""
@@ -136,10 +151,13 @@ class SegDataLayer(PythonLayer):
         if not 0 <= passes * self.batch < MOST_PASSES:
             raise ValueError(f'{self.where()}: the snapshot stands after {passes} passes, which '
                              'no training makes: a damaged snapshot')
-        order = picks(len(self.indices), self.seed if self.random else None, passes * self.batch)
+        skip, count = passes * self.batch, len(self.indices)
+        order = numbered(shuffles(count, self.seed, skip)
+                         if self.random and self.shuffle and self.seed is not None else
+                         picks(count, self.seed if self.random else None, skip), skip)
         self.passes = passes
-        self.queue = (ReadAhead(self.load, order, self.ahead) if self.batch == 1 else
-                      ReadAhead(self.load_batch, grouped(order, self.batch), self.ahead))
+        self.queue = (ReadAhead(self._drawn, order, self.ahead) if self.batch == 1 else
+                      ReadAhead(self._drawn_batch, grouped(order, self.batch), self.ahead))
 
     def state(self) -> dict[str, Any]:
         """Tell, in plain values for JSON, where in the order the layer stands."""
@@ -187,9 +205,15 @@ class SegDataLayer(PythonLayer):
             return (shown, *arrays[1:])
         return arrays
 
-    def load_batch(self, indices: tuple[int, ...]) -> Arrays:
-        """Load and stack the arrays of several indices; their sizes must agree."""
-        pairs = [self.load(index) for index in indices]
+    def _drawn(self, pick: Pick) -> Arrays:
+        """Load a pair, varied as its number in the order says."""
+        arrays = self.load(pick.place)
+        return self.varied.apply(arrays, self.void, f'{self.seed} {pick.number}') \
+            if self.varied else arrays
+
+    def _drawn_batch(self, several: list[Pick]) -> Arrays:
+        """Load and stack the arrays of several picks; their sizes must agree."""
+        pairs, indices = [self._drawn(pick) for pick in several], [pick.place for pick in several]
         for index, pair in zip(indices, pairs, strict=True):
             if pair[0].shape != pairs[0][0].shape:
                 raise ValueError(

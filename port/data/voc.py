@@ -32,6 +32,7 @@ class VOCSegDataLayer(SegDataLayer):
         """Take voc_dir, mean and the number of classes."""
         self.voc_dir = params['voc_dir']
         self.mean = read_mean(params['mean'], self.where())
+        self.void = params.get('ignore_label', VOID)
         self.values = class_values(params, CLASSES, VOID, self.where())
 
     def split_file(self) -> Path:
@@ -60,6 +61,7 @@ class SBDDSegDataLayer(SegDataLayer):
         """Take sbdd_dir, mean and the number of classes."""
         self.sbdd_dir = params['sbdd_dir']
         self.mean = read_mean(params['mean'], self.where())
+        self.void = params.get('ignore_label', VOID)
         self.values = class_values(params, CLASSES, VOID, self.where())
 
     def split_file(self) -> Path:

@@ -1,16 +1,18 @@
 """The order in which the published data layers visit a list, and the reading ahead along it.
 
 Random order: Python's Mersenne Twister, each pick int(random() * n), as Python 2's
-randint(0, n - 1) computed it. Otherwise in order, from the end back to the start.
+randint(0, n - 1) computed it. Otherwise in order, from the end back to the start. `shuffles` draws
+without replacement, as SegNet's authors do.
 """
 
+import itertools
 import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,10 +40,32 @@ def picks(count: int, seed: int | None, skip: int = 0) -> Iterator[int]:
         yield int(twister.random() * count)
 
 
-def grouped(order: Iterator[int], size: int) -> Iterator[tuple[int, ...]]:
-    """Yield the picks in groups: the indices of one batch after another."""
+def shuffles(count: int, seed: int, skip: int = 0) -> Iterator[int]:
+    """Yield every index once, then again in another order, for ever; from the pick `skip` on."""
+    first, rest = divmod(skip, count)
+    for turn in itertools.count(first):
+        order = list(range(count))
+        random.Random(f'{seed} {turn}').shuffle(order)
+        yield from order[rest:]
+        rest = 0
+
+
+class Pick(NamedTuple):
+    """One image's turn: its number among all turns from the start, and its place in the list."""
+
+    number: int
+    place: int
+
+
+def numbered(order: Iterator[int], first: int) -> Iterator[Pick]:
+    """Yield the indices of an order with their numbers, that of the first being `first`."""
+    return (Pick(number, index) for number, index in enumerate(order, first))
+
+
+def grouped(order: Iterator[Pick], size: int) -> Iterator[list[Pick]]:
+    """Yield the picks in groups: one batch after another."""
     while True:
-        yield tuple(next(order) for _ in range(size))
+        yield [next(order) for _ in range(size)]
 
 
 @dataclass

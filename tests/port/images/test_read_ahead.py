@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from port.images.read_ahead import ReadAhead, draw_seed, picks
+from port.images.read_ahead import ReadAhead, draw_seed, picks, shuffles
 
 
 @pytest.mark.parametrize('seed', [0, 1337, 2 ** 31])
@@ -81,3 +81,11 @@ def test_an_error_comes_at_its_turn_and_asking_again_reads_again(ahead: int) -> 
 def test_skipping_leads_to_where_so_many_picks_do(seed: int | None, skip: int) -> None:
     walked = list(itertools.islice(picks(7, seed), skip, skip + 20))
     assert list(itertools.islice(picks(7, seed, skip), 20)) == walked
+
+
+@pytest.mark.parametrize('skip', [0, 3, 7, 16])
+def test_shuffles_give_every_index_once_a_turn_and_go_on_anywhere(skip: int) -> None:
+    walked = list(itertools.islice(shuffles(7, 5), 40))
+    assert all(sorted(walked[i:i + 7]) == list(range(7)) for i in range(0, 35, 7))
+    assert walked[:7] != walked[7:14]
+    assert list(itertools.islice(shuffles(7, 5, skip), 40 - skip)) == walked[skip:]
