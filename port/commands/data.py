@@ -1,4 +1,6 @@
-"""fcn data: check a dataset, say how it lies on disk, turn colour labels into index PNGs."""
+"""fcn data: check a dataset, compare lists, say how it lies on disk, turn colour labels into index
+PNGs.
+"""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import FOLDER, Context, Param, Size, renamed
+from port.commands._shared import FOLDER, Context, Param, Size, json_option, renamed, tell
 from port.commands.bound import data_option
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class DatasetName(click.ParamType):
 
 @click.group(epilog='Example:  fcn data check camvid --data data/camvid')
 def command() -> None:
-    """Datasets on disk: layout, check, colours."""
+    """Datasets on disk: layout, check, compare, colours."""
 
 
 def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | None]:
@@ -81,6 +83,28 @@ def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> No
     skipped = [report.split for report in reports if report.skipped]
     click.echo(f'{name}: complete' + (f', but for {", ".join(skipped)}' if skipped else '')
                + (f'; {unseen}' if left_out else ''))
+
+
+@command.command('compare', epilog='Example:  fcn data compare camvid:train camvid:val --data '
+                                    'data/camvid')
+@click.argument('first', metavar='DATASET:LIST')
+@click.argument('second', metavar='DATASET:LIST')
+@data_option
+@json_option('the figures')
+def compare_command(first: str, second: str, data: Path, json_path: str | None) -> None:
+    """Lay two lists side by side: images, sizes, brightness (0 to 255), share of each class.
+
+    Shares are percent of the pixels that have a class. Names that stand in both are counted.
+    """
+    from tqdm import tqdm
+
+    from port.data.two_lists import compare_lists, shared_names, side_by_side
+
+    def shown(title: str) -> Callable[[Sequence[int]], Iterable[int]]:
+        return lambda walk: tqdm(walk, desc=title, unit='img', disable=not sys.stderr.isatty())
+    one, other = compare_lists(first, second, data, shown)
+    tell({'first': one.as_dict(), 'second': other.as_dict(), 'in_both': shared_names(one, other)},
+         side_by_side(one, other), json_path)
 
 
 @command.command('layout', epilog='Example:  fcn data layout nyud')

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from port.commands._dense_crf import crf_option
 from port.commands._shared import (
+    FILE,
     FOLDER,
     MODEL_IS_NET,
     AskedNet,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from netspec.named_net import NamedNet
     from netspec.schema.messages import NetParameter
     from port.crf.crf_weights import CrfWeights
+    from port.scoring.boundaries import BoundaryScores
+    from port.scoring.frames import FrameScores
 
 limit_option = click.option('--limit', type=click.IntRange(min=1), metavar='N',
                             help='Take the first N images only.  [default: the whole split]')
@@ -49,6 +52,9 @@ class Request:
     fast: bool
     crf: CrfWeights | None
     device: str
+    frames: Path | None
+    boundaries: bool
+    tolerance: float | None
 
 
 @click.command(epilog='Example:  fcn score voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
@@ -59,6 +65,12 @@ class Request:
               'published NET on it.')
 @limit_option
 @click.option('--save', type=FOLDER, help='Folder for the predictions, as index PNGs.')
+@click.option('--frames', type=FILE, metavar='FILE.csv',
+              help='Write the IU of each frame: mean and classes.')
+@click.option('--boundaries', is_flag=True, help='Also mean IU within 2, 4, 8 and 16 pixels of the '
+              'true boundaries, and the boundary F1.')
+@click.option('--tolerance', type=click.FloatRange(min=0), metavar='PIXELS', help='How far off an '
+              'outline may lie in the boundary F1.  [default: 0.75% of the diagonal]')
 @json_option('the figures and the histogram')
 @click.option('--fast/--no-fast', default=False, show_default=True, help='--fast gives the same '
               'scores within rounding, in less time (docs/padding.md).')
@@ -72,6 +84,8 @@ class Request:
 def command(given: Request) -> None:
     """Score NET on its test split: pixel accuracy, mean accuracy, mean IU, f.w. IU, each class.
 
+    The interval of mean IU is that of 2,000 lists drawn from the frames (docs/noise.md).
+
     NET is a folder of `fcn new`, `fcn reproduce` or `fcn generate`, whose val or test net is
     scored; a prototxt with its data layer; or a published name, with --data.
     """
@@ -82,16 +96,63 @@ def command(given: Request) -> None:
     from port.engine.net_weights import paths_of
     from port.engine.starting_weights import load
     from port.fast.speed_up import fast_forward
-    from port.scoring.evaluate import evaluate
+    from port.scoring.boundaries import BoundaryScores
+    from port.scoring.evaluate import evaluate, heads
+    from port.scoring.frames import FrameScores
     read = [*paths_of(weights), *([source] if isinstance(source, Path) else [])]
     check_json(given.json_path, read)
     net = Net(source, TEST, device=given.device)
     load(net, weights)
+    frames = {head: FrameScores(head) for head, _ in heads(net)}
+    edges = {head: BoundaryScores(head, tolerance=given.tolerance) for head, _ in heads(net)
+             if given.boundaries}
     results = evaluate(net, given.limit, save=given.save, progress=bar, crf=given.crf,
+                       observers=[one.see for one in (*frames.values(), *edges.values())],
                        forward=fast_forward(net) if given.fast else None).scores
-    tell({layer: result.as_dict() for layer, result in results.items()},
-         '\n'.join((f'{layer}\n' if len(results) > 1 else '') + result.text()
-                   for layer, result in results.items()), given.json_path)
+    if given.frames:
+        first = next(iter(results))
+        frames[first].write(given.frames, results[first].names)
+    figures, texts = {}, []
+    for head, result in results.items():
+        figures[head] = result.as_dict() | frame_figures(frames[head]) | (
+            boundary_figures(edges[head]) if edges else {})
+        texts.append((f'{head}\n' if len(results) > 1 else '') + result.text()
+                     + more_lines(figures[head], edges.get(head), result.names))
+    tell(figures, '\n'.join(texts), given.json_path)
+
+
+def frame_figures(frames: FrameScores) -> dict[str, Any]:
+    """Return how many frames there are and between what mean IU lies."""
+    from port.scoring.metrics import plain
+    return {'frames': len(frames.hists), 'mean_IU_95': [plain(v) for v in frames.interval()]}
+
+
+def boundary_figures(edges: BoundaryScores) -> dict[str, Any]:
+    """Return mean IU by band, the boundary F1 and that of each class, and the tolerance."""
+    from port.scoring.metrics import plain
+    return {'mean_IU_in_band': {str(w): plain(iu) for w, iu in edges.band_iu().items()},
+            'boundary_F1': plain(edges.mean_f1()),
+            'class_boundary_F1': [plain(v) for v in edges.mean_class_f1()],
+            'tolerance': '0.75% of the diagonal' if edges.tolerance is None else edges.tolerance}
+
+
+def more_lines(found: Mapping[str, Any], edges: BoundaryScores | None,
+               names: Sequence[str]) -> str:
+    """Write the interval and, where they were asked for, the boundaries' figures."""
+    def shown(value: float | None) -> str:
+        return '-' if value is None else f'{100 * value:.2f}'
+
+    low, high = map(shown, found['mean_IU_95'])
+    lines = ['', f'mean IU, 95% of the lists drawn from {found["frames"]} frames: {low} to {high}']
+    if edges:
+        lines += [f'mean IU within {width} px of a true boundary: {shown(iu)}'
+                  for width, iu in found['mean_IU_in_band'].items()]
+        where = (f'{found["tolerance"]:g} px' if edges.tolerance is not None else
+                 found['tolerance'])
+        lines.append(f'boundary F1 (tolerance {where}): {shown(found["boundary_F1"])}; '
+                     + ', '.join(f'{name} {shown(value)}' for name, value in
+                                 zip(names, found['class_boundary_F1'], strict=True)))
+    return '\n'.join(['', *lines])
 
 
 def test_net(net: AskedNet, data: Path | None) -> Path | NetParameter:

@@ -32,6 +32,8 @@ Forward = Callable[[], torch.Tensor | float]                    # one pass; retu
 Progress = Callable[[Sequence[str]], Iterable[str]]             # shows how far the loop has come
 Labels = Callable[[str], np.ndarray]                            # of a score blob, H x W
 Heads = Sequence[tuple[str, str]]                               # (score blob, label blob)
+# Is shown each frame: its name, the score blob, truth and prediction H x W, and how many classes.
+See = Callable[[str, str, np.ndarray, np.ndarray, int], None]
 
 
 @dataclass
@@ -151,12 +153,14 @@ class Tally:
 
 
 def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pairs: Heads,
-          folders: Mapping[str, Path], labels: Labels | None = None) -> Tally:
+          folders: Mapping[str, Path], labels: Labels | None = None,
+          observers: Sequence[See] = ()) -> Tally:
     """Run a pass for each name and count its labels by every head.
 
     blobs: the net's, of this engine or of pycaffe, by name. folders: where a head's predictions
     go as NAME.png, for the heads that it names. A pass holds one image, as the published nets do.
-    labels: what labels by a head's score blob, in place of the largest score.
+    labels: what labels by a head's score blob, in place of the largest score. observers: are shown
+    each frame.
     """
     hists: dict[str, np.ndarray] = {}
     images: dict[str, float] = {}
@@ -170,6 +174,8 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
             hist = fast_hist(truth, predicted, len(scores))
             hists[score] = hists.get(score, 0) + hist
             images.setdefault(name, Scores(hist).mean_iu)       # that of the first head
+            for see in observers:
+                see(name, score, truth, predicted, len(scores))
             if score in folders:
                 place = folders[score] / f'{name}.png'
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -180,12 +186,13 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
 def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
              save: Path | None = None, forward: Forward | None = None,
              crf: CrfWeights | None = None, progress: Progress = iter,
+             observers: Sequence[See] = (),
              asked: Callable[[], bool] = lambda: False) -> Evaluation:
     """Run a net in the TEST phase over its split, or the first `images` of it, and count.
 
     iteration: only noted. save: folder for the predictions, with a folder in it for each head
     where there are several. forward: what runs the net, in place of its run_forward. crf: weights
-    of a dense CRF that refines the scores on the plain picture.
+    of a dense CRF that refines the scores on the plain picture. observers: are shown each frame.
     Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
     without labels, and where `save` would replace what is read.
     """
@@ -204,7 +211,8 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
                 raise Interrupted(f'stopped while scoring iteration {iteration}')
             yield name
     start, labels = time.monotonic(), CrfOfData(net, crf) if crf else None
-    found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels)
+    found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels,
+                  observers)
     scores = {score: Scores(hist, class_names_of(data, len(hist)))
               for score, hist in found.hists.items()}
     lossless = not any(any(node.layer.loss_weights) for node in net.nodes)

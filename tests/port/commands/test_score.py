@@ -162,3 +162,22 @@ def test_crf(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
         figures = json.loads((tmp_path / 's.json').read_text())['score']
         assert figures['hist'] == count(scenes, tmp_path / 'out', names).tolist()
         shutil.rmtree(tmp_path / 'out')
+
+
+def test_the_interval_the_frames_and_the_boundaries(trained: Path, lively: Path, tmp_path: Path,
+                                                    fcn) -> None:
+    result = fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
+                 tmp_path / 's.json', '--frames', tmp_path / 'f.csv', '--boundaries',
+                 '--tolerance', 3)
+    assert result.exit_code == 0 and result.stderr == ''
+    found = json.loads((tmp_path / 's.json').read_text())['score']
+    low, high = found['mean_IU_95']
+    assert found['frames'] == 3 and low <= found['mean_IU'] <= high and low < high
+    assert list(found['mean_IU_in_band']) == ['2', '4', '8', '16'] and found['tolerance'] == 3
+    assert 0 <= found['boundary_F1'] < 1 and len(found['class_boundary_F1']) == 21
+    assert f'drawn from 3 frames: {100 * low:.2f} to {100 * high:.2f}' in result.stdout
+    assert f'boundary F1 (tolerance 3 px): {100 * found["boundary_F1"]:.2f}' in result.stdout
+    rows = (tmp_path / 'f.csv').read_text().splitlines()
+    assert rows[0].startswith('frame,pixels,mean IU,background') and len(rows) == 4
+    plain = fcn('score', trained / 'val.prototxt', '--weights', lively).stdout
+    assert 'drawn from 3 frames' in plain and 'boundary' not in plain
