@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
+from port.fast.concatenation import ConcatOperator
 from port.fast.kernels.planes import LAST
 from port.fast.operators import ConvolutionOperator, Operator, PointOperator, PoolingOperator
 from port.fast.reach.blank_values import Blanks, spread
@@ -29,6 +30,8 @@ def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: 
     def make(operation: Operation) -> Operator:
         if operation.kind == 'Convolution':
             return ConvolutionOperator(operation, dtype, kernels, fixed)
+        if operation.layer.type == 'Concat':
+            return ConcatOperator(operation)
         return SIMPLE[operation.kind](operation)
     return {operation.output: make(operation) for operation in program.operations}
 
