@@ -259,7 +259,7 @@ def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top]) -> None:
     for source in trunk.skips[:_skip_count(row, trunk)]:
         skip_name = source.partition('/')[0]
         n[finer + s] = upscore(top, classes, 2, _kernel(trunk, 2))
-        skip = n[f'score_{skip_name}{s}'] = score(_skip(n, row, source), classes)
+        skip = _skip_scores(n, row, head, source)
         if trunk.odd:
             n[f'{finer}{s}c'], top = fuse(skip, n[finer + s])
         else:
@@ -269,6 +269,20 @@ def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top]) -> None:
     finer = 'upscore' if row.stride == trunk.stride else f'upscore{row.stride}'
     n[finer + s] = upscore(top, classes, row.stride, _kernel(trunk, row.stride))
     n['score' + s] = crop(n[finer + s], n[row.streams[0].data])
+
+
+def _skip_scores(n: NetSpec, row: Variant, head: Head, source: str) -> Top:
+    """Add and return the scores of a skip: the trunk's, or the mean of several trunks'."""
+    name = f'score_{source.partition("/")[0]}'
+    if len(row.streams) == 1:
+        n[name + head.suffix] = score(_skip(n, row, source), head.classes)
+        return n[name + head.suffix]
+    each = [f'{name}{stream.suffix}{head.suffix}' for stream in row.streams]
+    for top, stream in zip(each, row.streams, strict=True):
+        n[top] = score(n[source + stream.suffix], head.classes)
+    n[name + head.suffix] = L.Eltwise(*(n[top] for top in each), operation=P.Eltwise.SUM,
+                                      coeff=[1 / len(each)] * len(each))
+    return n[name + head.suffix]
 
 
 def _kernel(trunk: Trunk, factor: int) -> int:

@@ -16,13 +16,79 @@ def texts(name, **options):
 @pytest.mark.parametrize('name', EXPERIMENTS)
 def test_every_experiment_has_three_nets_and_a_solver(name):
     found = texts(name)
-    assert list(found) == ['train', 'val', 'deploy', 'solver']
+    train, val = (split.file for split in EXPERIMENTS[name].row.splits)
+    assert list(found) == [train, val, 'deploy', 'solver']
     assert EXPERIMENTS[name].title and parse_solver(found['solver']).max_iter
     made = set()
-    for layer in parse_net(found['train']).layer:
+    for layer in parse_net(found[train]).layer:
         assert set(layer.bottom) <= made
         made |= set(layer.top)
-    assert 'loss' in made and 'score' in made
+    assert 'loss' in made and {'score', 'score_foreground'} & made
+
+
+def test_accumulation_sums_as_the_paper_has_it():
+    """PAMI section 6.2: the update sums over the images of a step, which iter_size averages."""
+    assert EXPERIMENTS['accum'].row.schedule.base_lr == pytest.approx(20 * 1e-10)
+    assert EXPERIMENTS['online'].row.schedule.base_lr == 1e-10
+    assert EXPERIMENTS['sampling-25'].row.schedule.base_lr == pytest.approx(4 * 1e-10)
+    assert EXPERIMENTS['sampling-25'].row.schedule.iter_size == 4
+
+
+def test_the_rate_is_dropped_without_a_skip():
+    drop = EXPERIMENTS['drop-rate'].row
+    assert drop.init[0].donor == 'voc-fcn32s' and drop.stride == 32
+    assert drop.schedule.base_lr == pytest.approx(1e-12)
+
+
+def test_augmentation_is_of_the_training_images_alone():
+    train, val = (parse_net(texts('augmented')[split]).layer[0].python_param.param_str
+                  for split in ('train', 'val'))
+    assert "'mirror': True, 'jitter': 32" in train and 'jitter' not in val
+
+
+def test_balancing_weighs_the_background_like_all_other_classes():
+    loss = parse_net(texts('balanced')['train']).layer[-1].loss_param
+    assert loss.weight_by_label_freqs and len(loss.class_weighting) == 21
+    assert 0.75 * loss.class_weighting[0] == pytest.approx(0.25 * loss.class_weighting[1])
+    assert find_experiment('balanced', 'camvid-fcn32s').row.class_weighting[2] > 4
+    with pytest.raises(ValueError, match='no class weights are known for nyud-fcn32s-color'):
+        find_experiment('balanced', 'nyud-fcn32s-color')
+
+
+def test_from_scratch_the_whole_net_has_fillers():
+    layers = {layer.name: layer for layer in parse_net(texts('scratch')['train']).layer}
+    assert layers['fc7'].convolution_param.weight_filler.type == 'msra'
+    assert not EXPERIMENTS['scratch'].row.init
+
+
+def test_table_1_trains_on_voc_alone():
+    row = EXPERIMENTS['table1-vgg16'].row
+    schedule = row.schedule
+    assert (schedule.base_lr, schedule.momentum, schedule.iter_size) == (1e-4, 0.9, 20)
+    assert schedule.max_iter * 20 / 1112 >= 175 and row.normalize
+    assert [split.name for split in row.splits] == ['train', 'val']
+
+
+def test_the_skip_of_two_streams_is_the_mean_of_both():
+    layers = {layer.name: layer for layer in
+              parse_net(texts('nyud-fcn16s-color-hha')['trainval']).layer}
+    for stream in ('color', 'hha'):
+        assert list(layers[f'score_pool4{stream}'].bottom) == [f'pool4{stream}']
+    fused = layers['score_pool4']
+    assert list(fused.bottom) == ['score_pool4color', 'score_pool4hha']
+    assert list(fused.eltwise_param.coeff) == [0.5, 0.5] and 'fuse_pool4' in layers
+
+
+@pytest.mark.parametrize('stride', [32, 16, 8])
+def test_33_classes_have_a_list_of_their_own(stride):
+    found = texts(f'context33-fcn{stride}s')
+    for split in ('train', 'val'):
+        net = parse_net(found[split])
+        assert "'task': '33_labels.txt'" in net.layer[0].python_param.param_str
+        (score,) = (x for x in net.layer if x.name == 'score_fr')
+        assert score.convolution_param.num_output == 34
+    init = EXPERIMENTS[f'context33-fcn{stride}s'].row.init[0].donor
+    assert init == ('VGG16' if stride == 32 else f'context33-fcn{2 * stride}s')
 
 
 @pytest.mark.parametrize(('name', 'momentum', 'images'), [
@@ -91,7 +157,9 @@ def test_an_experiment_with_another_net():
 
 @pytest.mark.parametrize(('name', 'net', 'words'), [
     ('voc-fcn8s', 'voc-fcn16s', 'is a net already'), ('pool3', 'voc-fcn-alexnet', 'VGG16'),
-    ('voc-only', 'camvid-fcn32s', 'is for voc-fcn32s')])
+    ('voc-only', 'camvid-fcn32s', 'is for voc-fcn32s'),
+    ('context33-fcn16s', 'voc-fcn16s', 'is for pascalcontext-fcn16s'),
+    ('table1-vgg16', 'camvid-fcn32s', 'is for voc-fcn32s')])
 def test_nets_that_do_not_fit(name, net, words):
     with pytest.raises(ValueError, match=words):
         find_experiment(name, net)
