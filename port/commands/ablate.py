@@ -28,6 +28,10 @@ class Request:
     seed: int
     options: Mapping[str, Any]
     fast: bool
+    trunk: str
+    seeds: int
+    scale: float
+    rates: tuple[float, ...]
     device: str
 
 
@@ -36,7 +40,16 @@ class Request:
 @click.argument('dataset', default='camvid')
 @data_option
 @click.option('--out', type=FOLDER, help='Folder of the runs.  [default: runs/ablate-DATASET]')
-@click.option('--weights', type=FILE, help='VGG16, for the full width.  [default: from fillers]')
+@click.option('--weights', type=FILE, help='VGG16, for the full width, or those of --trunk.  '
+              '[default: from fillers]')
+@click.option('--trunk', default='', metavar='NAME', help='The findings about finetuning, at full '
+              'width from the --weights of this trunk (squeezenet), over several seeds.')
+@click.option('--seeds', type=click.IntRange(min=2), default=3, show_default=True,
+              help='With --trunk: trainings of each run.')
+@click.option('--scale', type=click.FloatRange(min=0, min_open=True, max=1), default=0.5,
+              show_default=True, help='With --trunk: images are resized by this factor.')
+@click.option('--rate', 'rates', type=float, multiple=True, help='With --trunk: a rate to try for '
+              'each regime; may be repeated.  [default: 3e-10, 1e-9, 3e-9, 1e-8]')
 @click.option('--width', type=WIDTH, default=0.25, show_default=True,
               help="Scale the trunk's channels.")
 @click.option('--block', type=click.IntRange(min=1), default=400, show_default=True,
@@ -54,7 +67,11 @@ def command(given: Request) -> None:
     """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
 
     Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
+    With --trunk also pretrained or random weights, stages or all at once, skips or none.
     """
+    if given.trunk:
+        _seeded(given)
+        return
     import torch
 
     from netspec.schema import write_atomic
@@ -72,6 +89,36 @@ def command(given: Request) -> None:
     with goes_on():
         content = ablation.run(given.dataset, settings, out, torch.device(given.device), click.echo)
     text = ablation.markdown(content)
+    write_atomic(out / 'ablation.json', [json.dumps(content, indent=2).encode()])
+    write_atomic(out / 'ablation.md', [text.encode()])
+    click.echo(text)
+
+
+def _seeded(given: Request) -> None:
+    """Judge the findings over several seeds, from a trunk's real weights."""
+    import torch
+
+    from netspec.schema import write_atomic
+    from port.reproduce import seeded_ablation as seeded
+    from port.reproduce.recipe import Settings
+    if given.weights is None:
+        raise click.UsageError(f'--trunk {given.trunk} starts from real weights: give them by '
+                               '--weights')
+    try:
+        seeded.runs_of(given.dataset, given.trunk)
+    except KeyError as error:
+        raise click.UsageError(str(error.args[0])) from error
+    out = given.out or Path('runs', f'ablate-{given.dataset}-{given.trunk}')
+    settings = Settings('', str(given.data.resolve()), str(given.weights.resolve()),
+                        block=given.block, blocks=given.blocks, images=given.limit,
+                        options=dict(given.options), fast=given.fast, scale=given.scale)
+    whole = seeded.SeededAblation(given.dataset, given.trunk, settings, out,
+                                  torch.device(given.device), given.seeds,
+                                  given.rates or seeded.RATES)
+    with goes_on():
+        content = whole.run(click.echo)
+    picture = seeded.draw_curves(out / 'curves.png', content)
+    text = seeded.seeded_markdown(content, picture.name)
     write_atomic(out / 'ablation.json', [json.dumps(content, indent=2).encode()])
     write_atomic(out / 'ablation.md', [text.encode()])
     click.echo(text)

@@ -1,0 +1,235 @@
+"""The paper's findings about finetuning, on a trunk with real weights, judged over several seeds.
+
+Each run sees as many images as those it is compared with. Each regime trains at the best of several
+rates, by the score of one seed that is not counted. A finding holds where the mean difference over
+the seeds exceeds what their spread allows for (Student's t, 95 %), and is not told where it does
+not.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from scipy.stats import t as student
+
+from netspec.schema import write_atomic
+from netspec.spec import unknown
+from netspec.variants import VARIANTS
+from port.reproduce.recipe import Settings
+from port.reproduce.report_pages import md_table, number
+from port.reproduce.reproduction import reproduce
+from port.training.solver import NonFiniteLoss
+
+Say = Callable[[str], None]
+RATES = (3e-10, 1e-9, 3e-9, 1e-8)
+LEAST_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: an experiment with a net or a net alone, so many times the usual length.
+
+    start: the run whose best weights it begins with. rated_as: the run whose best rate it takes;
+    its own is looked for where none is named. rate_times: of that rate.
+    """
+
+    net: str
+    experiment: str = ''
+    length: int = 1
+    start: str = ''
+    rated_as: str = ''
+    rate_times: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """What `fcn reproduce` calls it."""
+        return self.experiment or self.net
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding: that one run scores higher than another, and what the paper found on VOC."""
+
+    claim: str
+    better: str
+    worse: str
+    published: str
+
+
+def runs_of(dataset: str, trunk: str) -> dict[str, Run]:
+    """Return the runs by name, each after those that it starts from; KeyError for another trunk."""
+    nets = sorted((row for row in VARIANTS.values()
+                   if row.dataset == dataset and row.name.endswith(f's-{trunk}')),
+                  key=lambda row: -row.stride)
+    if len(nets) < 3:
+        known = {row.trunk for row in VARIANTS.values() if row.dataset == dataset}
+        raise unknown(f'{dataset} has no nets of three strides on a trunk named', trunk, known)
+    coarse, middle, fine = (row.name for row in nets[:3])
+    return {
+        'heavy': Run(coarse), 'online': Run(coarse, 'online'), 'accum': Run(coarse, 'accum'),
+        'random': Run(coarse, 'scratch'), 'fixed': Run(coarse, 'fixed'),
+        'longer': Run(coarse, 'heavy', 3, rated_as='heavy'),
+        'staged-2': Run(middle, start='heavy', rated_as='heavy', rate_times=0.1),
+        'staged-3': Run(fine, start='staged-2', rated_as='heavy', rate_times=0.1),
+        'at-once': Run(fine, 'at-once', 3, rated_as='heavy')}
+
+
+CLAIMS = (
+    Claim('a trunk with pretrained weights beats one from random weights', 'heavy', 'random',
+          '"substantially lower accuracy" from scratch (section 4.4)'),
+    Claim('training the trunk beats training the scores alone', 'heavy', 'fixed', '63.6 > 46.6'),
+    Claim('heavy learning beats online learning', 'heavy', 'online', '63.6 > 60.7'),
+    Claim('online learning beats accumulation', 'online', 'accum', '60.7 > 51.9'),
+    Claim('finer strides beat the coarsest that trains as long', 'staged-3', 'longer',
+          '65.5 > 63.6; a lower rate without skips gives next to nothing'),
+    Claim('stages beat training all skips at once', 'staged-3', 'at-once', '65.5 > 65.4'))
+
+
+@dataclass(frozen=True)
+class SeededAblation:
+    """What a whole ablation is of; `settings` are common to all of its runs."""
+
+    dataset: str
+    trunk: str
+    settings: Settings
+    out: Path
+    device: torch.device
+    seeds: int = 3
+    rates: tuple[float, ...] = RATES
+
+    def run(self, say: Say) -> dict[str, Any]:
+        """Train what is missing and return the rates, the scores by run and seed, the verdicts."""
+        if self.seeds < LEAST_SEEDS:
+            raise ValueError(f'--seeds {self.seeds}: a spread needs {LEAST_SEEDS} or more')
+        runs = runs_of(self.dataset, self.trunk)
+        tried = {name: self._try_rates(name, run, say) for name, run in runs.items()
+                 if not run.rated_as}
+        best = {name: max(found, key=lambda rate: found[rate]) for name, found in tried.items()}
+        curves: dict[str, list[list[tuple[int, float]]]] = {name: [] for name in runs}
+        for seed in range(1, self.seeds + 1):
+            done: dict[str, Path] = {}
+            for name, run in runs.items():
+                rate = best[run.rated_as or name] * run.rate_times
+                folder, stage = self._at_a_rate_that_holds(name, run, seed, rate, done, say)
+                curves[name].append([(b['iteration'], b['mean IU']) for b in stage['blocks']])
+                done[name] = best_weights(folder, run.name, stage)
+        scores = {name: [max(iu for _, iu in curve) for curve in found]
+                  for name, found in curves.items()}
+        return {'dataset': self.dataset, 'trunk': self.trunk, 'seeds': self.seeds,
+                'block': self.settings.block, 'blocks': self.settings.blocks,
+                'scale': self.settings.scale, 'rates': {
+                    name: {f'{rate:g}': iu for rate, iu in found.items()}
+                    for name, found in tried.items()},
+                'chosen': best, 'curves': curves, 'scores': scores,
+                'findings': [judged(claim, scores) for claim in CLAIMS]}
+
+    def _folder(self, name: str, seed: int, rate: float | None = None) -> Path:
+        if rate is not None:
+            return self.out / 'rates' / name / f'{rate:g}'
+        return self.out / f'seed-{seed}' / name
+
+    def _try_rates(self, name: str, run: Run, say: Say) -> dict[float, float]:
+        """Return the best mean IU of a short run at each rate; 0 where it diverged."""
+        short = replace(self.settings, blocks=max(1, (self.settings.blocks or 1) // 2))
+        shorter, found = replace(self, settings=short), {}
+        for rate in self.rates:
+            stage = shorter._train(name, run, 0, rate, {}, say, self._folder(name, 0, rate))
+            found[rate] = stage['best']['mean IU'] if stage else 0.0
+        return found
+
+    def _at_a_rate_that_holds(self, name: str, run: Run, seed: int, rate: float,
+                              done: Mapping[str, Path], say: Say) -> tuple[Path, dict[str, Any]]:
+        """Train at a rate, or where it diverges with this seed at a third of it, and so on."""
+        folder = self._folder(name, seed)
+        while True:
+            stage = self._train(name, run, seed, rate, done, say, folder)
+            if stage:
+                return folder, stage
+            folder, rate = folder.with_name(f'{folder.name}-slower'), rate / 3
+
+    def _train(self, name: str, run: Run, seed: int, rate: float, done: Mapping[str, Path],
+               say: Say, folder: Path) -> dict[str, Any] | None:
+        """Train one run, or go on with it; return the report of its net, None if it diverged."""
+        mark = folder / 'diverged'
+        if mark.exists():
+            return None
+        settings = replace(
+            self.settings, name=run.name, net=run.net if run.experiment else '', seed=1337 + seed,
+            blocks=(self.settings.blocks or 1) * run.length,
+            options={**self.settings.options, 'base_lr': rate},
+            train_data={**self.settings.train_data, 'seed': 1337 + seed},
+            donors={VARIANTS[run.net].init[0].donor: str(done[run.start])} if run.start else {})
+        if run.experiment == 'scratch':
+            settings = replace(settings, weights='')
+        try:
+            content = reproduce(settings, folder, self.device,
+                                lambda text: say(f'seed {seed}, {name}, {rate:g}: {text}'))
+        except NonFiniteLoss as error:
+            say(f'seed {seed}, {name}, {rate:g}: {str(error).partition(". ")[0]}')
+            write_atomic(mark, [f'{error}\n'.encode()])
+            return None
+        return dict(content['stages'][-1])
+
+
+def best_weights(folder: Path, name: str, stage: Mapping[str, Any]) -> Path:
+    """Return the weights of a run's best block, which its folder keeps."""
+    return folder / name / 'snapshot' / f'train_iter_{stage["best"]["iteration"]}.caffemodel'
+
+
+def judged(claim: Claim, scores: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Return the mean difference of a claim, its interval of 95 %, and the verdict.
+
+    The seeds' data orders and fillers are alike for both runs, so the differences are paired.
+    """
+    gaps = [a - b for a, b in zip(scores[claim.better], scores[claim.worse], strict=True)]
+    room = float(student.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5
+    verdict = ('holds' if mean(gaps) > room else 'does not hold' if mean(gaps) < -room else
+               'cannot be told at this noise')
+    return {'claim': claim.claim, 'better': claim.better, 'worse': claim.worse,
+            'published': claim.published, 'differences': gaps, 'mean': mean(gaps), 'room': room,
+            'verdict': verdict}
+
+
+def seeded_markdown(content: Mapping[str, Any], picture: str = '') -> str:
+    """Write the page: verdicts, scores with their spread, the rates that were tried."""
+    claims = [['finding', 'on VOC', 'runs', 'difference', 'verdict']]
+    claims += [[f['claim'], f['published'], f'{f["better"]}, {f["worse"]}',
+                f'{f["mean"]:+.1f} ± {f["room"]:.1f}', f'**{f["verdict"]}**']
+               for f in content['findings']]
+    rows = [['run', 'mean', 'spread', *(f'seed {i + 1}' for i in range(content['seeds']))]]
+    rows += [[name, number(mean(found)), number(stdev(found)), *map(number, found)]
+             for name, found in content['scores'].items()]
+    names = list(next(iter(content['rates'].values())))
+    rates = [['run', *names]]
+    rates += [[name, *('diverged' if not v else number(v) for v in found.values())]
+              for name, found in content['rates'].items()]
+    head = (f'# Findings on {content["dataset"]} with a pretrained {content["trunk"]}\n\n'
+            f'{content["seeds"]} seeds, {content["blocks"]} blocks of {content["block"]} images, '
+            f'resized by {content["scale"]:g}; best mean IU of each run. A difference is the '
+            'mean over the seeds, with the half-width of its 95 % interval.')
+    parts = [head, md_table(claims), f'![Mean IU of each run, block by block]({picture})'
+             if picture else '', '## Scores', md_table(rows),
+             '## Rates, by one more seed and half the length', md_table(rates)]
+    return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def draw_curves(path: Path, content: Mapping[str, Any]) -> Path:
+    """Draw mean IU over the blocks of each run, the mean of the seeds and their range."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(8, 5), layout='constrained')
+    axes = figure.subplots()
+    for name, found in content['curves'].items():
+        share = [i / len(found[0]) for i in range(1, len(found[0]) + 1)]
+        each = list(zip(*([iu for _, iu in curve] for curve in found), strict=True))
+        (line,) = axes.plot(share, [mean(values) for values in each], label=name, marker='.')
+        axes.fill_between(share, [min(v) for v in each], [max(v) for v in each],
+                          color=line.get_color(), alpha=0.15)
+    axes.set_xlabel('share of the run')
+    axes.set_ylabel('mean IU, val')
+    axes.legend(ncols=3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path

@@ -1,0 +1,85 @@
+"""fcn ablate --trunk: which runs there are, what is made of their scores; one tiny run of all."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from netspec.families import make_net
+from netspec.schema.messages import TEST
+from port.cli import main
+from port.engine.net import Net
+from port.engine.net_weights import save
+from port.reproduce.seeded_ablation import CLAIMS, judged, runs_of
+
+
+def test_each_run_comes_after_what_it_starts_from():
+    runs = runs_of('camvid', 'squeezenet')
+    seen = set()
+    for name, run in runs.items():
+        assert not run.start or run.start in seen
+        assert not run.rated_as or run.rated_as in seen
+        seen.add(name)
+    assert all({claim.better, claim.worse} <= seen for claim in CLAIMS)
+    with pytest.raises(KeyError, match="did you mean 'squeezenet'"):
+        runs_of('camvid', 'squeezenit')
+
+
+def test_what_is_compared_sees_as_many_images():
+    runs = runs_of('camvid', 'squeezenet')
+
+    def images(name: str) -> int:
+        return runs[name].length + (images(runs[name].start) if runs[name].start else 0)
+    assert all(images(claim.better) == images(claim.worse) for claim in CLAIMS)
+
+
+@pytest.mark.parametrize(('worse', 'verdict'), [
+    ((50, 51, 49), 'holds'), ((70, 71, 69), 'does not hold'),
+    ((59, 62, 58), 'cannot be told at this noise')])
+def test_verdicts(worse, verdict):
+    better = (60.0, 61.0, 59.5)
+    found = judged(CLAIMS[0], {CLAIMS[0].better: better, CLAIMS[0].worse: worse})
+    gaps = np.subtract(better, worse)
+    assert found['verdict'] == verdict and found['mean'] == pytest.approx(gaps.mean())
+    # Student's t of two degrees of freedom is 4.303 at 97.5 %
+    assert found['room'] == pytest.approx(4.3027 * gaps.std(ddof=1) / math.sqrt(3), rel=1e-4)
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """Four frames to train on and two to score, 64 x 48, of random patches."""
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 4), ('val', 2)):
+        for folder in (split, f'{split}annot'):
+            (tmp_path / folder).mkdir()
+        for i in range(count):
+            label = np.kron(rng.integers(0, 11, (3, 4)), np.ones((16, 16), int)).astype(np.uint8)
+            shades = np.stack([label * 20, 255 - label * 20, label * 7 % 200], 2).astype(np.uint8)
+            Image.fromarray(shades).save(tmp_path / split / f'{i}.png')
+            Image.fromarray(label).save(tmp_path / f'{split}annot' / f'{i}.png')
+        (tmp_path / f'{split}.txt').write_text('\n'.join(map(str, range(count))))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_tiny_ablation_is_resumed(camvid: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    net = Net(make_net('camvid-fcn16s-squeezenet', 'deploy', filler='msra'), TEST)
+    weights = tmp_path / 'squeezenet.caffemodel'
+    save(net, weights)
+    args = ['ablate', 'camvid', '--trunk', 'squeezenet', '--weights', str(weights), '--data',
+            str(camvid), '--out', str(tmp_path / 'o'), '--block', '20', '--blocks', '1', '--fast',
+            '--seeds', '2', '--rate', '1e-7', '--rate', '1e30']
+    outcome = CliRunner().invoke(main, args)
+    assert outcome.exit_code == 0, outcome.output
+    content = json.loads((tmp_path / 'o/ablation.json').read_text())
+    assert {len(found) for found in content['scores'].values()} == {2}
+    assert content['rates']['heavy']['1e+30'] == 0 and content['chosen']['heavy'] == 1e-7
+    page = (tmp_path / 'o/ablation.md').read_text()
+    assert 'diverged' in page and 'curves.png' in page and page.count('| **') == len(CLAIMS)
+    again = CliRunner().invoke(main, args)
+    assert again.exit_code == 0 and 'mean IU' not in again.output.partition('# Findings')[0]
