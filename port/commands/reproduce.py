@@ -1,6 +1,7 @@
 """fcn reproduce: train a published net as its authors did, and lay the result beside theirs."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ LABELS_ONLY = {
     'absent': ('siftflow-fcn8s', f"{published.ABSENT_SIFTFLOW} of SIFT Flow's 33 classes",
                'PAMI footnote 6: classes that the test split lacks')}
 LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'limit')
+# What needs neither data nor weights.
+SPEED = {
+    'speed-table1': ('16, 100, 20 ms (Titan X); 50, 210, 59 ms (K40c)',
+                     'PAMI Table 1: forward time of AlexNet, VGG16, GoogLeNet at 500 x 500'),
+    'speed-windows': ('1.2 and 2.4 ms a window, 22 and 37 ms for 100 at once',
+                      "PAMI section 3.1: AlexNet's windows one by one, and 100 at once")}
+SPEED_OPTIONS = ('name', 'out', 'width', 'gpu', 'tf32')
 
 
 def donors(ctx: click.Context, param: click.Parameter,
@@ -68,6 +76,27 @@ seed_option = click.option('--seed', default=1337, show_default=True,
 set_option = click.option('--set', 'options', multiple=True, callback=setting,
                           metavar='[NET.]KEY=VALUE',
                           help='A solver field of all nets, or of one; may be repeated.')
+
+
+def entries(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Read KEY=VALUE options for a data layer; 288x384 and 0.8,1.25 are two numbers."""
+    found = setting(ctx, param, values)
+    for key, value in found.items():
+        parts = re.split('[x,]', value) if isinstance(value, str) else []
+        if len(parts) == 2:
+            pair = setting(ctx, param, tuple(f'{key}{i}={part}' for i, part in enumerate(parts)))
+            found[key] = tuple(pair.values())
+    return found
+
+
+train_data_option = click.option(
+    '--train-data', multiple=True, callback=entries, metavar='[NET.]KEY=VALUE',
+    help="An option of the training data layer: mirror=true, jitter=32, scales=0.8,1.25, "
+         'random_crop=288x384, batch=4, shuffle=true; may be repeated.')
+statistics_option = click.option(
+    '--statistics', type=click.IntRange(min=0), default=10, show_default=True, metavar='BATCHES',
+    help="Training batches that BatchNorm's statistics are counted over before each scoring; 0 for "
+         'as many as show the training list once, as SegNet\'s authors do.')
 fast_option = click.option('--fast/--no-fast', default=False, show_default=True, help='--fast '
                            'gives the same numbers within rounding, in less time, as `fcn train '
                            '--fast`.')
@@ -90,6 +119,8 @@ class Request:
     split: str
     seed: int
     options: Mapping[str, Any]
+    train_data: Mapping[str, Any]
+    statistics: int
     given: Mapping[str, str]
     released: bool
     fast: bool
@@ -121,6 +152,8 @@ class Request:
 @click.option('--split', default='', help="Score on this list.  [default: the paper's]")
 @seed_option
 @set_option
+@train_data_option
+@statistics_option
 @click.option('--donor', 'given', multiple=True, callback=donors, metavar='NET=WEIGHTS',
               help='Take these weights instead of training NET first; may be repeated.')
 @click.option('--released', is_flag=True, help='Train nothing: score the released --weights '
@@ -148,6 +181,9 @@ def command(given: Request) -> None:
     if given.name in LABELS_ONLY:
         _from_labels(given, given.name, out)
         return
+    if given.name in SPEED:
+        _speed(given, given.name, out)
+        return
     if given.weights is not None and not given.weights.is_file():
         raise FileNotFoundError(f'{given.weights}: no such weights')
     import torch
@@ -159,7 +195,8 @@ def command(given: Request) -> None:
         given.name, str(given.data.resolve()), weights,
         net=given.net, width=given.width, block=given.block, blocks=given.blocks,
         images=given.limit, split=given.split, seed=given.seed, released=given.released,
-        options=dict(given.options), donors=dict(given.given), fast=given.fast, tf32=given.tf32)
+        options=dict(given.options), donors=dict(given.given), fast=given.fast, tf32=given.tf32,
+        train_data=dict(given.train_data), statistics=given.statistics)
     where = torch.device(device(given.gpu, given.tf32))
     with goes_on():
         content = reproduce(settings, out, where, click.echo, given.keep_all)
@@ -173,7 +210,7 @@ def _check_names(name: str, net: str) -> None:
     try:
         if name in LABELS_ONLY:
             find_variant(net or LABELS_ONLY[name][0])
-        else:
+        elif name not in SPEED:
             find_experiment(name, net or None)
     except (KeyError, ValueError) as error:
         raise click.UsageError(str(error.args[0])) from error
@@ -193,6 +230,29 @@ def _from_labels(given: Request, name: str, out: Path) -> None:
     click.echo(text)
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / f'{name}.json', [json.dumps(figures, indent=2).encode()])
+
+
+def _speed(given: Request, name: str, out: Path) -> None:
+    """Time the papers' nets on this machine; UsageError for the options of a training."""
+    from dataclasses import asdict
+
+    import torch
+
+    from netspec.schema import write_atomic
+    from port.reproduce import speed
+    idle = [option.opts[0] for option in options_given() if option.name not in SPEED_OPTIONS]
+    if idle:
+        raise click.UsageError(f'{name} needs no data and takes no {", ".join(idle)}; it takes '
+                               '--out, --width and --gpu')
+    where = torch.device(device(given.gpu, given.tf32))
+    measure = speed.table1 if name == 'speed-table1' else speed.section31
+    rows = measure(where, width=given.width)
+    machine = (torch.cuda.get_device_name(where) if where.type == 'cuda' else
+               f'CPU, {torch.get_num_threads()} thread(s)')
+    click.echo(speed.speed_text(rows, machine))
+    out.mkdir(parents=True, exist_ok=True)
+    found = {'machine': machine, 'rows': [asdict(row) for row in rows]}
+    write_atomic(out / f'{name}.json', [json.dumps(found, indent=2).encode()])
 
 
 def summary(content: Mapping[str, Any], out: Path) -> str:
@@ -221,6 +281,8 @@ def table() -> str:
              f'{"":<28} {"acc.":>5} {"acc.":>5} {"IU":>5} {"IU":>5}']
     lines += [_listed(name) for name in (*VARIANTS, *EXPERIMENTS)]
     for name, (_, values, title) in LABELS_ONLY.items():
+        lines += [f'{name:<28} {values}', f'{"":<30}{title}']
+    for name, (values, title) in SPEED.items():
         lines += [f'{name:<28} {values}', f'{"":<30}{title}']
     return '\n'.join([*lines, '* mean IU without the background'])
 

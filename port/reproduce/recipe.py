@@ -1,16 +1,20 @@
 """What a reproduction consists of: the chain of nets, each one's folder, blocks and settings."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from netspec.experiments import Experiment, find_experiment
+from netspec.experiments import EXPERIMENTS, Experiment, find_experiment
 from netspec.schema import read_json, write_atomic
 from netspec.solver_param import solver
+from netspec.spec import unknown
 from netspec.variants import VARIANTS, Variant
 from port.data.datasets import class_names
+from port.data.seg_layer import OPTIONS
 from port.training import updates
+from port.training.batch_norm_statistics import PASSES
 from port.training.lr_policy import learning_rate
 
 SETTINGS_FILE = 'run.json'
@@ -24,6 +28,9 @@ class Settings:
     many in place of the whole split. split: score on this list in place of the row's.
     options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
     in place of training that net. fast: the same numbers within rounding, in less time.
+    train_data: further entries of the training data layer's param_str, keyed as options.
+    scale: images and labels of both lists are resized by this factor. statistics: training batches
+    that BatchNorm's are counted over before a scoring; 0 for as many as show the list once.
     """
 
     name: str
@@ -42,6 +49,9 @@ class Settings:
     donors: dict[str, str] = field(default_factory=dict)
     fast: bool = False
     tf32: bool = False
+    train_data: dict[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
+    statistics: int = PASSES
 
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
@@ -177,7 +187,7 @@ def _given(experiment: Experiment, settings: Settings) -> int | None:
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
-    if name in VARIANTS:
+    if name in VARIANTS or name in EXPERIMENTS:
         return _add(find_experiment(name), settings, out, stages)
     if settings.weights:
         return Path(settings.weights)
@@ -197,21 +207,32 @@ def solver_options(stage: Stage, settings: Settings, images: int) -> dict[str, A
         max_iter=stage.iterations or 1, snapshot=None, snapshot_prefix='snapshot/train',
         test_iter=images, random_seed=settings.seed,
         display=min(20, max(1, stage.block // 10)))
+    given = of_stage(stage, settings.options)
+    if 'base_lr' in given and f'{stage.name}.base_lr' not in settings.options:
+        given['base_lr'] *= stage.experiment.rate_times
+    return options | given
+
+
+def of_stage(stage: Stage, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given as KEY for all nets, and before that what is given as NET.KEY."""
     own = f'{stage.name}.'
-    options |= {key: value for key, value in settings.options.items() if '.' not in key}
-    options |= {key.removeprefix(own): value for key, value in settings.options.items()
-                if key.startswith(own)}
-    return options
+    return {key: value for key, value in given.items() if '.' not in key} | {
+        key.removeprefix(own): value for key, value in given.items() if key.startswith(own)}
 
 
 def check_options(settings: Settings, stages: list[Stage]) -> None:
     """Raise ValueError for a solver field that is none, or for a net that is not in the chain."""
     names = [stage.name for stage in stages]
-    for key in settings.options:
-        net = key.rpartition('.')[0]
-        if net and net not in names:
-            raise ValueError(f'--set {key}: no net {net!r} is trained here; there are '
-                             f'{", ".join(names)}')
+    for option, keys in (('--set', settings.options), ('--train-data', settings.train_data)):
+        for key in keys:
+            net = key.rpartition('.')[0]
+            if net and net not in names:
+                raise ValueError(f'{option} {key}: no net {net!r} is trained here; there are '
+                                 f'{", ".join(names)}')
+    for key in settings.train_data:
+        if key.rpartition('.')[2] not in OPTIONS:
+            raise ValueError(str(unknown('--train-data: the data layers have no option',
+                                         key.rpartition('.')[2], OPTIONS).args[0]))
     fixed = {'max_iter', 'snapshot', 'snapshot_prefix', 'test_iter'}
     for key in settings.options:
         if key.rpartition('.')[2] in fixed:

@@ -1,5 +1,6 @@
 """The whole of a reproduction: the chain of nets one after another, then the report."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from port.scoring.bounds import open_layer
 from port.scoring.evaluate import Evaluation
 from port.training.run_lock import running_alone
 
+log = logging.getLogger('port.reproduce')
 Say = Callable[[str], None]
 EVERY = 60.0           # seconds between two estimates where there is no bar to show them
 FORWARD = 1 / 3        # of the time of forward and backward pass; until a scoring was timed
@@ -111,17 +113,29 @@ class Clock:
         return images * FORWARD * step / (row.schedule.iter_size * row.batch)
 
 
-def _check_data(stages: list[Stage], settings: Settings) -> None:
-    """Read every list that will be needed; FileNotFoundError says where the data should be."""
+def _check_data(stages: list[Stage], settings: Settings) -> list[str]:
+    """Read every list that will be needed; FileNotFoundError says where the data should be.
+
+    Return a line for each net that is scored on frames that it is trained on.
+    """
+    found = []
     for stage in stages:
+        names: list[list[str]] = []
         for test in (False, True):
             if test or stage.blocks:
                 try:
-                    open_layer(stage.row, Path(settings.data), test)
+                    layer = open_layer(stage.row, Path(settings.data), test)
+                    names.append([str(name) for name in getattr(layer, 'indices', ())])
                 except FileNotFoundError as error:
                     raise FileNotFoundError(
                         f'{error}; --data {settings.data} must be the folder of the datasets or '
                         f'of this one, `fcn data layout` shows the trees') from error
+        both = set(names[0]) & set(names[-1]) if len(names) > 1 else ()
+        if both:
+            train, scored = (split.name for split in stage.row.splits)
+            found.append(f'{stage.name}: {len(both)} of the {len(names[1])} frames of {scored!r} '
+                         f'are in {train!r} too, such as {min(both)}: its figures flatter')
+    return found
 
 
 def _check_weights(stages: list[Stage], settings: Settings) -> None:
@@ -151,7 +165,8 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     another process is at work there.
     """
     stages = stages_of(settings, out)
-    _check_data(stages, settings)
+    for line in _check_data(stages, settings):
+        log.warning('%s', line)
     _check_weights(stages, settings)
     with running_alone(out):
         settings.claim(out)

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,10 +23,10 @@ from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
 from port.engine.torch_weights import read_donor
 from port.fast.speed_up import fast_forward, use_fast
-from port.reproduce.recipe import Settings, Stage, solver_options
-from port.scoring.evaluate import Evaluation, evaluate, read
+from port.reproduce.recipe import Settings, Stage, of_stage, solver_options
+from port.scoring.evaluate import Evaluation, data_instance, evaluate, read
 from port.training import glog
-from port.training.batch_norm_statistics import recount
+from port.training.batch_norm_statistics import PASSES, recount
 from port.training.job import SIGNALS
 from port.training.signals import Interrupted, Requests
 from port.training.solver import STOP, Solver
@@ -44,7 +45,11 @@ def shown(names: Sequence[str]) -> Iterable[str]:
 def write_nets(stage: Stage, settings: Settings) -> None:
     """Write the stage's nets and solver; always the same text for the same settings."""
     images = settings.images or stage.row.schedule.test_iter
-    texts = stage.experiment.contents(
+    given = of_stage(stage, settings.train_data)
+    sized = {} if settings.scale == 1 else {'scales': (settings.scale, settings.scale)}
+    experiment = replace(stage.experiment, train={**sized, **stage.experiment.train, **given},
+                         test={**sized, **stage.experiment.test})
+    texts = experiment.contents(
         stage.folder, solver_options(stage, settings, images), width=settings.width,
         data_root=data_roots(stage.row, settings.data))
     stage.folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +67,10 @@ def start_weights(stage: Stage) -> Path | None:
     if not path.exists():
         new, report = recipes.start(stage.row, read_net(stage.file(test=False)),
                                     *[read_donor(d, stage.row) for d in stage.donors])
+        if not report.copied and not report.coerced:
+            wanted = ', '.join(init.donor for init in stage.row.init)
+            raise ValueError(f'{", ".join(map(str, stage.donors))}: the weights of another net: '
+                             f'none of its layers is in {stage.name}, which starts from {wanted}')
         write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
         for line in report.loud:
             log.warning('%s: %s', stage.name, line)
@@ -153,7 +162,7 @@ class Training:
         if solver.stopped:
             solver.snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
-        recounted = recount(solver.net, self.forward_train)
+        recounted = recount(solver.net, self.forward_train, self._batches())
         trained = time.monotonic() - self.begun
         if recounted or latest(self.stage) != Path(solver.state_path):
             solver.snapshot()
@@ -165,6 +174,13 @@ class Training:
         result.write(self.stage.scores(mark))
         self._prune(mark)
         self.told(self.stage, result)
+
+    def _batches(self) -> int:
+        """Return over how many training batches BatchNorm's statistics are counted."""
+        data = data_instance(self.solver.net)
+        if self.settings.statistics or data is None:
+            return self.settings.statistics or PASSES
+        return -(-len(data.indices) // getattr(data, 'batch', 1))
 
     def _prune(self, mark: int) -> None:
         """Remove older snapshots, but the weights of the best block."""

@@ -12,7 +12,8 @@ from port.commands.reproduce import summary
 def test_the_list_gives_four_metrics_within_100_columns(fcn):
     text = fcn('reproduce', '--list').stdout
     lines = {line.split()[0]: line for line in text.splitlines()[2:] if line[0] not in ' *'}
-    assert [*lines] == [*VARIANTS, *EXPERIMENTS, 'bound', 'absent']
+    assert [*lines] == [*VARIANTS, *EXPERIMENTS, 'bound', 'absent', 'speed-table1',
+                         'speed-windows']
     assert max(map(len, text.splitlines())) <= 100
     assert lines['voc-fcn8s'].split()[1:] == '91.2 77.6 65.5 84.5 PAMI Table 3'.split()
     assert lines['accum'].split()[1:5] == ['86.0', '66.5', '51.9', '76.5']
@@ -23,6 +24,17 @@ def test_the_list_gives_four_metrics_within_100_columns(fcn):
     assert lines['mask-shape'].split()[1:5] == ['-', '-', '29.1*', '-']
     assert '50.9 73.3 86.1 92.8 96.4 98.5 at factors 128 64 32 16 8 4' in lines['bound']
     assert lines['absent'].split()[1] == '3'
+
+
+@pytest.mark.parametrize(('name', 'rows', 'words'), [
+    ('speed-table1', 3, 'voc-fcn32s forward'), ('speed-windows', 4, '10x10 windows one by one')])
+def test_speed_is_measured_beside_the_published(fcn, tmp_path, name, rows, words):
+    result = fcn('reproduce', name, '--width', 0.02, '--out', tmp_path)
+    assert result.exit_code == 0 and words in result.stdout
+    found = json.loads((tmp_path / f'{name}.json').read_text())['rows']
+    assert len(found) == rows and all(row['measured'] > 0 and row['published'] for row in found)
+    refused = fcn('reproduce', name, '--data', tmp_path)
+    assert refused.exit_code == 2 and 'takes no --data' in refused.stderr
 
 
 def test_bound_takes_list_and_images(fcn, scenes, tmp_path):

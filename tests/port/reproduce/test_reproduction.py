@@ -17,7 +17,7 @@ from port.data.scenes import draw_dataset
 from port.reproduce.recipe import Settings
 from port.reproduce.reproduction import Clock, reproduce
 from port.training.signals import Interrupted
-from surgery import read_caffemodel
+from surgery import read_caffemodel, write_weights
 
 CPU = torch.device('cpu')
 
@@ -291,3 +291,65 @@ def test_another_list_may_be_scored(data, tmp_path, whole):
     content = run(data, tmp_path, donors=donor, split='held', images=None, blocks=1)
     assert len(content['stages'][0]['images']) == 1
     assert any("'held' in place of 'seg11valid'" in line for line in content['caveats'])
+
+
+def test_training_data_are_varied_as_asked_and_both_lists_resized(data, tmp_path):
+    run(data, tmp_path, 'voc-fcn32s', blocks=1, block=2, scale=0.5,
+        train_data={'mirror': True, 'jitter': 3, 'voc-fcn32s.shuffle': True})
+    train, val = (read_net(tmp_path / f'voc-fcn32s/{name}.prototxt').layer[0].python_param.param_str
+                  for name in ('train', 'val'))
+    for words in ("'mirror': True", "'jitter': 3", "'shuffle': True", "'scales': (0.5, 0.5)"):
+        assert words in train
+    assert "'scales': (0.5, 0.5)" in val and 'mirror' not in val
+    with pytest.raises(ValueError, match='was begun with'):
+        run(data, tmp_path, 'voc-fcn32s', blocks=1, block=2)
+
+
+@pytest.mark.parametrize(('given', 'words'), [
+    ({'miror': True}, "no option 'miror'; did you mean 'mirror'"),
+    ({'voc-fcn8s.mirror': True}, "--train-data voc-fcn8s.mirror: no net 'voc-fcn8s' is trained")])
+def test_options_of_no_data_layer_are_refused(data, tmp_path, given, words):
+    with pytest.raises(ValueError, match=words):
+        run(data, tmp_path / 'o', 'voc-fcn32s', train_data=given)
+    assert not (tmp_path / 'o').exists()
+
+
+def test_a_rate_for_all_nets_is_multiplied_where_gradients_are_averaged(data, tmp_path):
+    run(data, tmp_path, 'accum', block=20, blocks=1, images=1)
+    assert 'base_lr: 2e-07' in (tmp_path / 'accum/solver.prototxt').read_text()
+
+
+def test_weights_of_another_net_are_refused_in_a_line(data, tmp_path, whole):
+    out, _ = whole
+    foreign = {f'other_{name}': blobs for name, blobs in
+               arrays(out / 'voc-fcn32s/snapshot/train_iter_8.caffemodel').items()}
+    write_weights(tmp_path / 'w.caffemodel', foreign)
+    with pytest.raises(ValueError, match=r'w\.caffemodel: the weights of another net: none of its '
+                                         'layers is in voc-fcn32s, which starts from VGG16'):
+        run(data, tmp_path / 'o', 'voc-fcn32s', weights=str(tmp_path / 'w.caffemodel'))
+
+
+def test_frames_that_are_trained_on_and_scored_get_a_line(data, tmp_path, caplog):
+    run(data, tmp_path / 'apart', 'voc-fcn32s', block=1, blocks=1, images=1)
+    assert 'flatter' not in caplog.text
+    run(data, tmp_path / 'same', 'voc-only', block=1, blocks=1, images=1, split='train')
+    assert "voc-only: 6 of the 6 frames of 'train' are in 'train' too" in caplog.text
+
+
+def test_an_empty_list_is_a_line(tmp_path):
+    root = draw_dataset(tmp_path / 'd', 2, 1, (32, 40))
+    for path in root.rglob('seg11valid.txt'):
+        path.write_text('\n')
+    with pytest.raises(ValueError, match=r'seg11valid\.txt: the split file is empty'):
+        run(root, tmp_path / 'o', 'voc-fcn32s')
+
+
+@pytest.mark.parametrize('name', ['sigmoid', 'null-background', 'sampling-50', 'augmented',
+                                  'balanced', 'scratch', 'drop-rate', 'at-once'])
+def test_each_experiment_runs(data, tmp_path, name):
+    content = run(data, tmp_path, name, block=2, blocks=1, images=1, fast=True)
+    row = content['stages'][-1]
+    assert row['name'] == name and np.isfinite(row['measured']['mean IU'])
+    assert np.isfinite(row['blocks'][0]['loss'])
+    names = [stage['name'] for stage in content['stages']]
+    assert names == (['voc-fcn32s', name] if name == 'drop-rate' else [name])

@@ -138,3 +138,15 @@ def test_weights_of_another_net_are_refused(camvid, tmp_path, released: bool):
     with pytest.raises(ValueError, match="other.caffemodel: nothing for 35 of .*: conv1, conv1_bn"):
         reproduce(settings, tmp_path / 'out', torch.device('cpu'), lambda line: None)
     assert not [*(tmp_path / 'out').glob('*/s*/*')]
+
+
+@pytest.mark.parametrize(('statistics', 'batches'), [(3, 3), (0, 2)])
+def test_the_statistics_may_be_those_of_the_whole_training_list(camvid, tmp_path, monkeypatch,
+                                                                statistics, batches):
+    """Four frames in batches of three are shown by two of them."""
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=1, blocks=1, images=1,
+                        train_data={'batch': 3, 'shuffle': True}, statistics=statistics)
+    reproduce(settings, tmp_path / 'o', torch.device('cpu'), lambda line: None)
+    found = read_caffemodel(tmp_path / 'o/camvid-fcn-basic/snapshot/train_iter_1.caffemodel')
+    assert found['conv3_bn'][2] == pytest.approx(batches)
