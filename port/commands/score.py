@@ -107,7 +107,8 @@ def command(given: Request) -> None:
     edges = {head: BoundaryScores(head, tolerance=given.tolerance) for head, _ in heads(net)
              if given.boundaries}
     results = evaluate(net, given.limit, save=given.save, progress=bar, crf=given.crf,
-                       observers=[one.see for one in (*frames.values(), *edges.values())],
+                       observers=[*(one.see for one in frames.values()),
+                                  *(one.see for one in edges.values())],
                        forward=fast_forward(net) if given.fast else None).scores
     if given.frames:
         first = next(iter(results))

@@ -70,7 +70,7 @@ class PASCALContextSegDataLayer(SegDataLayer):
 
     required = {'context_dir': str, 'split': str, 'voc_dir': str}
     optional = {'task': str}
-    class_names = CLASSES
+    class_names: tuple[str, ...] = CLASSES
     mean = np.array(MEAN, np.float32)
 
     def configure(self, params: dict[str, Any]) -> None:

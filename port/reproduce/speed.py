@@ -78,10 +78,10 @@ def section31(device: torch.device, runs: int = 5, batch: int = 10,
 def _classifier(size: int, batch: int, width: float) -> NetParameter:
     """Return AlexNet, made convolutional, with a loss, on images of size x size."""
     n = NetSpec()
-    n.data = L.Input(shape=dict(dim=[batch, 3, size, size]))
+    n['data'] = L.Input(shape=dict(dim=[batch, 3, size, size]))
     cells = GRID if size == SIZE else 1
     n.label = L.Input(shape=dict(dim=[batch, 1, cells, cells]))
-    top = alexnet(n, n.data, style=Style(width, dropout=False, pad=0))
+    top = alexnet(n, n['data'], style=Style(width, dropout=False, pad=0))
     n.score = score(top, CLASSES)
     n.loss = L.SoftmaxWithLoss(n.score, n.label)
     return n.to_proto()
