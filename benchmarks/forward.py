@@ -4,7 +4,7 @@ Runtime's float32, with at least 99.5 % of the pixels' classes equal.
 
 All contenders hold the same weights and take turns in one process; medians are compared. "ours
 without C kernels" leaves out what no image reaches too, and shows what the kernels are worth.
-    python benchmarks/forward.py [--net voc-fcn8s] [--width 1] [--size 375x500] [--runs 5]
+    python benchmarks/forward.py [--net voc-fcn8s] [--width 1] [--size 375x500] [--runs 9]
         [--weights FILE] [--images FILE …] [--busy]
 --busy is for a machine that others use: one thread, and processor time in place of the clock's.
 Without weights they are random, which makes the classes' scores closer than trained ones are.
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument('--net', default='voc-fcn8s')
     parser.add_argument('--width', type=float, default=1.0)
     parser.add_argument('--size', default='375x500')
-    parser.add_argument('--runs', type=int, default=5)
+    parser.add_argument('--runs', type=int, default=9)
     parser.add_argument('--weights')
     parser.add_argument('--images', nargs='+', type=Path)
     parser.add_argument('--busy', action='store_true')
