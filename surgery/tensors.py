@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -123,7 +122,10 @@ def _read_npy(path: str | Path, key: str, raw: bytes) -> np.ndarray:
 def write_npz(path: str | Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, not compressed; whole or not at all."""
     buffer = io.BytesIO()
-    np.savez(buffer, **dict[str, Any](tensors))
+    with zipfile.ZipFile(buffer, 'w') as archive:        # np.savez cannot name one `file`
+        for key, array in tensors.items():
+            with archive.open(f'{key}.npy', 'w', force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
     write_atomic(path, [buffer.getbuffer()])
 
 

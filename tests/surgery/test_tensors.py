@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from surgery import Weights, read_weights, write_weights
-from surgery.tensors import flatten, is_flat, unflatten
+from surgery.tensors import flatten, is_flat, unflatten, write_npz
 
 RNG = np.random.default_rng(6)
 
@@ -169,3 +169,21 @@ def test_an_npz_that_numpy_packed_is_read(tmp_path) -> None:
     for key, array in arrays.items():
         np.testing.assert_array_equal(back[key[0]][0], array)
         assert back[key[0]][0].flags.writeable
+
+
+@pytest.mark.parametrize('name', ['file', 'allow_pickle', 'args', 'kwds'])
+def test_tensors_named_like_arguments(tmp_path, name: str) -> None:
+    """np.savez has arguments of these names."""
+    tensors = {name: np.arange(3.), f'{name}.0': np.ones((2, 2), 'f')}
+    write_npz(tmp_path / 'w.npz', tensors)
+    with np.load(tmp_path / 'w.npz') as file:
+        assert {key: file[key].tolist() for key in file} == {
+            key: array.tolist() for key, array in tensors.items()}
+
+
+def test_npz_has_the_bytes_of_numpys(tmp_path) -> None:
+    tensors = {'a.0': np.arange(6.).reshape(2, 3), 'b.0': np.ones((), 'f'),
+               'c.0': np.asfortranarray(np.eye(3))}
+    write_npz(tmp_path / 'ours.npz', tensors)
+    np.savez(tmp_path / 'numpys.npz', **tensors)
+    assert (tmp_path / 'ours.npz').read_bytes() == (tmp_path / 'numpys.npz').read_bytes()
