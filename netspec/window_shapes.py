@@ -2,6 +2,8 @@
 netspec.layer_shapes (Caffe: Reshape of the vision layers; DeepLab's and SegNet's forks).
 """
 
+from collections.abc import Sequence
+
 from netspec.layer_shapes import (
     Shape,
     agree,
@@ -50,9 +52,21 @@ def bins(size: int, number: int) -> tuple[int, int]:
     return kernel, (kernel * number - size + 1) // 2
 
 
+def check_pyramid(height: int, sizes: Sequence[Dim]) -> None:
+    """Raise ValueError where a level of an SPP has more bins than the image has rows or columns,
+    and so one that lies in the padding alone (Caffe: the padding must be below the kernel).
+    """
+    for size in sizes:
+        most = 31 if size is None else size.bit_length()
+        if not 1 <= height <= most:
+            raise ValueError(f'pyramid_height is {height}; expected 1 to {most}, for level i cuts '
+                             f'{"each side" if size is None else size} into 2^i bins')
+
+
 def spp(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     """Pools of 1 x 1, 2 x 2, 4 x 4, … side by side in one row; a single one keeps its 4 axes."""
     height, shape = layer.spp_param.pyramid_height, four_axes(layer, bottoms)
+    check_pyramid(height, shape[2:])
     if height == 1:
         return [(*shape[:2], 1, 1)]
     counts = [known_prod([shape[1], *(_bin_count(size, 2 ** level) for size in shape[2:])])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from netspec.schema.messages import LayerParameter
-from netspec.window_shapes import bins
+from netspec.window_shapes import bins, check_pyramid
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -33,6 +33,7 @@ class SPP(Layer):
         if len(shape) != 4 or 0 in shape[2:]:
             raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
                              'channels, height, width, of which the last two not empty')
+        check_pyramid(self.height, shape[2:])
         self.levels = [self._level(i, bottom) for i in range(self.height)]
         if self.height == 1:
             top[0].reshape(*self.levels[0][1].shape)

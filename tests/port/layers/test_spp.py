@@ -73,3 +73,10 @@ def test_stochastic(drive):
 def test_checks(drive, levels, shape, words):
     with pytest.raises(ValueError, match=words):
         drive(text(levels, 'MAX'), [np.zeros(shape)]).forward()
+
+
+@pytest.mark.parametrize('height', [4, 5, 40, 2_000_000_000])
+def test_a_pyramid_higher_than_the_image(drive, height):
+    """Level 3 would cut 7 rows into 8 bins; refused before 2^height is computed."""
+    with pytest.raises(ValueError, match=f'pyramid_height is {height}; expected 1 to 3'):
+        drive(text(height, 'MAX'), [np.zeros((1, 1, 7, 9))]).forward()
