@@ -24,7 +24,7 @@ class MVN(Layer):
         if len(shape) > 4:
             raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected at '
                              'most 4 axes')
-        self.shape = (*shape, *[1] * (4 - len(shape)))
+        self.given, self.shape = shape, (*shape, *[1] * (4 - len(shape)))
         across = self.param.mvn_param.across_channels
         split = 1 if across else 2
         self.rows = prod(self.shape[:split]), prod(self.shape[split:])
@@ -62,10 +62,12 @@ class MVN(Layer):
         else:
             torch.sub(diff, diff.mean(1, keepdim=True), out=out)
         bottom[0].diff = out.view(bottom[0].shape)
+        if top[0] is bottom[0]:              # whoever made it goes back in the shape that it gave
+            bottom[0].reshape(*self.given)
 
     def _normalized(self, y: torch.Tensor, diff: torch.Tensor, out: torch.Tensor) -> None:
         """dx = (dy - mean(dy) - mean(dy y) y) / (deviation + eps)."""
         torch.mul(y, diff, out=out)
         torch.mul(y, out.sum(1, keepdim=True), out=out)
         out.add_(diff.sum(1, keepdim=True))
-        out.mul_(-1 / self.rows[1]).add_(diff).div_(self.spread)
+        out.mul_(-1 / max(1, self.rows[1])).add_(diff).div_(self.spread)

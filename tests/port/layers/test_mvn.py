@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from netspec.schema import parse_net
 from netspec.schema.messages import TRAIN
+from port.engine.net import Net
 
 
 def text(across, normalize, eps=2.0 ** -7):
@@ -51,7 +53,7 @@ def test_equals_caffes_steps(drive, close, shape, across, normalize, in_place):
     given = rows(dy.copy(), across)
     dx = given if in_place else np.empty_like(given)
     backward(y, given, dx, spread, normalize)
-    close(driven.bottom[0].diff.numpy(), dx.reshape(four if in_place else shape), 1e-10)
+    close(driven.bottom[0].diff.numpy(), dx.reshape(shape), 1e-10)
 
 
 @pytest.mark.parametrize('across', [False, True])
@@ -69,3 +71,32 @@ def test_refuses_five_axes(drive):
 
 def test_recorded(recorded):
     recorded('mvn')
+
+
+@pytest.mark.parametrize('maker', [
+    'type: "InnerProduct" inner_product_param { num_output: 3 axis: 2 }', 'type: "ReLU"',
+    'type: "Scale" scale_param { filler { value: 2 } bias_term: true }'])
+def test_in_place_on_three_axes(maker):
+    """It gives the blob a fourth; the layer that made it goes back as with a top of its own."""
+    def diffs(top):
+        net = Net(parse_net(f"""force_backward: true
+            layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 4 dim: 3
+                }} }} }}
+            layer {{ name: "a" {maker} bottom: "x" top: "y" }}
+            layer {{ name: "m" type: "MVN" bottom: "y" top: "{top}" mvn_param {{
+                normalize_variance: false }} }}"""), TRAIN)
+        if 'a' in net.params:
+            net.params['a'][0].data = torch.linspace(1, 2, net.params['a'][0].count).reshape(
+                net.params['a'][0].shape)
+        for _ in range(2):
+            net.blobs['x'].data = torch.linspace(-1, 1, 24).reshape(2, 4, 3) ** 3
+            net.run_forward()
+            for blobs in net.params.values():
+                for blob in blobs:
+                    blob.clear_diff()
+            net.blobs[top].diff = torch.linspace(1, 0, 24).reshape(2, 4, 3, 1).sqrt()
+            net.backward()
+        return [net.blobs['x'].diff, *(b.diff for blobs in net.params.values() for b in blobs)]
+    for ours, apart in zip(diffs('y'), diffs('z'), strict=True):
+        assert ours.any()
+        torch.testing.assert_close(ours, apart, rtol=1e-5, atol=1e-6)
