@@ -151,6 +151,12 @@ class Blob:
         self._match(value)
         self._data.write(value)
 
+    def viewed(self, *shape: int) -> torch.Tensor:
+        """Return the data in another shape, on the same memory: who writes there writes here."""
+        if not self.data.is_contiguous():
+            self.data = self.data.contiguous()
+        return self.data.view(shape)
+
     @property
     def diff(self) -> torch.Tensor:
         return self._diff.read(self)

@@ -44,12 +44,12 @@ class ArgMax(Layer):
         x, shape = bottom[0].data, top[0].shape
         if self.at is not None:
             values, indices = largest(x, self.k, self.at)
-            top[0].data = values if self.values else indices.to(x.dtype)
+            top[0].data = (values if self.values else indices.to(x.dtype)).contiguous()
             return
         values, indices = largest(x.reshape(shape[0], prod(x.shape[1:])), self.k, 1)
         indices = indices.to(x.dtype)
         both = torch.stack((indices, values), 1) if self.values else indices
-        top[0].data = both.reshape(shape)
+        top[0].data = both.reshape(shape).contiguous()
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         axes = len(g.shape(bottoms[0]))

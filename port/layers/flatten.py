@@ -26,7 +26,7 @@ class Flatten(Layer):
         top[0].reshape(*shape[:start], prod(shape[start:end]), *shape[end:])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].data = bottom[0].data.reshape(top[0].shape)
+        top[0].data = bottom[0].viewed(*top[0].shape)
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         return [g.reshape_as(bottoms[0], tops[0])]

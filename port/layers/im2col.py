@@ -44,7 +44,7 @@ class Im2col(Layer):
         # batch, channels, slides, kernel -> batch, channels, kernel, slides
         kernel = range(len(shape), len(shape) + self.spatial_axes)
         order = (*range(axis + 1), *kernel, *range(axis + 1, len(shape)))
-        top[0].data = image.permute(order).reshape(top[0].shape)
+        top[0].data = image.permute(order).reshape(top[0].shape).contiguous()
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:

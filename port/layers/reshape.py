@@ -63,7 +63,7 @@ class Reshape(Layer):
         return shape[axis]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].data = bottom[0].data.reshape(top[0].shape)
+        top[0].data = bottom[0].viewed(*top[0].shape)
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         return [g.reshape_as(bottoms[0], tops[0])]

@@ -21,7 +21,7 @@ class Split(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in top:
-            blob.data = bottom[0].data
+            blob.data = bottom[0].viewed(*bottom[0].shape)
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         return bottoms * len(tops)

@@ -2,6 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+
+from netspec.schema import parse_net
+from netspec.schema.messages import TEST
+from port.engine.net import Net
 
 
 @pytest.mark.parametrize('seed', range(12))
@@ -46,3 +51,21 @@ def test_refusals(drive, options, said):
 
 def test_recorded(recorded):
     recorded('flatten')
+
+
+@pytest.mark.parametrize('maker', [
+    'type: "Im2col" convolution_param { kernel_size: 1 stride: 2 }',
+    'type: "ArgMax" argmax_param { axis: 1 out_max_val: true }'])
+def test_who_works_in_place_on_it_writes_into_what_it_was_made_of(maker):
+    """Also where that layer made its values in another order of memory."""
+    net = Net(parse_net(f"""
+        layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 dim: 4
+            dim: 6 }} }} }}
+        layer {{ name: "a" {maker} bottom: "x" top: "y" }}
+        layer {{ name: "f" type: "Flatten" bottom: "y" top: "f" }}
+        layer {{ name: "p" type: "Power" bottom: "f" top: "f" power_param {{ scale: -3 }} }}
+        layer {{ name: "r" type: "Power" bottom: "y" top: "z" }}"""), TEST)
+    net.blobs['x'].data = torch.linspace(1, 2, 144).reshape(2, 3, 4, 6)
+    net.run_forward()
+    assert (net.blobs['z'].data <= -3).all()
+    assert torch.equal(net.blobs['z'].data.flatten(1), net.blobs['f'].data)
