@@ -25,6 +25,9 @@ class WindowData(BatchLayer):
                              'expected 1 or more')
         if given.crop_mode not in ('warp', 'square'):
             raise ValueError(f"crop_mode is {given.crop_mode!r}; expected 'warp' or 'square'")
+        if self.size <= 2 * given.context_pad:
+            raise ValueError(f'context_pad {given.context_pad} on both sides leaves nothing of a '
+                             f'crop_size of {self.size}; expected less than half of it')
         windows, self.channels = read_windows(given.source, given.root_folder)
         self.objects = [w for w in windows if w.overlap >= np.float32(given.fg_threshold)]
         self.background = [w for w in windows if w.overlap < np.float32(given.bg_threshold)

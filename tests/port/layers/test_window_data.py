@@ -62,6 +62,7 @@ def test_state_continues(drive, source):
 
 def test_refusals(drive, source):
     for spec, said in [(text(source, transform=''), 'crop_size } is the side'),
+                       (text(source, 'context_pad: 4'), 'context_pad 4 on both sides leaves'),
                        (text(source, 'crop_mode: "round"'), "crop_mode is 'round'; expected"),
                        (text(source).replace('fg_threshold: 0.6', 'fg_threshold: 1'),
                         '0 object and 2 background windows')]:
