@@ -46,7 +46,7 @@ def command(net: NamedNet, image: Path, weights: Path, mean: tuple[float, ...],
 
     from port.data.readers import planes, read_rgb
     from port.dense.convolutional import convolutionalize
-    from port.dense.picture import class_map
+    from port.dense.picture import write_class_map
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
     done = convolutionalize(net.deploy(), size)
@@ -58,7 +58,7 @@ def command(net: NamedNet, image: Path, weights: Path, mean: tuple[float, ...],
         click.echo(line)
     path = out or image.with_name(f'{image.stem}_classes.png')
     names = class_names.read_text(encoding='utf-8').splitlines() if class_names else ()
-    class_map(rgb, found, names).save(path)
+    write_class_map(path, rgb, found, names)
     click.echo(f'wrote {path}')
 
 

@@ -7,6 +7,7 @@ every file is made beside its place and moved there.
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,20 @@ def write_beside(path: str | os.PathLike[str], write: Callable[[Path], object]) 
     with replacing(path) as part:
         write(part)
     return Path(path)
+
+
+def write_picture(path: str | os.PathLike[str], image: Image.Image) -> Path:
+    """Write an image in the form that its ending names.
+
+    By way of memory: Pillow takes a JPEG that a full disk cut short for whole. ValueError for an
+    ending that it does not know.
+    """
+    Image.init()
+    form, memory = Image.EXTENSION.get(Path(path).suffix.lower()), BytesIO()
+    if form not in Image.SAVE:
+        raise ValueError(f'{path}: Pillow writes no such pictures; name a .png or .jpg')
+    image.save(memory, form)
+    return write_beside(path, lambda part: part.write_bytes(memory.getvalue()))
 
 
 def write_label(path: str | os.PathLike[str], label: np.ndarray,

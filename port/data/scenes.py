@@ -11,17 +11,18 @@ lines name an image and its labels.
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from PIL import Image, ImageDraw
 
+from netspec.schema import workroom
 from port.data.label_pictures import make_palette
 from port.data.voc import CLASSES, VOID
+from port.images.mat_files import mat_bytes
 
 SMOOTH = 3  # masks are drawn this many times larger and averaged
 GROUNDS = ((118, 104, 86), (96, 98, 104), (132, 124, 112), (88, 80, 78), (110, 108, 90))
@@ -243,12 +244,10 @@ def draw_dataset(root: str | os.PathLike[str], train: int = 160, val: int = 40,
             return root
         raise FileExistsError(f'{root} exists and is not a drawn dataset of {recipe}; '
                               'remove it or name another folder')
-    beside = root.with_name(f'{root.name}.{os.getpid()}.part')
-    try:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with workroom(root) as beside:
         _write_dataset(beside, recipe)
         os.replace(beside, root)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return root
 
 
@@ -263,16 +262,18 @@ def _write_dataset(root: Path, recipe: dict) -> None:
         names = []
         for name, pixels, labels in scenes(split, recipe[split], recipe['size'], recipe['seed']):
             names.append(name)
-            Image.fromarray(pixels).save(voc / 'JPEGImages' / f'{name}.jpg', quality=95)
+            memory = BytesIO()             # Pillow takes a JPEG that is cut short for whole
+            Image.fromarray(pixels).save(memory, 'JPEG', quality=95)
+            (voc / 'JPEGImages' / f'{name}.jpg').write_bytes(memory.getvalue())
             index = Image.fromarray(void_border(labels))
             index.putpalette(palette)
             index.save(voc / 'SegmentationClass' / f'{name}.png')
-            shutil.copyfile(voc / 'JPEGImages' / f'{name}.jpg', sbdd / 'img' / f'{name}.jpg')
+            _copy(voc / 'JPEGImages' / f'{name}.jpg', sbdd / 'img' / f'{name}.jpg')
             _write_struct(sbdd / 'cls' / f'{name}.mat', labels)
         text = ''.join(f'{name}\n' for name in names)
         for path in (lists / f'{split}.txt', sbdd / f'{split}.txt'):
             path.write_text(text)
-    shutil.copyfile(lists / 'val.txt', lists / 'seg11valid.txt')
+    _copy(lists / 'val.txt', lists / 'seg11valid.txt')
     _write_listed(root / 'VOC2012', voc)
     (root / 'scenes.json').write_text(json.dumps(recipe))
 
@@ -280,8 +281,11 @@ def _write_dataset(root: Path, recipe: dict) -> None:
 def _write_listed(root: Path, voc: Path) -> None:
     """Write what a drawn VOC2011 holds as DeepLab's authors laid VOC 2012 out."""
     (root / 'list').mkdir(parents=True)
-    shutil.copytree(voc / 'JPEGImages', root / 'JPEGImages')
-    shutil.copytree(voc / 'SegmentationClass', root / 'SegmentationClassAug')
+    for source, target in (('JPEGImages', 'JPEGImages'),
+                           ('SegmentationClass', 'SegmentationClassAug')):
+        (root / target).mkdir()
+        for path in sorted((voc / source).iterdir()):
+            _copy(path, root / target / path.name)
     lines = {split: [f'/JPEGImages/{name}.jpg /SegmentationClassAug/{name}.png\n' for name in
                      (voc / f'ImageSets/Segmentation/{split}.txt').read_text().split()]
              for split in ('train', 'val')}
@@ -290,7 +294,12 @@ def _write_listed(root: Path, voc: Path) -> None:
         (root / 'list' / f'{name}.txt').write_text(''.join(listed))
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; shutil's ways take the end of the room for the end of the file."""
+    target.write_bytes(source.read_bytes())
+
+
 def _write_struct(path: Path, labels: np.ndarray) -> None:
     present = np.setdiff1d(labels, [0]).astype(np.uint8)[:, None]
     struct = {'Segmentation': labels, 'CategoriesPresent': present}
-    scipy.io.savemat(path, {'GTcls': struct}, do_compression=True)
+    path.write_bytes(mat_bytes({'GTcls': struct}, packed=True))

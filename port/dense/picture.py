@@ -1,16 +1,22 @@
 """The classes that a classifier finds in each place of a photograph, as a picture."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from port.data.label_pictures import make_palette
+from port.data.label_pictures import make_palette, write_picture
 from port.dense.sliding import Dense
 
 SHOWN = 8            # classes that get a colour and a line of the legend: those of most places
 LINE, SWATCH = 18, 12
 OPACITY = 0.45
+
+
+def write_class_map(path: Path, rgb: np.ndarray, found: Dense, names: Sequence[str] = ()) -> Path:
+    """Write `class_map` to a file, whole or not at all."""
+    return write_picture(path, class_map(rgb, found, names))
 
 
 def class_map(rgb: np.ndarray, found: Dense, names: Sequence[str] = ()) -> Image.Image:

@@ -196,7 +196,7 @@ def draw(net: ShapedNet, path: str | os.PathLike, graphviz: bool | None = None) 
             beside.write_bytes(_laid_out(dot(blocks, edges, net.name), path))
         else:
             from port.describe.draw_layout import paint
-            paint(blocks, edges, beside, COLOURS)
+            beside.write_bytes(paint(blocks, edges, path.suffix[1:].lower(), COLOURS))
     return path
 
 

@@ -7,7 +7,7 @@ places in between; rows are ordered by the mean place of their neighbours.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -179,8 +179,9 @@ def _stack(rows: list[list[Spot]]) -> float:
 
 # -- painting --------------------------------------------------------------------------------------
 
-def paint(blocks: Sequence, edges: Sequence, path: Path, colours: Mapping[str, str]) -> None:
-    """Paint boxes and edges into a file; its ending says the format."""
+def paint(blocks: Sequence, edges: Sequence, form: str, colours: Mapping[str, str]) -> bytes:
+    """Return a picture of boxes and edges as a file of a form: png, svg, pdf. Always the same."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     layout = lay_out([block.text for block in blocks], edges)
@@ -193,7 +194,10 @@ def paint(blocks: Sequence, edges: Sequence, path: Path, colours: Mapping[str, s
         _paint_edge(axes, through, edge.reference)
     for block, spot in zip(blocks, layout.spots, strict=True):
         _paint_box(axes, spot, colours[block.kind], bool(block.shape))
-    figure.savefig(path, dpi=110)
+    dated, memory = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}, BytesIO()
+    with rc_context({'svg.hashsalt': 'fcn-caffe'}):        # or the ids in it are random
+        figure.savefig(memory, format=form, dpi=110, metadata=dated.get(form, {}))
+    return memory.getvalue()
 
 
 def _paint_box(axes: 'Axes', spot: Spot, colour: str, shaped: bool) -> None:

@@ -1,20 +1,23 @@
-"""Reads numbers from MATLAB's .mat files of versions 5 to 7, as far as the datasets use them.
+"""Reads numbers from MATLAB's .mat files of versions 5 to 7, as far as the datasets use them, and
+writes such files without a date.
 
 Written after MathWorks' "MAT-File Format", level 5. Elements that are not asked for are skipped,
 and memory is only taken for bytes that the file really has, whatever its headers claim.
 """
 
+import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 HEADER, PIECE = 128, 1 << 16
+TEXT, TEXT_LENGTH = b'MATLAB 5.0 MAT-file, written by fcn-caffe', 116    # a header begins so
 MATRIX, COMPRESSED = 14, 15                         # types of data elements
 STORED = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 9: 'f8', 12: 'i8',
           13: 'u8'}
@@ -203,3 +206,12 @@ def read_array(path: str | Path, variable: str, field: str = '') -> np.ndarray:
     except (Damaged, zlib.error, struct.error) as error:
         raise ValueError(f'{path}: cannot be read as a MATLAB file: {error}') from None
     raise ValueError(f"{path}: holds no variable '{variable}'; it holds {names}")
+
+
+def mat_bytes(variables: Mapping[str, Any], packed: bool = False) -> bytes:
+    """Return variables as a file of version 5, as scipy writes it but without the date in it."""
+    import scipy.io
+    memory = io.BytesIO()
+    file: Any = memory                     # scipy's stubs know paths only
+    scipy.io.savemat(file, dict(variables), do_compression=packed)
+    return TEXT.ljust(TEXT_LENGTH) + memory.getvalue()[TEXT_LENGTH:]

@@ -6,10 +6,8 @@ installed; without it the layers alone are drawn, by port.draw_layout.
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from os import PathLike, fspath
-from pathlib import Path
 
 from netspec.schema import write_atomic
 from port.pycaffe.proto import caffe_pb2
@@ -172,10 +170,8 @@ def _painted(layers: list[caffe_pb2.LayerParameter], format: str) -> bytes:
         edges += [Edge(makers[blob], i) for blob in layer.bottom if blob in makers]
         makers.update(dict.fromkeys(layer.top, i))
     colours = {layer.type: choose_color_by_layertype(layer.type) for layer in layers}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f'net.{format}'
-        paint(blocks or [Block('', [('(no layers)', '')])], edges, path, {'': '#E0E0E0', **colours})
-        return path.read_bytes()
+    return paint(blocks or [Block('', [('(no layers)', '')])], edges, format,
+                 {'': '#E0E0E0', **colours})
 
 
 def draw_net(caffe_net: caffe_pb2.NetParameter, rankdir: str, ext: str = 'png',

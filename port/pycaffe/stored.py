@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from netspec.schema import blob_array, read_blob, write_blob
+from netspec.schema import blob_array, read_blob, workroom, write_blob
 from netspec.schema.messages import BlobProto, Datum
-from netspec.schema.temporary import Making
 from port.layers.data import open_lmdb
 
 MAP_SIZE = 64 << 20          # bytes of a new LMDB; doubled whenever it is full
@@ -73,9 +72,14 @@ def write_lmdb(target: str | Path, datums: Iterable[Datum | tuple[str, Datum]]) 
     if not target.parent.is_dir():
         raise FileNotFoundError(f'{target}: the folder {target.parent} does not exist; make it '
                                 'first')
-    with Making(target, folder=True) as beside:
-        with lmdb.open(str(beside), map_size=MAP_SIZE) as env:
-            count = _fill(lmdb, env, datums)
+    with workroom(target) as beside:
+        try:
+            with lmdb.open(str(beside), map_size=MAP_SIZE) as env:
+                count = _fill(lmdb, env, datums)
+        except lmdb.Error as error:
+            if type(error) in (lmdb.Error, lmdb.DiskError):        # what the system refuses
+                raise OSError(str(error).removeprefix(f'{beside}: ')) from None
+            raise
         os.replace(beside, target)
     return count
 

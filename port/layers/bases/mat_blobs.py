@@ -1,14 +1,11 @@
 """MATLAB files of blobs, as MatWrite and MatRead name and fill them (DeepLab's matio_io.cpp)."""
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import scipy.io
 
 from netspec.schema import write_atomic
-from port.images.mat_files import read_array
+from port.images.mat_files import mat_bytes, read_array
 
 VARIABLE = 'data'
 
@@ -33,10 +30,8 @@ def file_names(source: str, strip: int) -> list[str]:
 
 def write_mat(path: str, blob: np.ndarray) -> None:
     """Write a blob N x C x H x W as W x H x C x N; whole or not at all."""
-    content = io.BytesIO()
-    file: Any = content                    # its stubs know paths only
-    scipy.io.savemat(file, {VARIABLE: blob.reshape(blob.shape + (1,) * (4 - blob.ndim)).T})
-    write_atomic(path, [content.getvalue()])
+    array = blob.reshape(blob.shape + (1,) * (4 - blob.ndim)).T
+    write_atomic(path, [mat_bytes({VARIABLE: array})])
 
 
 def read_mat(path: str) -> np.ndarray:

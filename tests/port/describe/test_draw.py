@@ -75,6 +75,8 @@ def test_files(voc8: ShapedNet, tmp_path: Path, suffix: str) -> None:
             assert min(image.size) > 600
     else:
         assert path.read_bytes().startswith({'.svg': b'<?xml', '.pdf': b'%PDF'}[suffix])
+    again = draw(voc8, tmp_path / f'again{suffix}', graphviz=False)
+    assert again.read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize('name', VARIANTS)

@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from port.images.mat_files import read_array
+from port.images.mat_files import mat_bytes, read_array
 
 LABELS = np.arange(35).reshape(5, 7) % 21
 
@@ -111,3 +111,13 @@ def test_damage_anywhere(tmp_path: Path) -> None:
             assert read_array(path, 'GTcls', 'Segmentation').size <= len(raw) * 1100
         except ValueError as error:
             assert str(error).startswith(str(path))
+
+
+def test_what_is_written_has_no_date_and_is_read(tmp_path: Path) -> None:
+    labels = np.arange(12, dtype='u1').reshape(3, 4)
+    raw = [mat_bytes({'S': labels}, packed) for packed in (False, True, False)]
+    assert raw[0] == raw[2] and raw[0].startswith(b'MATLAB 5.0 MAT-file, written by fcn-caffe  ')
+    for i in range(2):
+        (tmp_path / 'a.mat').write_bytes(raw[i])
+        assert (read_array(tmp_path / 'a.mat', 'S') == labels).all()
+        assert (scipy.io.loadmat(tmp_path / 'a.mat')['S'] == labels).all()
