@@ -1,6 +1,7 @@
 """Pooling against Caffe's recorded numbers, a plain transcription, and central differences."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from netspec.schema.messages import TEST, TRAIN
 CASES = ['pool_ave_global', 'pool_ave_k2s2_odd', 'pool_ave_k3s1p1', 'pool_ave_k3s2p1',
          'pool_floor_mode', 'pool_max_clip', 'pool_max_k2s2_odd', 'pool_max_k3s1p1',
          'pool_max_k3s2', 'pool_max_k3s2p1', 'pool_max_two_tops']
+GOLDEN = Path(__file__).parents[2] / 'golden'
 LOWEST = float(np.finfo('float32').min)
 FLOAT32 = 1e-5   # sums of some dozen float32 numbers in another order
 
@@ -116,7 +118,7 @@ def test_max_shows_nan(drive):
     assert np.isnan(drive('type: "Pooling" pooling_param { kernel_size: 2 }', [x]).forward()[0])
 
 
-# -- STOCHASTIC: Caffe has it on the GPU alone, so nothing is recorded -----------------------------
+# -- STOCHASTIC: Caffe has it on the GPU alone -----------------------------------------------------
 
 STOCHASTIC = 'type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'
 
@@ -158,6 +160,26 @@ def test_stochastic_windows_at_the_border_pick_from_the_image(drive, kernel, str
     driven.backward([np.ones(y.shape)])
     inside = sum(o * stride < size for o in range(out)) ** 2
     assert driven.bottom[0].diff.sum().item() == 4 * inside
+
+
+def test_stochastic_for_given_random_numbers(drive, monkeypatch):
+    """Recorded from Caffe's GPU kernels, compiled for a CPU: ties, zeros, clipped windows, too."""
+    held = dict(np.load(GOLDEN / 'stochastic.npz'))
+    cases = sorted({key.split(':')[0] for key in held}, key=int)
+    assert len(cases) == 40
+    for case in cases:
+        window, x, uniform, top, topdiff, diff, mean = (held[f'{case}:{key}'] for key in (
+            'window', 'x', 'uniform', 'top', 'topdiff', 'diff', 'mean'))
+        options = zip(('kernel_h', 'kernel_w', 'stride_h', 'stride_w'), window, strict=True)
+        text = ('type: "Pooling" pooling_param { pool: STOCHASTIC '
+                + ' '.join(f'{name}: {n}' for name, n in options) + ' }')
+        monkeypatch.setattr(torch, 'rand_like', lambda sums, u=uniform: torch.from_numpy(u))
+        driven = drive(text, [x], TRAIN, torch.float32)
+        np.testing.assert_array_equal(driven.forward()[0], top, case)
+        driven.backward([topdiff])
+        np.testing.assert_allclose(driven.bottom[0].diff.numpy(), diff, rtol=FLOAT32, atol=1e-7)
+        expected = drive(text, [x], TEST, torch.float32).forward()[0]
+        np.testing.assert_allclose(expected, mean, rtol=FLOAT32, err_msg=case)
 
 
 def test_stochastic_has_no_backward_in_test_phase(drive):
