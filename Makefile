@@ -44,22 +44,26 @@ mutate: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py $(ONLY)
 
-# Trying to break it: kills and full disks, damaged files, sanitizers (tests/campaigns/).
+# Trying to break it: kills and full disks, damaged files, sanitizers (tests/campaigns/). What was
+# counted is kept in build/campaigns, and the same command goes on from there.
 MINUTES ?= 10
 KILLS ?= 300
 SEED ?= 1
 
 crash: $(VENV)/installed
-	$(BIN)/python tests/campaigns/crash.py --sweep
-	$(BIN)/python tests/campaigns/crash.py --kills $(KILLS) --seed $(SEED)
+	$(BIN)/python tests/campaigns/full_disk.py --counts build/campaigns/disk.json
+	$(BIN)/python tests/campaigns/crash.py --kills $(KILLS) --seed $(SEED) \
+	    --counts build/campaigns/crash.json
 
 fuzz: $(VENV)/installed
-	$(BIN)/python tests/campaigns/fuzz.py --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python tests/campaigns/fuzz.py --minutes $(MINUTES) --seed $(SEED) \
+	    --counts build/campaigns/fuzz.json
 
 # Random layers, nets and solvers against a Caffe of your own: CAFFE=/path/to/caffe/python.
 COUNT ?= 500
 referee: $(VENV)/installed
-	$(BIN)/python tests/campaigns/referee.py --caffe "$(CAFFE)" --count $(COUNT) --seed $(SEED)
+	$(BIN)/python tests/campaigns/referee.py --caffe "$(CAFFE)" --count $(COUNT) --seed $(SEED) \
+	    --counts build/campaigns/referee.json
 
 sanitize: $(VENV)/installed
 	$(BIN)/python tests/campaigns/sanitize.py

@@ -22,7 +22,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(HERE / 'campaigns')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     yield importlib.import_module
-    for name in ('crash', 'fuzz', 'mutants', 'readers', 'sanitize', 'referee', 'drawn_nets'):
+    for name in [p.stem for p in (HERE / 'campaigns').glob('*.py')]:
         sys.modules.pop(name, None)
 
 
@@ -66,23 +66,39 @@ def test_nets_are_changed_so_that_most_are_read(campaign) -> None:
     assert parsed > 40
 
 
-@pytest.mark.parametrize('name', ['w.caffemodel', 'w.npz', 's.solverstate.h5', 'l.png', 'a.h5'])
+@pytest.mark.parametrize('name', ['w.caffemodel', 'w.npz', 's.solverstate.h5', 'l.png', 'a.h5',
+                                  'records', 'scenes', 'i.png', 'rows.h5', 'n.png', 'apart.onnx'])
 def test_a_sample_of_full_disks(name: str, campaign, tmp_path: Path,
                                 monkeypatch: pytest.MonkeyPatch) -> None:
-    crash = campaign('crash')
-    monkeypatch.setattr(crash, 'points', lambda size, seconds: iter((0, 7, 900, size - 1, size)))
-    count, faults = crash.sweep(name, crash.writers()[name], tmp_path)
+    disk, writers = campaign('full_disk'), campaign('writers')
+    monkeypatch.setattr(disk, 'points', lambda size: iter((0, 7, 900, size - 1, size)))
+    count, faults = disk.sweep(name, writers.writers()[name], tmp_path)
     assert count and not faults
 
 
 def test_a_fault_is_told(campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The campaign can fail: a writer that leaves a half file, a reader that loses its head."""
-    crash, readers = campaign('crash'), campaign('readers')
-    monkeypatch.setattr(crash, 'points', lambda size, seconds: iter((0, 7, 900)))
-    count, faults = crash.sweep('x', lambda path: path.write_bytes(bytes(9000)), tmp_path)
+    disk, writers, readers = campaign('full_disk'), campaign('writers'), campaign('readers')
+    monkeypatch.setattr(disk, 'points', lambda size: iter((0, 7, 900)))
+    half = writers.Writer(lambda path: path.write_bytes(bytes(9000)))
+    count, faults = disk.sweep('x', half, tmp_path)
     assert len(faults) == count == 3 and 'x: limit 0: ' in faults[0]
+    assert disk.wrong({'x': b'ab'}, {'x': b'old'}, {'x': b'abc'}, 2, True) == 'x is not whole'
+    assert 'nothing is said' in disk.wrong({'x': b'old'}, {'x': b'old'}, {'x': b'abcd'}, 3, False)
+    assert 'left behind' in disk.wrong({'.x.part': b''}, {}, {'x': b'abcd'}, 3, True)
+    assert 'gone' in disk.wrong({}, {'x': b'old'}, {'x': b'abcd'}, 3, True)
     assert readers.complaint(IndexError('x')) and readers.complaint(ValueError('two\nlines'))
     assert readers.complaint(KeyError()) and not readers.complaint(ValueError('x: is damaged'))
+
+
+def test_counts_go_on(campaign, tmp_path: Path) -> None:
+    counts = campaign('counts')
+    for _ in range(2):
+        held = counts.Counts(tmp_path / 'c.json')
+        held.add('net', counts.Counter(read=3, fault=1), held.next.get('net', 0) + 1)
+    again = counts.Counts(tmp_path / 'c.json')
+    assert again.next == {'net': 2} and again.kinds == {'net': {'read': 6, 'fault': 2}}
+    assert again.table().splitlines()[-1].split() == ['all', '8', '6', '2']
 
 
 REFEREED = sorted((HERE / 'golden' / 'referee').glob('*.npz'))
@@ -95,6 +111,8 @@ def test_what_the_referee_recorded(path: Path, campaign, tmp_path: Path,
     referee, drawn = campaign('referee'), campaign('drawn_nets')
     kind, seed = path.stem.split('-')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('REFEREE_SCRIPTS', raising=False)
+    monkeypatch.setitem(sys.modules, 'caffe', importlib.import_module('port.pycaffe'))
     caffe, case = importlib.import_module('port.pycaffe'), drawn.draw(kind, int(seed))
     ours = (referee.play_solver if case.solver else referee.play_net)(caffe, case, int(seed))
     tolerance = referee.LEARNT if kind == 'solvers' else referee.TOLERANCE

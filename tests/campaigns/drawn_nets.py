@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Any
 
 Shape = tuple[int, ...]
 
 
 @dataclass
 class Case:
-    """What is to be run. text: the net. label_classes: how many classes its labels have."""
+    """What is to be run. text: the net. classes: how many its labels have. prepare: writes the
+    files that it reads. feed: gives it arrays. after: reads what it wrote. followed: every pass
+    is compared, not only the last. run: does something else with a Caffe than run the net.
+    """
 
     text: str
     phase: int                        # 0 TRAIN, 1 TEST
@@ -17,6 +22,12 @@ class Case:
     stages: tuple[str, ...] = ()
     solver: str = ''
     classes: int = 4
+    prepare: Callable[[Path], None] | None = None
+    feed: Callable[[Any], None] | None = None
+    after: Callable[[], dict[str, Any]] | None = None
+    passes: int = 2
+    followed: bool = False
+    run: Callable[[Any], dict[str, Any]] | None = None
 
 
 def field(name: str, **values: object) -> str:
@@ -279,10 +290,75 @@ def _v0(r: Random, name: str, bottom: str, top: str) -> str:
             f'top: "{top}" }}\n')
 
 
-KINDS: dict[str, Callable[[Random], Case]] = {
-    'layers': of_layer, 'nets': of_net, 'solvers': of_solver, 'old': of_old_net}
+# -- rules of phases, levels and stages ------------------------------------------------------------
+
+def rules(r: Random, what: str = '') -> str:
+    """Return several rules, all of one kind; what: include or exclude."""
+    what = what or r.choice(['include', 'exclude'])
+    out = []
+    for _ in range(r.randint(1, 3)):
+        values = {'phase': r.choice(['TRAIN', 'TEST']), 'min_level': r.randint(-1, 2),
+                  'max_level': r.randint(-1, 2),
+                  'stage': [f'"{s}"' for s in r.sample('abc', r.randint(1, 2))],
+                  'not_stage': [f'"{s}"' for s in r.sample('abc', r.randint(1, 2))]}
+        out.append(field(what, **{key: values[key] for key in
+                                  r.sample(list(values), r.randint(0, 3))}))
+    return ' '.join(out)
+
+
+def of_rules(r: Random) -> Case:
+    """A net whose layers each have rules, and a state; some states stand in the net itself."""
+    text = given('x', (2, 3))
+    phase, level, stages = r.randint(0, 1), r.randint(-1, 2), [s for s in 'abc' if r.random() < .5]
+    if r.random() < .4:
+        kept = field('state', level=r.choice([None, r.randint(-1, 2)]),
+                     stage=[f'"{s}"' for s in 'abc' if r.random() < .3])
+        text = kept + '\n' + text
+    for i in range(r.randint(2, 7)):
+        more = f'power_param {{ scale: {r.uniform(-2, 2):.3f} shift: 1 }} ' + rules(r)
+        if r.random() < .01:
+            more += rules(r)                         # both kinds at once are refused
+        text += layer(f'l{i}', 'Power', ['x'], ['x' if r.random() < .4 else f'b{i}'], more)
+    return Case(text, phase, level, tuple(stages))
+
+
+# -- sequences -------------------------------------------------------------------------------------
+
+def of_sequence(r: Random) -> Case:
+    """LSTM, RNN or LSTMUnit: with a static input, with exposed states, over broken sequences."""
+    steps, count, width, wide = r.randint(1, 5), r.randint(1, 3), r.randint(1, 4), r.randint(1, 4)
+    kind = r.choice(['LSTM', 'RNN', 'LSTMUnit'])
+    text = 'force_backward: true\n'
+    if kind == 'LSTMUnit':
+        text += given('c', (1, count, wide)) + given('g', (1, count, 4 * wide))
+        text += given('label', (1, count))
+        return Case(text + layer('l', kind, ['c', 'g', 'label'], ['c1', 'h1']), r.randint(0, 1),
+                    classes=2)
+    text += given('x', (steps, count, *[width, 2][:r.randint(1, 2)]))
+    text += given('label', (steps, count))
+    below, above = ['x', 'label'], ['y']
+    if r.random() < .5:
+        text += given('s', (count, r.randint(1, 3)))
+        below.append('s')
+    exposed = r.random() < .4
+    if exposed:
+        for name in ('h', 'c')[:2 if kind == 'LSTM' else 1]:
+            text += given(name, (1, count, wide))
+            below.append(name)
+            above.append(f'{name}1')
+    more = field('recurrent_param', num_output=wide, expose_hidden=exposed or None)[:-1] + (
+        'weight_filler { type: "uniform" min: -1 max: 1 } bias_filler { type: "constant" } }')
+    return Case(text + layer('l', kind, below, above, more), r.randint(0, 1), classes=2, passes=3)
 
 
 def draw(kind: str, seed: int) -> Case:
     """Return the case of a kind and a seed, always the same."""
-    return KINDS[kind](Random(f'{kind} {seed}'))
+    from drawn_data import of_data
+    from drawn_scripts import of_script
+    kinds: dict[str, Callable[[Random], Case]] = {
+        'layers': of_layer, 'nets': of_net, 'solvers': of_solver, 'old': of_old_net,
+        'rules': of_rules, 'sequences': of_sequence, 'data': of_data, 'scripts': of_script}
+    return kinds[kind](Random(f'{kind} {seed}'))
+
+
+KINDS = ('layers', 'nets', 'solvers', 'old', 'rules', 'sequences', 'data', 'scripts')
