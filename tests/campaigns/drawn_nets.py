@@ -247,49 +247,6 @@ def of_solver(r: Random) -> Case:
     return Case(text, 0, solver=solver)
 
 
-V1 = {'CONVOLUTION': convolution, 'POOLING': pooling, 'RELU': PLACE['ReLU'], 'LRN': lrn,
-      'INNER_PRODUCT': ONE['InnerProduct'], 'SIGMOID': lambda r: '', 'TANH': lambda r: '',
-      'POWER': PLACE['Power'], 'ABSVAL': lambda r: '', 'FLATTEN': lambda r: '', 'MVN': PLACE['MVN'],
-      'BNLL': lambda r: '', 'SOFTMAX': lambda r: '', 'EXP': PLACE['Exp']}
-
-
-def of_old_net(r: Random) -> Case:
-    """A net in the syntax of 2014 (V1) or of 2013 (V0), its inputs as fields of the net."""
-    text = 'name: "old" input: "x" input_dim: 2 input_dim: 4 input_dim: 6 input_dim: 7\n'
-    text += 'force_backward: true\n'
-    if r.random() < .3:
-        text = text.split('input_dim')[0] + 'input_shape { dim: 2 dim: 4 dim: 6 dim: 7 }\n'
-    below, old = 'x', r.random() < .5
-    for i in range(r.randint(1, 4)):
-        top = f'b{i}'
-        text += (_v0 if old else _v1)(r, f'l{i}', below, top)
-        below = top
-    return Case(text, r.randint(0, 1))
-
-
-def _v1(r: Random, name: str, bottom: str, top: str) -> str:
-    kind = r.choice(list(V1))
-    more = V1[kind](r)
-    if kind in ('CONVOLUTION', 'INNER_PRODUCT') and r.random() < .5:
-        more += ' blobs_lr: 1 blobs_lr: 2 weight_decay: 1 weight_decay: 0'
-    return (f'layers {{ name: "{name}" type: {kind} bottom: "{bottom}" top: "{top}" {more} }}\n')
-
-
-def _v0(r: Random, name: str, bottom: str, top: str) -> str:
-    kind, more = r.choice([
-        ('conv', f'num_output: 4 kernelsize: {r.randint(1, 3)} pad: {r.randint(0, 1)} '
-                 f'stride: {r.randint(1, 2)} group: {r.choice([1, 2])} {FILLED} blobs_lr: 1. '
-                 'blobs_lr: 2. weight_decay: 1. weight_decay: 0.'),
-        ('pool', f'pool: {r.choice(["MAX", "AVE"])} kernelsize: {r.randint(1, 3)} '
-                 f'stride: {r.randint(1, 2)}'),
-        ('relu', ''), ('sigmoid', ''), ('tanh', ''), ('bnll', ''), ('flatten', ''),
-        ('lrn', f'local_size: {r.choice([3, 5])} alpha: {r.uniform(.1, 1):.3f} beta: 0.75'),
-        ('innerproduct', f'num_output: 3 biasterm: {r.choice(["true", "false"])} {FILLED}'),
-        ('softmax', '')])
-    return (f'layers {{ layer {{ name: "{name}" type: "{kind}" {more} }} bottom: "{bottom}" '
-            f'top: "{top}" }}\n')
-
-
 # -- rules of phases, levels and stages ------------------------------------------------------------
 
 def rules(r: Random, what: str = '') -> str:
@@ -354,11 +311,13 @@ def of_sequence(r: Random) -> Case:
 def draw(kind: str, seed: int) -> Case:
     """Return the case of a kind and a seed, always the same."""
     from drawn_data import of_data
+    from drawn_old import of_old_net, of_older_net
     from drawn_scripts import of_script
     kinds: dict[str, Callable[[Random], Case]] = {
         'layers': of_layer, 'nets': of_net, 'solvers': of_solver, 'old': of_old_net,
-        'rules': of_rules, 'sequences': of_sequence, 'data': of_data, 'scripts': of_script}
+        'older': of_older_net, 'rules': of_rules, 'sequences': of_sequence,
+        'data': of_data, 'scripts': of_script}
     return kinds[kind](Random(f'{kind} {seed}'))
 
 
-KINDS = ('layers', 'nets', 'solvers', 'old', 'rules', 'sequences', 'data', 'scripts')
+KINDS = ('layers', 'nets', 'solvers', 'old', 'older', 'rules', 'sequences', 'data', 'scripts')
