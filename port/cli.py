@@ -68,10 +68,12 @@ class Verbs(click.Group):
         except (BrokenPipeError, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt as stop:
+            hush(stop, INTERRUPTED)
             fail(str(stop) or 'interrupted', INTERRUPTED)
         except FAILURES as error:
             if ctx.params.get('debug'):
                 raise
+            hush(error, 1)
             fail(no_handles() or one_line(error), 1)
 
 
@@ -79,6 +81,12 @@ def fail(text: str, status: int) -> NoReturn:
     """Say on one line of stderr what went wrong, and exit."""
     click.echo(f'fcn: {screenful(" ".join(text.split()))}', err=True)
     sys.exit(status)
+
+
+def hush(error: BaseException, status: int) -> None:
+    """Exit in silence where another process says what went wrong (port.distributed)."""
+    if getattr(error, 'said', False):
+        sys.exit(status)
 
 
 def no_handles() -> str:

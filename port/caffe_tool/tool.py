@@ -6,6 +6,7 @@ Each action takes the flags' values; all it says goes to the log, in the tool's 
 import logging
 import time as clock
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from netspec.schema import print_solver, read_solver
 from netspec.schema.messages import TEST, TRAIN, SolverParameter
+from port.distributed.alone import ALONE, Alone
 from port.engine.devices import gpu_count, gpus_here
 from port.engine.net import Net
 from port.training.run_lock import training_alone
@@ -44,12 +46,18 @@ def gpus(flag: str) -> list[int]:
     return wanted
 
 
-def device(flag: str) -> torch.device:
-    """Return the device that a -gpu flag names, and say so."""
+def device(flag: str, place: int | None = None) -> torch.device:
+    """Return the device that a -gpu flag names, and say so. place: of one process of several, of
+    which each takes the GPU in its own place.
+    """
     numbers = gpus(flag)
     if not numbers:
         log.info('Use CPU.')
         return torch.device('cpu')
+    if place is not None:
+        if place >= len(numbers):
+            raise RuntimeError(f'process {place} of this machine has no GPU in -gpu {flag}')
+        numbers = numbers[place:place + 1]
     if len(numbers) > 1:
         raise RuntimeError('Multi-GPU execution not available: give one GPU')
     log.info('Use GPU with device ID %d', numbers[0])
@@ -74,8 +82,14 @@ def _wait(where: torch.device) -> None:
 
 # -- train -----------------------------------------------------------------------------------------
 
-def train(flags: Flags) -> None:
-    """Train, or fine-tune, as the solver says."""
+def train_gpus(flags: Flags) -> list[int]:
+    """Return the GPUs to train on, with a process for each, as Caffe has a thread for each."""
+    _need(flags, 'solver', 'Need a solver definition to train.')
+    return gpus(_solver_gpu(flags))
+
+
+def train(flags: Flags, ranks: Alone = ALONE) -> None:
+    """Train, or fine-tune, as the solver says; together with other ranks as Caffe's solvers do."""
     _need(flags, 'solver', 'Need a solver definition to train.')
     if flags['snapshot'] and flags['weights']:
         raise ValueError('Give a snapshot to resume training or weights to finetune but not both.')
@@ -84,13 +98,24 @@ def train(flags: Flags) -> None:
         if effect not in EFFECTS:
             raise ValueError(f'Invalid signal effect "{effect}" was specified; expected '
                              f'{", ".join(EFFECTS)}')
-    where = device(_solver_gpu(flags))
-    solver = Solver(flags['solver'], where, amend=lambda param: _amend(param, flags))
-    with training_alone(solver.prefix), Requests(effects) as requests:
+    with ranks.agreed():
+        where = device(_solver_gpu(flags), ranks.place if ranks.size > 1 else None)
+        solver = Solver(flags['solver'], where, amend=lambda param: _amend(param, flags))
+    if ranks.size > 1:
+        from port.training.rank_training import use_ranks
+        use_ranks(solver, ranks)
+    with training_alone(solver.prefix) if ranks.first else nullcontext(), \
+            Requests(effects) as requests:
         solver.action = requests
-        if flags['snapshot']:
-            log.info('Resuming from %s', flags['snapshot'])
-            solver.restore(flags['snapshot'])
+        with ranks.agreed() as told:
+            state = ranks.noted('snapshot') or flags['snapshot']
+            if state:
+                log.info('Resuming from %s', state)
+                solver.restore(state)
+            if ranks.size > 1:
+                from port.training.rank_training import facts
+                told |= facts(solver)
+        solver.on_snapshot.append(lambda: ranks.note('snapshot', solver.saved))
         log.info('Starting Optimization')
         solver.solve()
     log.info('Optimization Done.')

@@ -1,16 +1,22 @@
 """fcn ablate: does the order of the paper's findings hold on a dataset, with a narrow net?"""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import FILE, FOLDER, WIDTH, device_options, given_as, renamed
+from port.commands._ranks import ranked
+from port.commands._shared import FILE, FOLDER, WIDTH, given_as, renamed
 from port.commands.bound import data_option
 from port.commands.reproduce import fast_option, goes_on, limit_option, seed_option, set_option
+
+if TYPE_CHECKING:
+    from port.distributed.alone import Alone
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Request:
     seeds: int
     scale: float
     rates: tuple[float, ...]
+    ranks: Alone
     device: str
 
 
@@ -60,7 +67,7 @@ class Request:
 @seed_option
 @set_option
 @fast_option
-@device_options()
+@ranked()
 @renamed('--images', '--limit')
 @given_as(Request)
 def command(given: Request) -> None:
@@ -87,7 +94,10 @@ def command(given: Request) -> None:
                         seed=given.seed, options=dict(given.options), fast=given.fast)
     out = given.out or Path('runs', f'ablate-{given.dataset}')
     with goes_on():
-        content = ablation.run(given.dataset, settings, out, torch.device(given.device), click.echo)
+        content = ablation.run(given.dataset, settings, out, torch.device(given.device), click.echo,
+                               given.ranks)
+    if not given.ranks.first:
+        return
     text = ablation.markdown(content)
     write_atomic(out / 'ablation.json', [json.dumps(content, indent=2).encode()])
     write_atomic(out / 'ablation.md', [text.encode()])
@@ -101,6 +111,8 @@ def _seeded(given: Request) -> None:
     from netspec.schema import write_atomic
     from port.reproduce import seeded_ablation as seeded
     from port.reproduce.recipe import Settings
+    if given.ranks.size > 1:
+        raise ValueError('--trunk trains in one process: a run that diverges is begun again slower')
     if given.weights is None:
         raise click.UsageError(f'--trunk {given.trunk} starts from real weights: give them by '
                                '--weights')

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from port.commands._dense_crf import crf_option
 from port.commands._frame import framed
 from port.commands._pictures import find_pictures, label_files, overlay_file
+from port.commands._ranks import ranked
 from port.commands._shared import (
     FOLDER,
     MODEL_IS_NET,
     AskedNet,
+    Context,
     Mean,
+    Param,
+    Size,
     defining,
-    device_options,
     given_as,
     looking,
     net_argument,
@@ -33,8 +37,36 @@ if TYPE_CHECKING:
     import numpy as np
 
     from port.crf.crf_weights import CrfWeights
+    from port.distributed.alone import Alone
     from port.engine.net import Net
     from port.predict.labelled import Predictor
+    from port.predict.tiled import TiledLabels
+
+    Colours = tuple[np.ndarray, Sequence[str]]
+
+
+class TileSide(Size):
+    """The size of a tile, height first, or auto."""
+
+    name = 'auto|HxW'
+
+    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
+        return value if value == 'auto' else super().convert(value, param, ctx)
+
+
+class Bytes(click.ParamType):
+    """An amount of memory: 500M, 2G."""
+
+    name = 'N[M|G]'
+
+    def convert(self, value: Any, param: Param, ctx: Context) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r'(\d+(?:\.\d+)?)([MG]?)B?', value, re.IGNORECASE)
+        found = int(float(match[1]) * {'': 1, 'M': 1e6, 'G': 1e9}[match[2].upper()]) if match else 0
+        if not found:
+            self.fail(f'{value!r}: expected an amount of memory, such as 2G or 500M', param, ctx)
+        return found
 
 
 @dataclass(frozen=True)
@@ -50,6 +82,10 @@ class Request:
     output: str | None
     fast: bool
     crf: CrfWeights | None
+    tile: tuple[int, int] | str | None
+    memory: int | None
+    resume: bool
+    ranks: Alone
     device: str
 
 
@@ -70,7 +106,13 @@ class Request:
 @click.option('--fast/--no-fast', default=True, show_default=True, help='--no-fast computes the '
               'zeros around the picture too, as Caffe does: slower, the same labels.')
 @crf_option
-@device_options()
+@click.option('--tile', type=TileSide(), help='Compute pictures in tiles of this size, which give '
+              'the scores of the whole picture; auto: as large as --memory allows.')
+@click.option('--memory', type=Bytes(), help='What the process may take, such as 2G: chooses the '
+              'tile.  [default of --tile auto: half of what the machine has]')
+@click.option('--resume', is_flag=True, help='Leave out pictures whose labels and overlay are in '
+              '--out already, made by fcn infer.')
+@ranked()
 @renamed('--model', MODEL_IS_NET)
 @renamed('--layer', '--output')
 @renamed('--no-skip', '--no-fast', flag=True)
@@ -83,22 +125,45 @@ def command(given: Request) -> None:
     NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, whose trained
     weights are found there, or a deploy prototxt.
     """
+    with given.ranks.agreed():
+        weights, mean = given.net.weights(given.weights), mean_of(given.net, given.mean)
+        wanted, found = wanted_pictures(given)
+        predict, colours = opened(given, weights, mean)
+        label = tiled(given, predict) if given.tile or given.memory else predict
+    own = wanted[given.ranks.rank::given.ranks.size]
+    problems = given.ranks.gathered(label_all(given, label, [path for path, _ in own],
+                                              [place for _, place in own], colours))
+    if not given.ranks.first:
+        return
+    listed = [problem for some in problems for problem in some]
+    done = f'labelled {len(wanted) - len(listed)} picture(s) into {given.out}'
+    done += f'; {found - len(wanted)} were there' if given.resume else ''
+    stop_at(listed, done)
+    click.echo(done)
+
+
+def wanted_pictures(given: Request) -> tuple[list[tuple[Path, Path]], int]:
+    """Return the pictures to label with their label files, and how many there are in all."""
+    from port.data.label_pictures import made_here
+    pictures = find_pictures(given.images, given.out)
+    rows = list(zip(pictures, label_files(pictures, given.out), strict=True))
+    # Each file is whole or not there, and the overlay comes last.
+    return [(path, place) for path, place in rows if not given.resume or not all(
+        file.is_file() and made_here(file) for file in (place, overlay_file(place)))], len(rows)
+
+
+def opened(given: Request, weights: str, mean: tuple[float, ...]
+           ) -> tuple[Predictor, Colours]:
+    """Return the net with its weights, ready for pictures; colours and names of its classes."""
     from port.data.datasets import class_names, palette
     from port.predict.labelled import Predictor
-    weights, mean = given.net.weights(given.weights), mean_of(given.net, given.mean)
-    pictures = find_pictures(given.images, given.out)
-    places = label_files(pictures, given.out)
     net = loaded_net(given.net, weights, given.device)
     heads = {f'score{head.suffix}': head for head in given.net.row.heads} if given.net.row else {}
     output = given.output or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, mean, output, given.precision, given.fast, given.crf)
     row = given.net.row
     head = heads.get(output or '') or (row.heads[0] if row else None)
-    colours = palette(head.labels if head else ''), class_names(head) if head else ()
-    problems = label_all(given, predict, list(pictures), places, colours)
-    done = f'labelled {len(pictures) - len(problems)} picture(s) into {given.out}'
-    stop_at(problems, done)
-    click.echo(done)
+    return predict, (palette(head.labels if head else ''), class_names(head) if head else ())
 
 
 def mean_of(net: AskedNet, given: tuple[float, ...] | None) -> tuple[float, ...]:
@@ -121,19 +186,53 @@ def loaded_net(asked: AskedNet, weights: str, device: str) -> Net:
     return net
 
 
-def label_all(given: Request, predict: Predictor, files: Sequence[Path],
-              places: Sequence[Path], colours: tuple[np.ndarray, Sequence[str]]) -> list[str]:
+def tiled(given: Request, predict: Predictor) -> TiledLabels:
+    """Return what labels tile by tile; UsageError for what needs the whole picture."""
+    if given.crf:
+        raise click.UsageError('--crf looks at the whole picture, --tile and --memory at parts')
+    if given.memory and given.tile not in (None, 'auto'):
+        raise click.UsageError('--memory chooses the tile: give --tile auto, or leave one out')
+    from port.predict.predictor import predictor
+    from port.predict.tiled import TiledLabels
+    side = given.tile if isinstance(given.tile, tuple) else None
+    cut = predictor(predict.net, None, given.precision, layer=predict.layer, skip=given.fast,
+                    tile=side or 'auto').tiled
+    assert cut is not None
+    return TiledLabels(cut, predict.predict.planes, side, given.memory)
+
+
+def label_tiled(given: Request, label: TiledLabels, files: Sequence[Path],
+                places: Sequence[Path], colours: np.ndarray) -> list[str]:
+    """Label every picture tile by tile, saying before each what it takes; return what was wrong."""
+    from port.predict import tiled as pictures
+    problems = []
+    for path, place in zip(files, places, strict=True):
+        try:
+            with pictures.opened(path) as picture:
+                plan = label.plan((picture.height, picture.width))
+                click.echo(f'{path}: {plan}')
+                place.parent.mkdir(parents=True, exist_ok=True)
+                label(picture, plan, place, overlay_file(place), colours)
+        except (ValueError, MemoryError) as error:
+            problems.append(f'{path}: {error}' if str(path) not in str(error) else str(error))
+    return problems
+
+
+def label_all(given: Request, predict: Predictor | TiledLabels, files: Sequence[Path],
+              places: Sequence[Path], colours: Colours) -> list[str]:
     """Label every picture, and write while the next is computed; return what was wrong.
 
     colours: the palette, and the names of the classes where they are known.
     """
     from tqdm import tqdm
 
-    from port.predict.labelled import Unusable, Writing, decoded
+    from port.predict.labelled import Predictor, Unusable, Writing, decoded
+    if not isinstance(predict, Predictor):
+        return label_tiled(given, predict, files, places, colours[0])
     rows, problems = zip(files, places, decoded(files), strict=True), []
     with Writing() as writing:
         for path, place, pixels in tqdm(rows, desc='infer', total=len(files),
-                                        disable=not sys.stderr.isatty()):
+                                        disable=not (given.ranks.first and sys.stderr.isatty())):
             try:
                 rgb = pixels.result()
                 with framed(given.net.row, [rgb.shape[:2]], f'{path}:', 'resize it', Unusable):

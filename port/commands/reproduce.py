@@ -1,31 +1,34 @@
 """fcn reproduce: train a published net as its authors did, and lay the result beside theirs."""
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from port.commands import bound
+from port.commands._ranks import ranked
 from port.commands._shared import (
     FILE,
     FOLDER,
     WIDTH,
-    device,
     given_as,
-    gpu_option,
     options_given,
     renamed,
-    tf32_option,
 )
 from port.commands.bound import data_option
 from port.commands.generate import setting
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
+
+if TYPE_CHECKING:
+    from port.distributed.alone import Alone
 
 # What needs no net to run: the row whose labels it reads, and what is published of it.
 LABELS_ONLY = {
@@ -41,7 +44,7 @@ SPEED = {
                      'PAMI Table 1: forward time of AlexNet, VGG16, GoogLeNet at 500 x 500'),
     'speed-windows': ('1.2 and 2.4 ms a window, 22 and 37 ms for 100 at once',
                       "PAMI section 3.1: AlexNet's windows one by one, and 100 at once")}
-SPEED_OPTIONS = ('name', 'out', 'width', 'gpu', 'tf32')
+SPEED_OPTIONS = ('name', 'out', 'width', 'gpus', 'tf32')
 
 
 def donors(ctx: click.Context, param: click.Parameter,
@@ -125,8 +128,9 @@ class Request:
     released: bool
     fast: bool
     keep_all: bool
-    gpu: int | None
     tf32: bool
+    ranks: Alone
+    device: Callable[[], str]
 
 
 @click.command(epilog='Example:  fcn reproduce voc-fcn8s --data data --weights VGG16.caffemodel '
@@ -160,8 +164,7 @@ class Request:
               'against their four-decimal table.')
 @fast_option
 @click.option('--keep-all', is_flag=True, help='Keep the snapshots of every block.')
-@gpu_option
-@tf32_option
+@ranked(tf32=True, late=True)
 @renamed('--images', '--limit')
 @renamed('--iterations-per-block', '--block')
 @given_as(Request)
@@ -172,17 +175,20 @@ def command(given: Request) -> None:
     first. Ctrl-C at any time; the same command goes on. Ends with report.md, .json and .html.
     """
     if given.listing:
-        click.echo(table())
+        if given.ranks.first:
+            click.echo(table())
         return
     if given.name is None:
         raise click.UsageError('give NAME, or --list')
     _check_names(given.name, given.net)
     out = given.out or Path('runs', given.name)
     if given.name in LABELS_ONLY:
-        _from_labels(given, given.name, out)
+        if given.ranks.first:
+            _from_labels(given, given.name, out)
         return
     if given.name in SPEED:
-        _speed(given, given.name, out)
+        if given.ranks.first:
+            _speed(given, given.name, out)
         return
     if given.weights is not None and not given.weights.is_file():
         raise FileNotFoundError(f'{given.weights}: no such weights')
@@ -197,10 +203,13 @@ def command(given: Request) -> None:
         images=given.limit, split=given.split, seed=given.seed, released=given.released,
         options=dict(given.options), donors=dict(given.given), fast=given.fast, tf32=given.tf32,
         train_data=dict(given.train_data), statistics=given.statistics)
-    where = torch.device(device(given.gpu, given.tf32))
+    with given.ranks.agreed():
+        device = torch.device(given.device())
     with goes_on():
-        content = reproduce(settings, out, where, click.echo, given.keep_all)
-    click.echo(summary(content, out))
+        content = reproduce(settings, out, device, click.echo, given.keep_all,
+                            given.ranks)
+    if given.ranks.first:
+        click.echo(summary(content, out))
 
 
 def _check_names(name: str, net: str) -> None:
@@ -244,7 +253,7 @@ def _speed(given: Request, name: str, out: Path) -> None:
     if idle:
         raise click.UsageError(f'{name} needs no data and takes no {", ".join(idle)}; it takes '
                                '--out, --width and --gpu')
-    where = torch.device(device(given.gpu, given.tf32))
+    where = torch.device(given.device())
     measure = speed.table1 if name == 'speed-table1' else speed.section31
     rows = measure(where, width=given.width)
     machine = (torch.cuda.get_device_name(where) if where.type == 'cuda' else

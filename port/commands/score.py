@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands._dense_crf import crf_option
+from port.commands._ranks import ranked
 from port.commands._shared import (
     FILE,
     FOLDER,
@@ -18,7 +19,6 @@ from port.commands._shared import (
     AskedNet,
     check_json,
     defining,
-    device_options,
     given_as,
     json_option,
     net_argument,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from netspec.named_net import NamedNet
     from netspec.schema.messages import NetParameter
     from port.crf.crf_weights import CrfWeights
+    from port.distributed.alone import Alone
+    from port.engine.net import Net
     from port.scoring.boundaries import BoundaryScores
     from port.scoring.frames import FrameScores
 
@@ -51,6 +53,7 @@ class Request:
     json_path: str | None
     fast: bool
     crf: CrfWeights | None
+    ranks: Alone
     device: str
     frames: Path | None
     boundaries: bool
@@ -75,7 +78,7 @@ class Request:
 @click.option('--fast/--no-fast', default=False, show_default=True, help='--fast gives the same '
               'scores within rounding, in less time (docs/padding.md).')
 @crf_option
-@device_options()
+@ranked()
 @renamed('--model', MODEL_IS_NET)
 @renamed('--iterations', '--limit')
 @renamed('--images', '--limit')
@@ -89,27 +92,25 @@ def command(given: Request) -> None:
     NET is a folder of `fcn new`, `fcn reproduce` or `fcn generate`, whose val or test net is
     scored; a prototxt with its data layer; or a published name, with --data.
     """
-    from netspec.schema.messages import TEST
-    weights = given.net.weights(given.weights)
-    source = test_net(given.net, given.data)
-    from port.engine.net import Net
-    from port.engine.net_weights import paths_of
-    from port.engine.starting_weights import load
     from port.fast.speed_up import fast_forward
     from port.scoring.boundaries import BoundaryScores
     from port.scoring.evaluate import evaluate, heads
     from port.scoring.frames import FrameScores
-    read = [*paths_of(weights), *([source] if isinstance(source, Path) else [])]
-    check_json(given.json_path, read)
-    net = Net(source, TEST, device=given.device)
-    load(net, weights)
+    with given.ranks.agreed():
+        net = loaded(given)
     frames = {head: FrameScores(head) for head, _ in heads(net)}
     edges = {head: BoundaryScores(head, tolerance=given.tolerance) for head, _ in heads(net)
              if given.boundaries}
     results = evaluate(net, given.limit, save=given.save, progress=bar, crf=given.crf,
                        observers=[*(one.see for one in frames.values()),
                                   *(one.see for one in edges.values())],
-                       forward=fast_forward(net) if given.fast else None).scores
+                       forward=fast_forward(net) if given.fast else None, ranks=given.ranks).scores
+    for head in frames:
+        frames[head].join(given.ranks)
+    for head in edges:
+        edges[head].join(given.ranks)
+    if not given.ranks.first:
+        return
     if given.frames:
         first = next(iter(results))
         frames[first].write(given.frames, results[first].names)
@@ -120,6 +121,21 @@ def command(given: Request) -> None:
         texts.append((f'{head}\n' if len(results) > 1 else '') + result.text()
                      + more_lines(figures[head], edges.get(head), result.names))
     tell(figures, '\n'.join(texts), given.json_path)
+
+
+def loaded(given: Request) -> Net:
+    """Return the net to score, with its weights."""
+    from netspec.schema.messages import TEST
+    from port.engine.net import Net
+    from port.engine.net_weights import paths_of
+    from port.engine.starting_weights import load
+    weights = given.net.weights(given.weights)
+    source = test_net(given.net, given.data)
+    read = [*paths_of(weights), *([source] if isinstance(source, Path) else [])]
+    check_json(given.json_path, read)
+    net = Net(source, TEST, device=given.device)
+    load(net, weights)
+    return net
 
 
 def frame_figures(frames: FrameScores) -> dict[str, Any]:

@@ -11,6 +11,8 @@ with `shuffle` that of `read_ahead.shuffles`; a split whose name lacks 'train' i
 import ast
 import difflib
 import logging
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from port.images.read_ahead import (
     Arrays,
     Pick,
     ReadAhead,
+    check_share,
     draw_seed,
     grouped,
     numbered,
@@ -64,6 +67,7 @@ class SegDataLayer(PythonLayer):
     void = 255  # the label of pixels that are left out
     queue: ReadAhead
     seed: int | None
+    rank, ranks = 0, 1  # of every `ranks` passes this layer makes the one in place `rank`
     ahead = 4  # pairs loaded before their turn; `prefetch` in param_str sets it, 0 is off
 
     # what a dataset defines
@@ -112,7 +116,7 @@ class SegDataLayer(PythonLayer):
         """Copy the next pair into the tops, and go on to the one after it."""
         for blob, array in zip(top, self.queue.current(), strict=True):
             hand_over(blob, array)
-        self.passes += 1
+        self.passes += self.ranks
         self.queue.advance()
 
     def backward(self, top: list, propagate_down: list[bool], bottom: list) -> None:
@@ -151,13 +155,28 @@ class SegDataLayer(PythonLayer):
         if not 0 <= passes * self.batch < MOST_PASSES:
             raise ValueError(f'{self.where()}: the snapshot stands after {passes} passes, which '
                              'no training makes: a damaged snapshot')
-        skip, count = passes * self.batch, len(self.indices)
+        self.passes = passes
+        self.queue = ReadAhead(self._drawn if self.batch == 1 else self._drawn_batch,
+                               islice(self._order(), self.rank, None, self.ranks), self.ahead)
+
+    def _order(self) -> Iterator[Any]:
+        """Yield what each pass from here on reads, of all ranks."""
+        skip, count = self.passes * self.batch, len(self.indices)
         order = numbered(shuffles(count, self.seed, skip)
                          if self.random and self.shuffle and self.seed is not None else
                          picks(count, self.seed if self.random else None, skip), skip)
-        self.passes = passes
-        self.queue = (ReadAhead(self._drawn, order, self.ahead) if self.batch == 1 else
-                      ReadAhead(self._drawn_batch, grouped(order, self.batch), self.ahead))
+        return order if self.batch == 1 else grouped(order, self.batch)
+
+    def take_share(self, rank: int, ranks: int) -> None:
+        """From here on make one pass of so many; ValueError for fewer images than ranks."""
+        check_share(ranks, len(self.indices), f'{self.where()}, {self.split_file()}')
+        self.rank, self.ranks = rank, ranks
+        self.start(self.passes)
+
+    def skip(self, passes: int) -> None:
+        """Go on as after so many passes."""
+        if passes:
+            self.start(self.passes + passes)
 
     def state(self) -> dict[str, Any]:
         """Tell, in plain values for JSON, where in the order the layer stands."""
@@ -182,8 +201,9 @@ class SegDataLayer(PythonLayer):
                              f'{self.passes} passes, this order at {self.idx}: a damaged snapshot')
 
     def _place(self) -> int | list[int]:
-        """Give `idx` as JSON has it."""
-        return [*self.idx] if isinstance(self.idx, tuple) else self.idx
+        """Give, as JSON has it, the index of the pass that is due, of all ranks."""
+        index = self.idx if self.ranks == 1 else next(self._order())
+        return [*index] if isinstance(index, tuple) else index
 
     # one pair
 

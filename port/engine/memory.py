@@ -21,6 +21,12 @@ def machine_memory() -> int:
     return min(limits if own == resource.RLIM_INFINITY else [*limits, own])
 
 
+def resident() -> int:
+    """Return the bytes of memory that this process takes now."""
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE')
+
+
 def check_memory(needed: int, what: str, device: str = 'cpu') -> None:
     """Raise ValueError where something needs more bytes than the machine has.
 

@@ -13,6 +13,7 @@ from port.fast.cuda_graphs import Capture, Replay, capture_for
 from port.fast.execution import Execution, Operators, Values, make_operators
 from port.fast.kernels.planes import LAST
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
+from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.unsuited import Unsuited
@@ -100,9 +101,21 @@ class FastNet:
                          self.program.outputs)
         return found if self.capture is None else Replay(found, self.capture)
 
-    def plan(self, sizes: dict[str, tuple[int, int]]) -> ReachPlan:
-        """Return the plan for inputs of these heights and widths."""
-        return make_plan(self.program, sizes, self.skip)
+    def plan(self, sizes: dict[str, tuple[int, int]],
+             part: list[Interval] | None = None) -> ReachPlan:
+        """Return the plan for inputs of these heights and widths, of a part of the outputs."""
+        return make_plan(self.program, sizes, self.skip, part)
+
+    def blanks_of(self, size: tuple[int, int], inputs: Values) -> Blanks:
+        """Return the blank values for images of a size, with the weights as they are now.
+
+        They serve every part of such an image, and `inputs` may hold a part.
+        """
+        with self._turn:
+            if self._weights_now() != self._weights:
+                self.refresh()
+            return self._blanks_for(self.plan({name: size for name in self.program.inputs}),
+                                    inputs)
 
     def _blanks_for(self, plan: ReachPlan, inputs: Values) -> Blanks:
         """Return the blank values for a plan: the same for sizes that meet the strides alike."""

@@ -55,7 +55,7 @@ def _by_reach(solver: Solver) -> Pass:
     def one_pass() -> torch.Tensor | float:
         p = solver.param
         alone = p.iter_size == 1 and p.clip_gradients < 0 and not solver.on_gradients
-        return fast(solver.update_early if alone else None, solver.look)
+        return fast(solver.update_early if alone else solver.on_complete, solver.look)
     return one_pass
 
 

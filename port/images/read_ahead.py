@@ -40,6 +40,13 @@ def picks(count: int, seed: int | None, skip: int = 0) -> Iterator[int]:
         yield int(twister.random() * count)
 
 
+def check_share(size: int, count: int, where: str) -> None:
+    """Raise ValueError where fewer images are there than processes to read them."""
+    if size > count:
+        raise ValueError(f'{where}: {count} image(s) for {size} ranks; start at most {count} '
+                         'processes')
+
+
 def shuffles(count: int, seed: int, skip: int = 0) -> Iterator[int]:
     """Yield every index once, then again in another order, for ever; from the pick `skip` on."""
     first, rest = divmod(skip, count)

@@ -4,6 +4,8 @@ The stored statistics are sums: each training pass multiplies them by moving_ave
 and adds its own, and the third blob counts what they have to be divided by.
 """
 
+from collections.abc import Callable
+
 import torch
 
 from netspec.schema.messages import TEST
@@ -13,6 +15,7 @@ from port.engine.registry import layer
 from port.onnx.graph_builder import Graph
 
 ATEN = torch.ops.aten
+Sum = Callable[[torch.Tensor], torch.Tensor]
 
 
 @layer('BatchNorm')
@@ -21,9 +24,12 @@ class BatchNorm(Layer):
 
     mean, rate: those of the last pass, rate = 1 / sqrt(variance + eps). kept: y of a training
     pass in place, where later layers may overwrite it; otherwise x is still in the bottom.
+    over_ranks: sums a tensor over several ranks, whose batches then count as one; without it each
+    normalises by its own, as in Caffe.
     """
 
     saves_bottom = True
+    over_ranks: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.batch_norm_param
@@ -57,7 +63,8 @@ class BatchNorm(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
-        y = self._by_stored(x) if self.stored else self._by_batch(x)
+        y = (self._by_stored(x) if self.stored else self._by_batch(x) if self.over_ranks is None
+             else self._by_ranks(x, self.over_ranks))
         self.kept = y.clone() if top[0] is bottom[0] and not self.stored else None
         top[0].data = y
 
@@ -76,10 +83,35 @@ class BatchNorm(Layer):
         if x.numel() == x.shape[1]:
             y.zero_()                  # one value a channel: x is its own mean,
             variance.zero_()           # and torch divides 0 by 0
+        self._count(mean, variance)
+        return y
+
+    def _count(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Add a pass to the stored statistics; variance: the unbiased one."""
         news: tuple[torch.Tensor | int, ...] = (mean, variance, 1)
         for blob, new in zip(self.blobs, news, strict=True):
             blob.data.mul_(self.fraction).add_(new)
-        return y
+
+    def _by_ranks(self, x: torch.Tensor, add: Sum) -> torch.Tensor:
+        """Normalise by the batches of all ranks together, their sums in double precision."""
+        axes, wide = others(x), x.double()
+        mine = torch.cat([wide.sum(axes), wide.new_tensor([x.numel() / x.shape[1]])])
+        total = add(mine)
+        count = total[-1]
+        mean = total[:-1] / count
+        squares = add((wide - along(mean, x)).square().sum(axes))
+        self.all_values = float(count)
+        self.mean, self.rate = mean.to(x.dtype), torch.rsqrt(squares / count + self.eps).to(x.dtype)
+        self._count(self.mean, (squares / (count - 1).clamp(min=1)).to(x.dtype))
+        return (x - along(self.mean, x)) * along(self.rate, x)
+
+    def _back_by_ranks(self, x: torch.Tensor, diff: torch.Tensor, add: Sum) -> torch.Tensor:
+        """dx = (dy - mean(dy) - mean(dy y) y) rate, the means over all ranks' batches."""
+        axes = others(x)
+        y = self.kept if self.kept is not None else (x - along(self.mean, x)) * along(self.rate, x)
+        sums = add(torch.stack([diff.double().sum(axes), (diff * y).double().sum(axes)]))
+        plain, slope = (along((s / self.all_values).to(x.dtype), x) for s in sums)
+        return (diff - plain - y * slope) * along(self.rate, x)
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
         if not self.stored:
@@ -105,6 +137,9 @@ class BatchNorm(Layer):
             rate = self.rate.view(-1, *[1] * (diff.dim() - 2))
             bottom[0].diff = torch.mul(diff, rate, out=diff if top[0] is bottom[0] else None)
             return
+        if self.over_ranks is not None:
+            bottom[0].diff = self._back_by_ranks(self.seen(bottom[0]), diff, self.over_ranks)
+            return
         if self.kept is None:
             x, weight, mean, rate = self.seen(bottom[0]), None, self.mean, self.rate
         else:
@@ -112,3 +147,13 @@ class BatchNorm(Layer):
             mean, rate = torch.zeros_like(weight), torch.ones_like(weight)
         bottom[0].diff = ATEN.native_batch_norm_backward(
             diff, x, weight, None, None, mean, rate, True, self.eps, [True, False, False])[0]
+
+
+def others(x: torch.Tensor) -> list[int]:
+    """Return the axes that a channel's values lie along."""
+    return [axis for axis in range(x.dim()) if axis != 1]
+
+
+def along(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Lay a value for each channel along x."""
+    return values.view(-1, *[1] * (x.dim() - 2))

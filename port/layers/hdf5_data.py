@@ -19,6 +19,8 @@ class HDF5Data(Layer):
     for each pass through the list, and of a file's rows each time it is read.
     """
 
+    rank, ranks = 0, 1       # of every `ranks` batches this layer reads the one in place `rank`
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         given = self.param.hdf5_data_param
         if self.param.HasField('transform_param'):
@@ -33,6 +35,7 @@ class HDF5Data(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         wanted, parts = self.param.hdf5_data_param.batch_size, []
+        self.skip(self.rank)
         while wanted:
             picked = self.order[self.row:self.row + wanted]
             parts.append([rows[picked] for rows in self.held])
@@ -41,6 +44,19 @@ class HDF5Data(Layer):
         for blob, arrays in zip(top, zip(*parts, strict=True), strict=True):
             array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
             blob.data = torch.from_numpy(array).to(self.device, self.dtype)
+        self.skip(self.ranks - 1 - self.rank)
+
+    def take_share(self, rank: int, ranks: int) -> None:
+        """From here on read one batch of so many."""
+        self.rank, self.ranks = rank, ranks
+
+    def skip(self, passes: int) -> None:
+        """Go on as after so many passes."""
+        rows = passes * self.param.hdf5_data_param.batch_size
+        while rows:
+            some = min(rows, len(self.order) - self.row)
+            rows -= some
+            self._advance(some)
 
     def state(self) -> dict[str, int]:
         """Return where the layer stands: pass through the list, file, row, and the seed."""

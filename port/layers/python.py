@@ -77,6 +77,18 @@ class Python(Layer):
                              'restore(self, state)')
         self._call(self.instance.restore, state)
 
+    def take_share(self, rank: int, ranks: int) -> None:
+        """Have the instance make one pass of so many; ValueError where it does not know how."""
+        if not hasattr(self.instance, 'take_share'):
+            raise ValueError(f'{self.label} defines no take_share(self, rank, ranks), so that '
+                             f'{ranks} ranks would all read the same')
+        self._call(self.instance.take_share, rank, ranks)
+
+    @property
+    def skip(self) -> Any:
+        """What has the instance go on by so many passes; None where it does not know how."""
+        return getattr(self.instance, 'skip', None)
+
     def _create(self) -> PythonLayer:
         return find_class(self.param.python_param.module,
                           self.param.python_param.layer)(self.param)

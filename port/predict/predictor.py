@@ -16,16 +16,19 @@ from netspec.variants import Variant
 from port.data.datasets import class_names, palette
 from port.data.readers import planes
 from port.engine.devices import find_device, parse_device
+from port.engine.memory import machine_memory
 from port.engine.net import Net, Weights, load_net
 from port.engine.precision import tf32
 from port.engine.starting_weights import load
 from port.fast.inference import FastNet
 from port.fast.speed_up import fast_forward
+from port.fast.tiles import TiledNet
 from port.fast.unsuited import Unsuited
 from port.predict.given_images import Array, Images, check_array, is_array, pictures_of
 from port.predict.prediction import Prediction
 
 log = logging.getLogger('port.predict')
+Side = tuple[int, int] | str       # height and width of a tile, or 'auto'
 PRECISIONS = {'float32': torch.float32, 'tf32': torch.float32, 'bfloat16': torch.bfloat16,
               'float16': torch.float16}
 GPU_ONLY = ('tf32', 'float16')
@@ -35,7 +38,7 @@ NO_INPUT = 'has no inputs, as a net that reads its own data; give a deploy net'
 def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weights | None = None,
               precision: str = 'float32', device: torch.device | str | None = None,
               layer: str | None = None, mean: Sequence[float] | None = None,
-              skip: bool = True) -> 'NetPredictor':
+              skip: bool = True, tile: Side | None = None) -> 'NetPredictor':
     """Return a callable from images to scores.
 
     net: a Net in the TEST phase, or what one is made of: the name of a published net, a folder of
@@ -44,7 +47,9 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     a published net). precision: float32, tf32 (GPU), bfloat16 or float16 (GPU), of the trunk;
     scores are float32. device: of a net that is made here (default: the CPU). layer: the output
     wanted (default: the first that is called score…). mean: BGR, for pictures (a net by name knows
-    its own). skip: do not compute the padding that no image reaches.
+    its own). skip: do not compute the padding that no image reaches. tile: height
+    and width, or 'auto': compute the scores in such parts, each from its reach, so that they equal
+    the whole image's and take less memory.
 
     It may be called from several threads, which take turns, and inside torch.inference_mode().
     Raises ValueError, KeyError or TypeError for what does not fit together.
@@ -71,7 +76,7 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
     return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32',
-                        row)
+                        row, tile)
 
 
 def _made(source: object, device: torch.device) -> Net:
@@ -98,7 +103,8 @@ class NetPredictor:
 
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
                  mean: Sequence[float] | None = None, skip: bool = True,
-                 rounded: bool = False, row: Variant | None = None) -> None:
+                 rounded: bool = False, row: Variant | None = None,
+                 tile: Side | None = None) -> None:
         self.net, self.reason, self.rounded, self.row = net, '', rounded, row
         self.grid = row.grid if row else 1
         self.layer = layer or score_layers(net)[0]
@@ -109,6 +115,8 @@ class NetPredictor:
         self.forward: Callable[[], object] = net.run_forward
         self._turn = RLock()          # the net's blobs hold one image at a time
         self.fast = self._engine(dtype, skip)
+        self.tile = tile
+        self.tiled = None if tile is None else self._cut(dtype, skip)
 
     def _engine(self, dtype: torch.dtype, skip: bool) -> FastNet | None:
         try:
@@ -120,6 +128,17 @@ class NetPredictor:
                 log.warning('computed in float32: %s', self.reason)
             self.forward = fast_forward(self.net)
             return None
+
+    def _cut(self, dtype: torch.dtype, skip: bool) -> TiledNet:
+        """Return what runs the net tile by tile; ValueError where a layer sees the whole image."""
+        if self.tile != 'auto' and not (isinstance(self.tile, tuple) and len(self.tile) == 2
+                                        and all(type(n) is int and n > 0 for n in self.tile)):
+            raise ValueError(f"tile {self.tile!r}: expected (height, width) or 'auto'")
+        try:
+            return TiledNet(self.net, self.layer, dtype, skip)
+        except Unsuited as error:
+            raise ValueError(f'the net cannot be run in tiles: {error}: which part of the image '
+                             'its scores depend on is not known') from None
 
     def __call__(self, images: Images, *more: Array) -> Prediction:
         """Return scores, N x classes x H x W, with the labels, probabilities and overlays of them.
@@ -160,6 +179,11 @@ class NetPredictor:
             return scores[:, :, :height, :width]
 
     def _run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
+        if self.tiled is not None:
+            size, = {tuple(array.shape[2:]) for array in arrays.values()}
+            image, = (torch.as_tensor(array) for array in arrays.values())
+            return self.tiled.joined(image, self.tile if isinstance(self.tile, tuple) else
+                                     self.tiled.largest(size, machine_memory() // 2))
         if self.fast is not None:
             try:
                 return self.fast(**arrays)[self.layer]

@@ -12,6 +12,7 @@ import torch
 from netspec.experiments import EXPERIMENTS
 from netspec.spec import unknown
 from netspec.variants import VARIANTS
+from port.distributed.alone import ALONE, Alone
 from port.reproduce import published_figures as published
 from port.reproduce.recipe import Settings
 from port.reproduce.report_pages import md_table, number
@@ -50,7 +51,7 @@ def findings(dataset: str) -> list[Finding]:
 
 
 def run(dataset: str, settings: Settings, out: Path, device: torch.device,
-        say: Callable[[str], None]) -> dict[str, Any]:
+        say: Callable[[str], None], ranks: Alone = ALONE) -> dict[str, Any]:
     """Train what is missing and return {name: {last, best}} and the findings, held or not.
 
     The three strides are one chain; its first net is also the heavy regime and the trained trunk.
@@ -64,11 +65,12 @@ def run(dataset: str, settings: Settings, out: Path, device: torch.device,
     coarse, _, fine = strides
     _check_options(settings, (*strides, *OTHERS))
     chained = _options_of(settings, strides)
-    results = _stages(replace(settings, name=fine, options=chained), out / 'strides', device, say)
+    results = _stages(replace(settings, name=fine, options=chained), out / 'strides', device, say,
+                      ranks)
     for name in OTHERS:
         options = _renamed(_options_of(settings, (coarse, name)), coarse, name)
         results |= _stages(replace(settings, name=name, net=coarse, options=options),
-                           out / name, device, say)
+                           out / name, device, say, ranks)
     return {'settings': {'dataset': dataset, 'width': settings.width, 'block': settings.block,
                          'blocks': settings.blocks, 'options': settings.options},
             'runs': results, 'findings': [_judged(claim, results) for claim in claims]}
@@ -98,9 +100,9 @@ def _renamed(options: dict[str, Any], coarse: str, name: str) -> dict[str, Any]:
 
 
 def _stages(settings: Settings, out: Path, device: torch.device,
-            say: Callable[[str], None]) -> dict[str, dict[str, float]]:
+            say: Callable[[str], None], ranks: Alone) -> dict[str, dict[str, float]]:
     """Return the figures of each net of a run."""
-    content = reproduce(settings, out, device, say)
+    content = reproduce(settings, out, device, say, ranks=ranks)
     return {row['name']: {'last': row['measured']['mean IU'], 'best': row['best']['mean IU'],
                           'iterations': row['iterations'],
                           'seconds': sum(b['seconds'] + b['trained'] for b in row['blocks'])}

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from netspec.schema import write_atomic
+from port.distributed.alone import ALONE, Alone
 from port.engine.torch_weights import read_donor, read_weights
 from port.reproduce import beside_published as compare
 from port.reproduce import report_pages as pages
@@ -158,31 +160,41 @@ def _reached(stage: Stage) -> int:
 
 
 def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
-              keep_all: bool = False) -> dict[str, Any]:
+              keep_all: bool = False, ranks: Alone = ALONE) -> dict[str, Any]:
     """Train and score whatever is still missing in `out`, then write the report; return it.
 
     Raises Interrupted where a stop is asked for; the same call then goes on. ValueError where
-    another process is at work there.
+    another process is at work there. ranks: they share all training and scoring; the first writes
+    and says what there is to say.
     """
-    stages = stages_of(settings, out)
-    for line in _check_data(stages, settings):
-        log.warning('%s', line)
-    _check_weights(stages, settings)
-    with running_alone(out):
-        settings.claim(out)
+    with ExitStack() as stack:
+        with ranks.agreed():
+            stages = stages_of(settings, out)
+            for line in _check_data(stages, settings) if ranks.first else ():
+                log.warning('%s', line)
+            _check_weights(stages, settings)
+            if ranks.first:
+                stack.enter_context(running_alone(out))
+                settings.claim(out)
         clock, results = Clock(stages, settings.images), {}
 
         def told(stage: Stage, result: Evaluation) -> None:
             clock.note(result)
             clock.close()
-            say(progress(stage, result, clock.left()))
+            if ranks.first:
+                say(progress(stage, result, clock.left()))
+
+        def tick(stage: Stage, iteration: int, loss: float) -> None:
+            if ranks.first:
+                clock.tick(stage, iteration, loss)
 
         try:
             for stage in stages:
-                results[stage.name] = run_stage(stage, settings, device, clock.tick, told, keep_all)
+                results[stage.name] = run_stage(stage, settings, device, tick, told, keep_all,
+                                                ranks)
         finally:
             clock.close()
-        return write_report(stages, results, settings, device, out)
+        return ranks.by_first(lambda: write_report(stages, results, settings, device, out))
 
 
 def progress(stage: Stage, result: Evaluation, left: float) -> str:

@@ -6,6 +6,7 @@ and on the CPU the numbers are those of a run without it.
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ import surgery
 from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
+from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
 from port.engine.torch_weights import read_donor
@@ -98,16 +100,32 @@ def complete(stage: Stage) -> bool:
         not stage.blocks or stage.weights().exists())
 
 
+def _beginning(stage: Stage) -> list[str]:
+    """Return the state to go on from, or else the weights to begin with; '' for what is not."""
+    state = latest(stage)
+    return [str(state or ''), '' if state else str(start_weights(stage) or '')]
+
+
 class Training:
     """One stage under way: its solver, and the hooks that show it."""
 
     def __init__(self, stage: Stage, settings: Settings, device: torch.device,
-                 tick: Tick, told: Told, keep_all: bool = False) -> None:
+                 tick: Tick, told: Told, keep_all: bool = False, ranks: Alone = ALONE) -> None:
         self.stage, self.settings, self.keep_all = stage, settings, keep_all
-        self.told = told
+        self.told, self.ranks = told, ranks
         self.begun = time.monotonic()      # of this block, had it been trained without a stop
-        state = latest(stage)
-        weights = None if state else start_weights(stage)
+        state, weights = ranks.by_first(lambda: _beginning(stage))
+        with ranks.agreed():
+            self._open(device, tick)
+        if ranks.size > 1:
+            from port.training.rank_training import use_ranks
+            use_ranks(self.solver, ranks)
+        with ranks.agreed():
+            self._begin(state, weights)
+
+    def _open(self, device: torch.device, tick: Tick) -> None:
+        """Make the solver, with what shows it and what runs its nets."""
+        stage, settings = self.stage, self.settings
         self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
@@ -117,13 +135,12 @@ class Training:
             for net in (self.solver.net, self.solver.test_nets[0]))
         if settings.fast:
             use_fast(self.solver)
-        self._begin(state, weights)
 
-    def _begin(self, state: Path | None, weights: Path | None) -> None:
-        if state is not None:
+    def _begin(self, state: str, weights: str) -> None:
+        if state:
             self.solver.restore(state)
             return
-        if weights is None:
+        if not weights:
             prepare(self.solver.net)
         elif self.stage.row.init:                 # what surgery made; fillers draw the rest
             begin(self.solver.net, weights)
@@ -162,18 +179,22 @@ class Training:
         if solver.stopped:
             solver.snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
-        recounted = recount(solver.net, self.forward_train, self._batches())
+        recounted = recount(solver.net, self.forward_train, self._batches(), self.ranks)
         trained = time.monotonic() - self.begun
-        if recounted or latest(self.stage) != Path(solver.state_path):
+        if self.ranks.by_first(lambda: recounted or latest(self.stage) != Path(solver.state_path)):
             solver.snapshot()
         net = solver.test_nets[0]
         net.share_from(solver.net)
         result = evaluate(net, self.settings.images, iteration=mark, forward=self.forward,
-                          progress=shown, asked=asked)
+                          progress=shown, asked=asked, ranks=self.ranks)
         result.trained = trained
+        self.ranks.by_first(lambda: self._keep(result, mark))
+        self.told(self.stage, result)
+
+    def _keep(self, result: Evaluation, mark: int) -> None:
+        """Write a block's scores, and remove what is not needed any more."""
         result.write(self.stage.scores(mark))
         self._prune(mark)
-        self.told(self.stage, result)
 
     def _batches(self) -> int:
         """Return over how many training batches BatchNorm's statistics are counted."""
@@ -194,28 +215,30 @@ class Training:
                 path.unlink()
 
 
-def score_only(stage: Stage, settings: Settings, device: torch.device) -> Evaluation:
+def score_only(stage: Stage, settings: Settings, device: torch.device,
+               ranks: Alone = ALONE) -> Evaluation:
     """Score weights that are not trained here: released ones, or another experiment's."""
     weights = Path(settings.weights) if settings.released else stage.donors[0]
-    net = Net(stage.file(test=True), TEST, device=device)
-    load(net, weights)
-    result = evaluate(net, settings.images, progress=shown,
+    with ranks.agreed():
+        net = Net(stage.file(test=True), TEST, device=device)
+        load(net, weights)
+    result = evaluate(net, settings.images, progress=shown, ranks=ranks,
                       forward=fast_forward(net) if settings.fast else None)
-    result.write(stage.scores(0))
+    ranks.by_first(lambda: result.write(stage.scores(0)))
     return result
 
 
 def run_stage(stage: Stage, settings: Settings, device: torch.device, tick: Tick, told: Told,
-              keep_all: bool = False) -> list[Evaluation]:
+              keep_all: bool = False, ranks: Alone = ALONE) -> list[Evaluation]:
     """Bring one stage to its end, from wherever it stands; return its scored blocks."""
-    write_nets(stage, settings)
-    handler = glog.to_file(stage.folder / 'train.log')
+    ranks.by_first(lambda: write_nets(stage, settings))
+    handler = glog.to_file(stage.folder / 'train.log' if ranks.first else Path(os.devnull))
     try:
-        if not complete(stage):
+        if not ranks.by_first(lambda: complete(stage)):
             if stage.blocks:
-                Training(stage, settings, device, tick, told, keep_all).run()
+                Training(stage, settings, device, tick, told, keep_all, ranks).run()
             else:
-                told(stage, score_only(stage, settings, device))
+                told(stage, score_only(stage, settings, device, ranks))
     finally:
         glog.stop(handler)
     return done(stage)

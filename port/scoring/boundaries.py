@@ -10,6 +10,7 @@ from math import hypot
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from port.distributed.alone import Alone
 from port.scoring.metrics import Scores, fast_hist
 
 BANDS = (2, 4, 8, 16)
@@ -92,6 +93,16 @@ class BoundaryScores:
             hist = fast_hist(truth[inside], predicted[inside], classes)
             self.hists[width] = self.hists.get(width, 0) + hist
         self.f1.append(class_f1(truth, predicted, classes, self.pixels(truth.shape)))
+
+    def join(self, ranks: Alone) -> None:
+        """Take in the frames of all ranks, in the order of the list."""
+        if ranks.size == 1:
+            return
+        mine = ([hist.tolist() for hist in self.hists.values()], [f1.tolist() for f1 in self.f1])
+        parts = ranks.gathered(mine)
+        for i, width in enumerate(self.hists):
+            self.hists[width] = np.sum([hists[i] for hists, _ in parts], axis=0, dtype=np.int64)
+        self.f1 = [np.array(f1) for _, rows in parts for f1 in rows]
 
     def pixels(self, shape: tuple[int, ...]) -> float:
         """Return the tolerance for a frame of this size."""

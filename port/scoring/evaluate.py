@@ -21,8 +21,10 @@ from port.crf.crf_weights import CrfWeights
 from port.data import datasets
 from port.data.label_pictures import write_label
 from port.data.seg_layer import SegDataLayer
+from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net, Weights
 from port.engine.starting_weights import load
+from port.images.read_ahead import check_share
 from port.layers.bases.image_list import ImageListLayer
 from port.scoring.crf_labels import CrfOfData
 from port.scoring.metrics import Scores, fast_hist, host, plain
@@ -145,11 +147,33 @@ def files_read(data: object) -> Iterator[Path]:
 
 @dataclass
 class Tally:
-    """What the loop counted: a histogram for each head, the mean IU of each image, the losses."""
+    """What the loop counted: a histogram for each head, the mean IU of each image, the losses of
+    the passes.
+    """
 
     hists: dict[str, np.ndarray]
     images: dict[str, float]
-    loss: float                          # mean over the passes
+    losses: list[float]
+
+    @property
+    def loss(self) -> float:
+        """The mean over the passes."""
+        return sum(self.losses) / len(self.losses)
+
+    def joined(self, ranks: Alone) -> 'Tally':
+        """Return what all ranks counted: their histograms added, and the rest in their order."""
+        if ranks.size == 1:
+            return self
+        whole = Tally({score: hist.copy() * 0 for score, hist in self.hists.items()}, {}, [])
+        mine = ({score: hist.tolist() for score, hist in self.hists.items()},
+                list(self.images.items()), self.losses)
+        for hists, images, losses in ranks.gathered(mine):
+            for score, hist in hists.items():
+                whole.hists[score] += np.array(hist, np.int64)
+            for name, value in images:
+                whole.images.setdefault(name, value)
+            whole.losses += losses
+        return whole
 
 
 def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pairs: Heads,
@@ -180,19 +204,21 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
                 place = folders[score] / f'{name}.png'
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_label(place, predicted)
-    return Tally(hists, images, sum(losses) / len(losses))
+    return Tally(hists, images, losses)
 
 
 def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
              save: Path | None = None, forward: Forward | None = None,
              crf: CrfWeights | None = None, progress: Progress = iter,
-             observers: Sequence[See] = (),
-             asked: Callable[[], bool] = lambda: False) -> Evaluation:
+             observers: Sequence[See] = (), asked: Callable[[], bool] = lambda: False,
+             ranks: Alone = ALONE) -> Evaluation:
     """Run a net in the TEST phase over its split, or the first `images` of it, and count.
 
     iteration: only noted. save: folder for the predictions, with a folder in it for each head
     where there are several. forward: what runs the net, in place of its run_forward. crf: weights
-    of a dense CRF that refines the scores on the plain picture. observers: are shown each frame.
+    of a dense CRF that refines the scores on the plain picture. observers: are shown each frame;
+    of several ranks, those of its own. ranks: each runs its share of the images, and all return
+    the same figures.
     Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
     without labels, and where `save` would replace what is read.
     """
@@ -200,24 +226,36 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
     names = _names(pairs, data, images)
     folders = {score: save if len(pairs) == 1 else save / score for score, _ in pairs if save}
     places = [folder / f'{name}.png' for folder in folders.values() for name in names]
-    if save:
-        _check_inside(save, places)
-        spare(places, files_read(data), 'give another folder with --save')
-    seek(data, 0)
+    mine = ranks.share(len(names))
+    with ranks.agreed():
+        _check_ranks(ranks, data, len(names))
+        if save:
+            _check_inside(save, places)
+            spare(places, files_read(data), 'give another folder with --save')
+        seek(data, mine.start)
 
     def until_asked() -> Iterator[str]:
-        for name in progress(names):
+        own = names[mine.start:mine.stop]
+        for name in progress(own) if ranks.first else own:
             if asked():
                 raise Interrupted(f'stopped while scoring iteration {iteration}')
             yield name
     start, labels = time.monotonic(), CrfOfData(net, crf) if crf else None
     found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels,
-                  observers)
+                  observers).joined(ranks)
     scores = {score: Scores(hist, class_names_of(data, len(hist)))
               for score, hist in found.hists.items()}
     lossless = not any(any(node.layer.loss_weights) for node in net.nodes)
     return Evaluation(iteration, scores, found.images, float('nan') if lossless else found.loss,
                       time.monotonic() - start)
+
+
+def _check_ranks(ranks: Alone, data: object, images: int) -> None:
+    """Raise ValueError where several ranks cannot share the images."""
+    check_share(ranks.size, images, 'the images to score')
+    if ranks.size > 1 and not isinstance(data, SegDataLayer | ImageListLayer):
+        raise ValueError(f'{type(data).__name__} cannot be told which image to read next, so that '
+                         f'{ranks.size} ranks cannot share its images; score in one process')
 
 
 def _check_inside(save: Path, places: Iterable[Path]) -> None:

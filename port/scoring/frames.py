@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.schema import write_atomic
+from port.distributed.alone import Alone
 from port.scoring.metrics import Scores, fast_hist, ratio
 
 DRAWS, SHARE = 2000, 0.95
@@ -52,6 +53,17 @@ class FrameScores:
             while name in self.hists:
                 name += '+'
             self.hists[name] = fast_hist(truth, predicted, classes)
+
+    def join(self, ranks: Alone) -> None:
+        """Take in the frames of all ranks, in the order of the list."""
+        parts = ranks.gathered([(name.rstrip('+'), hist.tolist())
+                                for name, hist in self.hists.items()]) if ranks.size > 1 else []
+        if parts:
+            self.hists = {}
+        for name, hist in (row for part in parts for row in part):
+            while name in self.hists:
+                name += '+'
+            self.hists[name] = np.array(hist, np.int64)
 
     def interval(self) -> tuple[float, float]:
         """Return where 95 % of the drawn lists' mean IU lie, as fractions."""

@@ -4,8 +4,6 @@ Ctrl-C and SIGTERM snapshot and stop, SIGHUP snapshots and goes on, as the `caff
 defaults have it (tools/caffe.cpp: sigint_effect, sighup_effect).
 """
 
-from pathlib import Path
-
 from tqdm import tqdm
 
 from port.training.signals import Interrupted, Requests
@@ -49,7 +47,7 @@ def run(solver: Solver, hidden: bool = False) -> None:
                            f'{last}')
             raise
     if solver.stopped:
-        if not Path(solver.state_path).exists():
+        if solver.saved != solver.state_path:
             solver.snapshot()
         raise Interrupted(f'interrupted at iteration {solver.iteration}; its snapshot is '
                           f'{solver.state_path}')

@@ -17,11 +17,13 @@ import torch
 
 from netspec.schema import array_blob, blob_array, read_solverstate, write_solverstate
 from netspec.schema.messages import SolverState
+from port.distributed.alone import Alone
 from port.engine.net import Net
 from surgery.hdf5_files import new_hdf5, open_hdf5
 
 log = logging.getLogger('port.solver')
 DIGEST = 'weights_sha256'
+RANKS = 'ranks'                 # the random numbers of each, where several trained
 
 
 @dataclass
@@ -37,17 +39,26 @@ class State:
 
 def extras(net: Net, weights: str | Path | None = None) -> dict:
     """Return random number state, data layers' positions and the weights' digest, JSON-able."""
-    layers = {node.name: node.layer.state() for node in net.nodes
-              if hasattr(node.layer, 'state') and node.layer.state() is not None}
+    written = {} if weights is None else {DIGEST: digest(weights)}
+    return {**random_state(net), 'layers': layer_states(net), **written}
+
+
+def layer_states(net: Net) -> dict[str, Any]:
+    """Return where the data layers stand, by their names."""
+    return {node.name: node.layer.state() for node in net.nodes
+            if hasattr(node.layer, 'state') and node.layer.state() is not None}
+
+
+def random_state(net: Net) -> dict[str, str]:
+    """Return the state of this process's random numbers, and of its GPU's."""
     rng = base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode()
     cuda = (base64.b64encode(torch.cuda.get_rng_state(net.device).numpy().tobytes()).decode()
             if net.device.type == 'cuda' else '')
-    written = {} if weights is None else {DIGEST: digest(weights)}
-    return {'rng': rng, 'cuda_rng': cuda, 'layers': layers, **written}
+    return {'rng': rng, 'cuda_rng': cuda}
 
 
-def restore_extras(net: Net, extra: dict) -> None:
-    """Put random number state and data positions back where a snapshot carries them."""
+def restore_random(net: Net, extra: dict) -> None:
+    """Put the state of the random numbers back where it is given."""
     def state(key: str) -> torch.Tensor:
         return torch.frombuffer(bytearray(base64.b64decode(extra[key])), dtype=torch.uint8)
     try:
@@ -55,8 +66,13 @@ def restore_extras(net: Net, extra: dict) -> None:
             torch.set_rng_state(state('rng'))
         if extra.get('cuda_rng') and net.device.type == 'cuda':
             torch.cuda.set_rng_state(state('cuda_rng'), net.device)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'the state of the random numbers is damaged: {error}') from None
+
+
+def restore_extras(net: Net, extra: dict) -> None:
+    """Put random number state and data positions back where a snapshot carries them."""
+    restore_random(net, extra)
     for node in net.nodes:
         if node.name in extra.get('layers', {}):
             layer: Any = node.layer
@@ -65,6 +81,18 @@ def restore_extras(net: Net, extra: dict) -> None:
             except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError(f'{node.entry.label}: the snapshot\'s state of it is damaged: '
                                  f'{type(error).__name__} {error}') from error
+
+
+def restore_share(net: Net, extra: dict, ranks: Alone) -> None:
+    """Give a rank its own random numbers: those that a snapshot of as many ranks carries for it,
+    else others that follow from rank 0's.
+    """
+    saved = extra.get(RANKS, [])
+    if len(saved) == ranks.size:
+        restore_random(net, saved[ranks.rank])
+    elif not ranks.first:
+        seed = hashlib.sha256(f'{ranks.rank} {random_state(net)["rng"]}'.encode()).digest()
+        torch.manual_seed(int.from_bytes(seed[:8]) >> 1)
 
 
 def digest(path: str | Path) -> str:
@@ -151,7 +179,7 @@ def _extra(path: str | Path, text: bytes) -> dict:
         extra = json.loads(text or b'{}')
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: its fcn_state is damaged: {error}') from None
-    kinds = {'rng': str, 'cuda_rng': str, 'layers': dict, DIGEST: str}
+    kinds = {'rng': str, 'cuda_rng': str, 'layers': dict, RANKS: list, DIGEST: str}
     if not isinstance(extra, dict) or any(
             not isinstance(extra.get(key, kind()), kind) for key, kind in kinds.items()):
         raise ValueError(f'{path}: its fcn_state is damaged: expected an object of '

@@ -14,11 +14,12 @@ import torch
 
 from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
-from port.engine.net import Net
+from port.distributed.alone import ALONE, Alone
 from port.engine.params import Learnable
 from port.training import snapshot, updates
 from port.training import solver_nets as setup
 from port.training.lr_policy import check_policy, learning_rate, next_step
+from port.training.net_outputs import log_outputs, mean_outputs
 
 log = logging.getLogger('port.solver')
 SNAPSHOT, STOP = 'snapshot', 'stop'
@@ -68,11 +69,14 @@ class Solver:
         self._linear = self.param.type in updates.LINEAR
         self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
         self.one_pass: Callable[[], torch.Tensor | float] | None = None  # for plain_pass
+        self.ranks: Alone = ALONE                # the processes that train together
+        self.on_complete: Callable[[Learnable], None] | None = None  # once its gradient is whole
         self.descend = updates.descend
         self.together: bool | None = None        # update parameters in groups; None: on a GPU
         self._updated: set[int] = set()          # parameters whose update came with the gradient
         self.action: Callable[[], str | None] = lambda: None
         self.on_start: list[Callable[[], None]] = []
+        self.on_test: list[Callable[[], None]] = []
         self.on_gradients: list[Callable[[], None]] = []
         self.on_iteration: list[Callable[[Solver, float], None]] = []
         self.on_snapshot: list[Callable[[], None]] = []
@@ -137,7 +141,7 @@ class Solver:
         self.apply_update()
         for done in self.on_iteration:
             done(self, loss)
-        request = self.action()
+        request = self.ranks.chosen(self.action(), (STOP, SNAPSHOT))
         if (p.snapshot and self.iteration % p.snapshot == 0) or request == SNAPSHOT:
             self.snapshot()
         self.stopped = request == STOP
@@ -147,7 +151,7 @@ class Solver:
         total: torch.Tensor | float = 0.0
         for _ in range(self.param.iter_size):
             total = total + (self.one_pass or self.plain_pass)()
-        loss = float(total) / self.param.iter_size
+        loss = self.ranks.mean(float(total) / self.param.iter_size)
         self.look(loss)
         return loss
 
@@ -279,7 +283,7 @@ class Solver:
             log.info('Optimization stopped early.')
             return
         if p.display and self.iteration % p.display == 0:
-            self._smooth(float(self.net.run_forward()), start)
+            self._smooth(self.ranks.mean(float(self.net.run_forward())), start)
             log.info('Iteration %d, loss = %g', self.iteration, self.smoothed_loss)
         if p.test_interval and self.iteration % p.test_interval == 0:
             self.test_all()
@@ -295,27 +299,22 @@ class Solver:
         """Run test net `index` test_iter times with the trained weights; return mean outputs."""
         log.info('Iteration %d, Testing net (#%d)', self.iteration, index)
         net, count = self.test_nets[index], self.param.test_iter[index]
+        for hook in self.on_test:
+            hook()
         net.share_from(self.net)
-        sums: list[torch.Tensor] = []
-        loss: torch.Tensor | float = 0.0
-        for i in range(count):
-            if self._asked():
-                log.info('Test interrupted.')
-                return {}
-            total = net.run_forward()
-            loss = loss + total if self.param.test_compute_loss else loss
-            values = [net.blobs[name].data for name in net.outputs]
-            sums = [v.clone() for v in values] if i == 0 else [
-                s + v for s, v in zip(sums, values, strict=True)]
+        found = mean_outputs(net, count, self.ranks, self._asked)
+        if found is None:
+            log.info('Test interrupted.')
+            return {}
+        loss, means = found
         if self.param.test_compute_loss:
-            log.info('Test loss: %g', float(loss) / count)
-        means = [s / count for s in sums]
+            log.info('Test loss: %g', loss)
         log_outputs('Test', net, means)
         return dict(zip(net.outputs, means, strict=True))
 
     def _asked(self) -> bool:
-        """Serve the requests that arrived; return whether one was to stop."""
-        while (request := self.action()) is not None:
+        """Serve the requests that arrived (several ranks do so between steps); tell of a stop."""
+        while self.ranks.size == 1 and (request := self.action()) is not None:
             if request == SNAPSHOT:
                 self.snapshot()
             else:
@@ -348,6 +347,14 @@ class Solver:
         for layer, blobs in self.net.params.items() if self.finite else ():
             if not all(blob.data.isfinite().all() for blob in blobs):
                 self._diverged(f'the weights of layer {layer!r} are not finite')
+        randoms = self.ranks.gathered(snapshot.random_state(self.net))
+        if self.ranks.first:
+            self._write_snapshot(kind, randoms)
+        self.saved = self.state_path
+        return self.weights_path
+
+    def _write_snapshot(self, kind: str, randoms: list[dict[str, str]]) -> None:
+        """Write the files. randoms: the random numbers' states of all ranks."""
         Path(self.weights_path).parent.mkdir(parents=True, exist_ok=True)
         Path(self.state_path).unlink(missing_ok=True)     # it tells the digest of other weights
         log.info('Snapshotting to %s file %s', kind, self.weights_path)
@@ -356,11 +363,11 @@ class Solver:
         snapshot.write_state(self.state_path, snapshot.State(
             self.iteration, self.weights_path, self.current_step,
             [h.cpu().numpy() for h in self.history],
-            snapshot.extras(self.net, self.weights_path)))
-        self.saved = self.state_path
+            snapshot.extras(self.net, self.weights_path)
+            | ({snapshot.RANKS: randoms} if len(randoms) > 1 else {})))
+        self.saved = self.state_path             # what follows may look for it
         for hook in self.on_snapshot:
             hook()
-        return self.weights_path
 
     def restore(self, path: str | Path) -> None:
         """Go on from a .solverstate of Caffe or ours: weights, history, iteration.
@@ -386,15 +393,5 @@ class Solver:
                        for i in range(count)]
         self.iteration, self.current_step = state.iteration, state.current_step
         snapshot.restore_extras(self.net, state.extra)
+        snapshot.restore_share(self.net, state.extra, self.ranks)
         self.saved = str(path)
-
-
-def log_outputs(kind: str, net: Net, values: list[torch.Tensor]) -> None:
-    """Log 'Train|Test net output #k: name = value (* weight = … loss)' for every output value."""
-    k = 0
-    for blob, name, value in zip(net.outputs, net.split_outputs, values, strict=True):
-        weight = net.loss_weights.get(blob, 0.0)
-        for number in value.reshape(-1).tolist():
-            loss = f' (* {weight:g} = {weight * number:g} loss)' if weight else ''
-            log.info('    %s net output #%d: %s = %g%s', kind, k, name, number, loss)
-            k += 1

@@ -5,6 +5,7 @@ InitTestNets, CheckSnapshotWritePermissions).
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from netspec.schema import complete_snapshot_prefix
 from netspec.schema.messages import TEST, TRAIN, NetParameter, NetState, SolverParameter
 from port.engine.memory import check_memory
 from port.engine.net import Net, load_net
+from port.engine.wiring import Node
 
 
 def find(path: str, folder: Path) -> str:
@@ -69,6 +71,23 @@ def _build(p: SolverParameter, source: NetParameter | str, phase: int,
     param.state.CopyFrom(state)
     weights = [find(name.strip(), folder) for names in p.weights for name in names.split(',')]
     return Net((param, entries), weights=weights or None, device=device)
+
+
+def data_layers(net: Net) -> list[Node]:
+    """Return the layers that bring data which other passes do not bring: they read a source."""
+    return [node for node in net.nodes if not node.bottom and hasattr(node.layer, 'state')]
+
+
+def can_skip(net: Net) -> bool:
+    """Tell whether all data layers of a net can go on without a pass."""
+    return all(getattr(node.layer, 'skip', None) for node in data_layers(net))
+
+
+def skip(net: Net, passes: int) -> None:
+    """Have the data layers of a net go on by so many passes."""
+    for node in data_layers(net) if passes else ():
+        layer: Any = node.layer
+        layer.skip(passes)
 
 
 def check_room(net: Net, histories: int) -> None:

@@ -1,16 +1,27 @@
 """Fixtures for the layer tests: drive one layer by hand, and hold its backward against central
-differences in double precision (Caffe's GradientChecker).
+differences in double precision (Caffe's GradientChecker). And `torchrun`: work on several ranks.
 """
 
+import faulthandler
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from google.protobuf import text_format
 
 from netspec.schema.messages import TRAIN, LayerParameter, NetParameter
+from port.cli import main
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import create
@@ -177,3 +188,97 @@ def recorded(drive, golden: Path) -> Callable[[str], Driven]:
             close(key, found[key].diff.numpy(), case[key])
         return driven
     return check
+
+
+# -- several ranks ---------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Ended:
+    """How a rank ended: its exit status, minus the signal that killed it, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Torchrun:
+    """Starts ranks as torchrun does: its variables, its store; in children of this process, which
+    has imported everything already.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.launch, self.attempt = folder, 0, 0
+        self.store: dist.TCPStore | None = None
+
+    def run(self, *works: Callable[[], object], again: bool = False,
+            timeout: float = 15) -> list[Ended]:
+        """Run one function in each rank; all must end in time. again: in place of ranks that
+        ended, as --max-restarts does, which keeps their store.
+        """
+        self.attempt = self.attempt + 1 if again else 0
+        if not again:
+            self.launch += 1
+            self.store = dist.TCPStore('localhost', 0, is_master=True, wait_for_workers=False)
+        pids = [self._fork(work, rank, len(works), timeout) for rank, work in enumerate(works)]
+        end, found = time.monotonic() + timeout + 1, dict[int, int]()
+        while len(found) < len(pids) and time.monotonic() < end:
+            for pid in (pid for pid in pids if pid not in found):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    found[pid] = os.waitstatus_to_exitcode(status)
+            time.sleep(.01)
+        for pid in (pid for pid in pids if pid not in found):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            found[pid] = 1000                       # of a rank that hangs
+        return [Ended(found[pid], self._said(rank, 'out'), self._said(rank, 'err'))
+                for rank, pid in enumerate(pids)]
+
+    def fcn(self, ranks: int, *args: object, again: bool = False) -> list[Ended]:
+        """Run the same command in every rank."""
+        return self.run(*[lambda: main([str(a) for a in args], prog_name='fcn')] * ranks,
+                        again=again)
+
+    def _file(self, rank: int, kind: str) -> Path:
+        return self.folder / f'rank{rank}.{self.launch}.{self.attempt}.{kind}'
+
+    def _said(self, rank: int, kind: str) -> str:
+        return self._file(rank, kind).read_text()
+
+    def _fork(self, work: Callable[[], object], rank: int, size: int, timeout: float) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)     # a fork beside threads
+            pid = os.fork()
+        if pid:
+            return pid
+        gc.freeze()                   # a store let go of here would wait for threads of the parent
+        status = 99
+        try:
+            for number, kind in ((1, 'out'), (2, 'err')):
+                os.dup2(os.open(self._file(rank, kind), os.O_CREAT | os.O_WRONLY), number)
+            sys.stdout, sys.stderr = open(1, 'w', closefd=False), open(2, 'w', closefd=False)
+            os.environ |= {
+                'RANK': str(rank), 'WORLD_SIZE': str(size), 'LOCAL_RANK': str(rank),
+                'LOCAL_WORLD_SIZE': str(size), 'MASTER_ADDR': 'localhost',
+                'MASTER_PORT': str(self.store.port), 'TORCHELASTIC_USE_AGENT_STORE': 'True',
+                'TORCHELASTIC_RESTART_COUNT': str(self.attempt)}
+            torch.set_num_threads(1)
+            faulthandler.dump_traceback_later(timeout, file=sys.stderr)     # of one that hangs
+            work()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+
+@pytest.fixture
+def torchrun(tmp_path_factory):
+    """torchrun.fcn(2, 'train', …) -> how each of two ranks ended; torchrun.run(work, other)."""
+    found = Torchrun(tmp_path_factory.mktemp('ranks'))
+    yield found
+    found.store = None

@@ -142,10 +142,12 @@ class ReachPlan:
         return found
 
 
-def make_plan(program: Program, sizes: dict[str, Sizes], skip: bool = True) -> ReachPlan:
+def make_plan(program: Program, sizes: dict[str, Sizes], skip: bool = True,
+              part: list[Interval] | None = None) -> ReachPlan:
     """Return where to compute what for inputs of these heights and widths.
 
-    skip: leave out what the image does not reach; else all is computed.
+    skip: leave out what the image does not reach; else all is computed. part: the rows and columns
+    wanted of the outputs, where not all; of the inputs, then, just what those need is read.
     """
     reach = {program.inputs[name]: [whole_image(n) for n in size] for name, size in sizes.items()}
     rules: dict[int, list[Rule]] = {}
@@ -156,7 +158,7 @@ def make_plan(program: Program, sizes: dict[str, Sizes], skip: bool = True) -> R
                                   else first)
         found = _reach(op, rules[op.output], [reach[v] for v in op.inputs])
         reach[op.output] = found if skip else [everywhere(r.size) for r in found]
-    return _places(program, rules, reach)
+    return _places(program, rules, reach, part)
 
 
 def _reach(op: Operation, rules: list[Rule], inputs: list[list[Reach]]) -> list[Reach]:
@@ -204,11 +206,11 @@ def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
     return [Sliding(*n) for n in zip(w.extent, w.stride, w.pad, out, strict=True)]
 
 
-def _places(program: Program, rules: dict[int, list[Rule]],
-            reach: dict[int, list[Reach]]) -> ReachPlan:
+def _places(program: Program, rules: dict[int, list[Rule]], reach: dict[int, list[Reach]],
+            part: list[Interval] | None) -> ReachPlan:
     """Walk from the outputs up: what is wanted of each value, and so of its bottoms."""
     wanted: dict[int, list[Interval]] = {
-        v: [Interval(0, r.size) for r in reach[v]] for v in program.outputs.values()}
+        v: part or [Interval(0, r.size) for r in reach[v]] for v in program.outputs.values()}
     found = []
     for op in reversed(program.operations):
         if op.output not in wanted:
@@ -221,8 +223,10 @@ def _places(program: Program, rules: dict[int, list[Rule]],
                        for s, r in zip(placed.work.reads, reach[value], strict=True)]
             old = wanted.get(value, clipped)
             wanted[value] = [c.join(o) for c, o in zip(clipped, old, strict=True)]
-    inputs = {v: [part_of(r, Interval(0, r.size), True) for r in reach[v]]
-              for v in program.inputs.values()}
+    everything = {v: [Interval(0, r.size) for r in reach[v]] for v in program.inputs.values()}
+    inputs = {v: [part_of(r, w, True) for r, w in zip(
+        reach[v], wanted.get(v, whole) if part else whole, strict=True)]
+        for v, whole in everything.items()}
     return ReachPlan(found[::-1], inputs, _share(found))
 
 

@@ -10,7 +10,7 @@ import torch
 from port.engine.blob import Blob, upload
 from port.engine.layer import Layer
 from port.engine.memory import check_memory
-from port.images.read_ahead import ReadAhead
+from port.images.read_ahead import ReadAhead, check_share
 from port.images.transformer import Transformer
 
 Arrays = tuple[np.ndarray, ...]
@@ -26,6 +26,7 @@ class BatchLayer(Layer):
     """
 
     batch: int              # items of a pass, set by `open_source`
+    rank, ranks = 0, 1      # of every `ranks` batches this layer reads the one in place `rank`
     queue: ReadAhead
 
     # -- what a subclass writes ------------------------------------------------------------------
@@ -84,7 +85,7 @@ class BatchLayer(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob, array in zip(top, self.queue.current(), strict=False):
             blob.data = upload(array, self.device, self.dtype)
-        self.at += self.batch
+        self.at += self.batch * self.ranks
         self.queue.advance()
 
     def state(self) -> dict[str, int]:
@@ -99,12 +100,25 @@ class BatchLayer(Layer):
         self.seed = state['seed']
         self._start(state['item'])
 
+    def take_share(self, rank: int, ranks: int) -> None:
+        """From here on read one batch of so many; ValueError for fewer items than ranks."""
+        check_share(ranks, self.count, f'layer {self.name!r}')
+        self.rank, self.ranks = rank, ranks
+        self._start(self.at)
+
+    def skip(self, passes: int) -> None:
+        """Go on as after so many passes."""
+        if passes:
+            self._start(self.at + passes * self.batch)
+
     def _start(self, item: int) -> None:
         if hasattr(self, 'queue'):
             self.queue.close()
         self.at = item
         # Caffe counts batches ahead in data_param, for ImageData as well.
-        self.queue = ReadAhead(self._load, count(item, self.batch), self.param.data_param.prefetch)
+        self.queue = ReadAhead(self._load, count(item + self.rank * self.batch,
+                                                 self.ranks * self.batch),
+                               self.param.data_param.prefetch)
 
     def _load(self, start: int) -> Arrays:
         items = [self.nth(start)]

@@ -142,3 +142,39 @@ def test_refuses_other_channels(drive):
 @pytest.mark.parametrize('name', ['batchnorm_test', 'batchnorm_train'])
 def test_recorded(recorded_net, name):
     recorded_net(name)
+
+
+def test_the_batches_of_all_ranks_as_one(drive) -> None:
+    """Two ranks, played one after the other: the numbers of one process with both batches."""
+    text = 'name: "n" type: "BatchNorm" bottom: "x" top: "y"'
+    random = np.random.RandomState(1)
+    x, dy = (random.randn(4, 3, 5, 6) for _ in range(2))
+    whole = drive(text, [x], dtype=torch.float64)
+    y, = whole.forward()
+    whole.backward([dy])
+    halves = [drive(text, [x[half]], dtype=torch.float64) for half in (slice(2), slice(2, 4))]
+    parts: list[list[torch.Tensor]] = [[], []]           # what each rank adds, message by message
+
+    def adding(rank: int, known: list[torch.Tensor]):
+        def add(mine: torch.Tensor) -> torch.Tensor:
+            parts[rank].append(mine.clone())
+            i = len(parts[rank]) - 1
+            return mine + known[i] if i < len(known) else mine
+        return add
+    for _ in range(4):           # each message follows from the sums of those before it
+        known = [list(p) for p in parts]
+        for rank, half in enumerate(halves):
+            parts[rank].clear()
+            half.layer.over_ranks = adding(rank, known[1 - rank])
+            for blob in half.layer.blobs:
+                blob.data.zero_()
+            found = half.forward()[0]
+            half.backward([dy[2 * rank:2 * rank + 2]])
+            half.result = found
+    assert [len(p) for p in parts] == [3, 3]
+    assert np.allclose(np.concatenate([half.result for half in halves]), y, atol=1e-12)
+    assert np.allclose(np.concatenate([half.bottom[0].diff.numpy() for half in halves]),
+                       whole.bottom[0].diff.numpy(), atol=1e-12)
+    for half in halves:
+        assert all(torch.allclose(a.data, b.data, atol=1e-12)
+                   for a, b in zip(half.layer.blobs, whole.layer.blobs, strict=True))

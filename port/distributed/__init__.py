@@ -1,0 +1,1 @@
+"""What several processes of one training or scoring share, as torchrun starts them."""

@@ -1,0 +1,97 @@
+"""What several processes give one another; and how all end where one does."""
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from port.distributed.alone import launched
+from port.distributed.ranks import joined
+
+
+def said(text: object) -> None:
+    print(text, flush=True)
+
+
+def test_sums_gathers_and_spreads(torchrun) -> None:
+    def work() -> None:
+        assert launched()
+        with joined() as ranks:
+            x = torch.full((3,), float(ranks.rank + 1))
+            said([ranks.sums([ranks.rank, 0.1]), ranks.mean(float(ranks.rank)),
+                  ranks.add(x).tolist(), ranks.spread(torch.tensor([ranks.rank])).tolist(),
+                  ranks.gathered({'é': ranks.rank}), ranks.by_first(lambda: [os.getpid()]) ==
+                  ranks.gathered([os.getpid()])[0],
+                  ranks.chosen('snapshot' if ranks.rank else None, ('stop', 'snapshot'))])
+    ended = torchrun.run(work, work, work)
+    expected = [[3.0, pytest.approx(0.3)], 1.0, [6.0] * 3, [0],
+                [{'é': 0}, {'é': 1}, {'é': 2}], True, 'snapshot']
+    assert [eval_list(one.out) for one in ended] == [expected] * 3
+
+
+def eval_list(text: str) -> object:
+    import ast
+    return ast.literal_eval(text.strip())
+
+
+def test_facts_must_agree_and_one_failure_is_everybodys(torchrun) -> None:
+    def differ() -> None:
+        with joined() as ranks, ranks.agreed() as facts:
+            facts['net'] = str(ranks.rank // 2)
+
+    def fail() -> None:
+        with joined() as ranks, ranks.agreed():
+            if ranks.rank == 1:
+                raise KeyError('no such thing')
+    for work, what in ((differ, 'rank 2 has another net than rank 0'), (fail, 'no such thing')):
+        ended = torchrun.run(work, work, work)
+        assert [one.status for one in ended] == [99] * 3
+        told = [one.err for one in ended if 'AlreadySaid' not in one.err.splitlines()[-1]]
+        assert len(told) == 1 and what in told[0].splitlines()[-2] + told[0].splitlines()[-1]
+
+
+def test_who_is_gone_is_named_at_once(torchrun) -> None:
+    def work(rank: int) -> None:
+        with joined() as ranks:
+            ranks.sums([1])
+            if rank == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            ranks.sums([1])
+    start = time.monotonic()
+    ended = torchrun.run(*[lambda rank=rank: work(rank) for rank in range(3)])
+    assert [one.status for one in ended] == [99, 99, -9] and time.monotonic() - start < 10
+    last = [one.err.splitlines()[-1] for one in ended[:2]]
+    assert sorted('AlreadySaid' in line for line in last) == [False, True]
+    assert all('rank 2 of 3 ended without a word' in line for line in last)
+
+
+def test_sigterm_while_waiting_ends_a_rank(torchrun) -> None:
+    """As torchrun sends it to all when it is stopped itself."""
+    def work() -> None:
+        with joined() as ranks:
+            ranks.sums([1])
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    ended = torchrun.run(work, work)
+    assert [one.status for one in ended] == [99, 99]
+    assert any('ended by whoever started the 2 ranks (SIGTERM)' in one.err for one in ended)
+
+
+def test_notes_outlive_the_ranks(torchrun) -> None:
+    def write() -> None:
+        with joined() as ranks:
+            assert ranks.noted('snapshot') == ''
+            ranks.sums([1])
+            if ranks.first:
+                ranks.note('snapshot', 'a/b')
+
+    def read() -> None:
+        with joined() as ranks:
+            said(ranks.noted('snapshot'))
+    assert [one.status for one in torchrun.run(write, write)] == [0, 0]
+    assert [one.out for one in torchrun.run(read, read, again=True)] == ['a/b\n'] * 2
+    assert [one.out for one in torchrun.run(read, read)] == ['\n'] * 2, 'another launch'
+
+
