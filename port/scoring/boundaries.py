@@ -101,7 +101,7 @@ class BoundaryScores:
         mine = ([hist.tolist() for hist in self.hists.values()], [f1.tolist() for f1 in self.f1])
         parts = ranks.gathered(mine)
         for i, width in enumerate(self.hists):
-            self.hists[width] = np.sum([hists[i] for hists, _ in parts], axis=0, dtype=np.int64)
+            self.hists[width] = np.array([hists[i] for hists, _ in parts], np.int64).sum(0)
         self.f1 = [np.array(f1) for _, rows in parts for f1 in rows]
 
     def pixels(self, shape: tuple[int, ...]) -> float:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from netspec.schema.messages import TEST
 from port.cli import main
 
 
@@ -45,7 +46,8 @@ def test_score_refuses_more_ranks_than_images(trained, torchrun) -> None:
     assert said == ['fcn: the images to score: 3 image(s) for 4 ranks; start at most 3 processes']
 
 
-def test_the_evaluation_is_the_same_to_the_bit(trained, torchrun, tmp_path: Path) -> None:
+def test_the_evaluation_is_the_same_to_the_bit(
+        trained, lively, torchrun, tmp_path: Path) -> None:
     """Losses and the mean IU of each image too, in the order of the list."""
     def work() -> None:
         from port.distributed.alone import ALONE, launched
@@ -53,8 +55,8 @@ def test_the_evaluation_is_the_same_to_the_bit(trained, torchrun, tmp_path: Path
         from port.engine.net import Net
         from port.engine.starting_weights import load
         from port.scoring.evaluate import evaluate
-        net = Net(trained / 'val.prototxt', 1)
-        load(net, trained / 'lively.caffemodel')
+        net = Net(trained / 'val.prototxt', TEST)
+        load(net, lively)
         if not launched():
             found = evaluate(net, ranks=ALONE)
         else:
@@ -105,21 +107,34 @@ def test_infer_labels_each_picture_once_and_goes_on(
 
 
 @pytest.mark.slow
-def test_reproduce_and_ablate_end_with_the_figures_of_one_process(
-        scenes, fcn, torchrun, tmp_path: Path) -> None:
-    """accum, which steps once in 20 images, on one rank, and on two with half the iter_size."""
-    common = ('--data', scenes.root, '--width', 0.03125, '--blocks', 2, '--limit', 3)
-    ended = torchrun.run(*[lambda: main([str(a) for a in (
-        'reproduce', 'voc-fcn32s', *common, '--block', 2, '--out', tmp_path / 'two')])] * 2,
-        timeout=200)
-    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
-    assert ended[1].out == '' and 'report:' in ended[0].out
-    report = json.loads((tmp_path / 'two' / 'report.json').read_text())
-    assert report['stages'][0]['iterations'] == 4
-    state = tmp_path / 'two'
-    again = tmp_path / 'again'
-    shutil.copytree(state, again)
-    for path in again.rglob('*'):
-        if '_iter_4' in path.name or path.name == '4.json':
+def test_reproduce_goes_on_with_the_figures_of_a_run_without_a_stop(
+        scenes, torchrun, tmp_path: Path) -> None:
+    """Two blocks on two ranks: whole, and from what a stop after the first block left."""
+    def run(out: Path) -> dict:
+        ended = torchrun.run(*[lambda: main([str(a) for a in (
+            'reproduce', 'voc-fcn32s', '--data', scenes.root,
+            '--width', 0.03125, '--blocks', 2, '--limit', 3, '--block', 2, '--out', out)])] * 2,
+            timeout=200)
+        assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+        assert ended[1].out == '' and 'report:' in ended[0].out
+        return json.loads((out / 'report.json').read_text())
+    whole, folder = run(tmp_path / 'a'), tmp_path / 'b'
+    shutil.copytree(tmp_path / 'a', folder)
+    for path in folder.rglob('*'):
+        if path.name.startswith(('train_iter_4', 'report')) or path.name == '4.json':
             path.unlink()
-    assert np.isfinite(report['stages'][0]['measured']['mean IU'])
+    again = run(folder)
+    stages = [content['stages'][0] for content in (whole, again)]
+    assert stages[0]['iterations'] == 4 and stages[0]['measured'] == stages[1]['measured']
+
+
+@pytest.mark.slow
+def test_ablate_on_two_ranks(scenes, torchrun, tmp_path: Path) -> None:
+    ended = torchrun.run(*[lambda: main([str(a) for a in (
+        'ablate', 'voc', '--data', scenes.root, '--width', 0.03125, '--blocks', 1, '--limit', 3,
+        '--block', 20, '--out', tmp_path)])] * 2, timeout=300)
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+    runs = json.loads((tmp_path / 'ablation.json').read_text())['runs']
+    assert len(runs) == 6 and all(np.isfinite(run['best']) for run in runs.values())
+    assert 'DOES NOT hold' in ended[0].out or 'holds here' in ended[0].out
+    assert ended[1].out == ''
