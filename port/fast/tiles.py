@@ -155,8 +155,8 @@ class TiledNet:
                 high = middle
         if not low:
             least = self.memory(size, self._middle(size, STEP)) / 1e9
-            raise ValueError(f'a tile of {STEP}x{STEP} takes about {least:.2f} GB beside the '
-                             f'weights, more than the {memory / 1e9:.2f} GB allowed')
+            raise ValueError(f'a tile of {STEP}x{STEP}, the smallest, takes about {least:.2f} GB; '
+                             f'there are {max(0, memory) / 1e9:.2f} GB for it')
         return min(whole[0], sides[low - 1]), min(whole[1], sides[low - 1])
 
     @staticmethod

@@ -76,7 +76,12 @@ class TiledLabels:
         held, side = self._held(), self.side
         bands = 4 * size[1]             # bytes a row: a band's labels, and an overlay's pixels
         if side is None:
-            side = self.net.largest(size, self.allowed - held - bands * min(size[0], 2048))
+            room = self.allowed - held - bands * min(size[0], 2048)
+            try:
+                side = self.net.largest(size, room)
+            except ValueError as error:
+                raise ValueError(f'{self.allowed / 1e9:.2f} GB of memory are too few: the process '
+                                 f'takes {held / 1e9:.2f} GB without a tile, and {error}') from None
         tiles = tiles_of(size, side)
         most = max(self.net.memory(size, tile) for tile in tiles)
         return TilePlan(side, tiles, held + most + bands * tiles[0].rows.size,

@@ -86,5 +86,5 @@ def test_memory_chooses_the_tile_and_grows_with_it() -> None:
     assert tiled.largest(size, 1 << 50) == size
     assert tiled.overlap(size, (2000, 3000)) == 0 < tiled.overlap(size, (1000, 1000)) \
         < tiled.overlap(size, side)
-    with pytest.raises(ValueError, match='a tile of 32x32 takes about'):
+    with pytest.raises(ValueError, match='a tile of 32x32, the smallest, takes about'):
         tiled.largest(size, takes[0] - 1)

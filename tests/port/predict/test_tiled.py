@@ -1,0 +1,104 @@
+"""Labels tile by tile: the files of fcn infer on the whole picture, and what that takes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from netspec.named_net import find_net
+from netspec.schema.messages import TEST
+from port.data.label_pictures import make_palette
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.fast.tiles import TiledNet
+from port.predict.labelled import Predictor
+from port.predict.predictor import predictor
+from port.predict.tiled import TiledLabels, opened
+
+MEAN = (104.0, 116.7, 122.7)
+LARGEST = 1e-5               # of the largest score: float32 sums in another order
+
+
+@pytest.fixture(scope='module')
+def net() -> Net:
+    found = Net(find_net('voc-fcn8s').deploy(0.03125, None), TEST)
+    random_weights(found, 1)
+    return found
+
+
+@pytest.fixture(scope='module')
+def rgb() -> np.ndarray:
+    return np.random.RandomState(5).randint(0, 256, (70, 131, 3)).astype(np.uint8)
+
+
+def test_the_predictor_joins_tiles(net: Net, rgb) -> None:
+    whole, cut = predictor(net, mean=MEAN), predictor(net, mean=MEAN, tile=(40, 50))
+    x = np.stack([whole.planes(rgb), whole.planes(rgb[::-1])])
+    scores = whole(x)
+    for found in (cut(x), predictor(net, mean=MEAN, tile='auto')(x)):
+        assert found.shape == scores.shape
+        assert float(abs(found - scores).max()) <= LARGEST * float(abs(scores).max())
+
+
+@pytest.mark.parametrize('tile', [(0, 4), 'large', 5, (4,)])
+def test_what_is_no_tile(net: Net, tile) -> None:
+    with pytest.raises(ValueError, match=r"expected \(height, width\) or 'auto'"):
+        predictor(net, tile=tile)
+
+
+def test_a_net_that_sees_the_whole_image_is_refused_by_its_layer() -> None:
+    with pytest.raises(ValueError, match="cannot be run in tiles: layer 'pool1_mask'|layer 'pool"):
+        predictor(Net(find_net('camvid-segnet').deploy(0.03125, None), TEST), tile='auto')
+
+
+@pytest.mark.parametrize('kind', ['png', 'tif'])
+def test_files_are_those_of_the_whole_picture(kind: str, net: Net, rgb, tmp_path: Path) -> None:
+    path = tmp_path / f'a.{kind}'
+    Image.fromarray(rgb).save(path)
+    label = TiledLabels(TiledNet(net, 'score'), predictor(net, mean=MEAN).planes, (30, 64))
+    with opened(path) as picture:
+        plan = label.plan((picture.height, picture.width))
+        label(picture, plan, tmp_path / 'l.png', tmp_path / 'o.png', make_palette(21))
+    assert len(plan.tiles) == 9 and '9 tile(s) of up to 30x64' in str(plan)
+    whole = Predictor(net, MEAN)(rgb)
+    labels = np.asarray(Image.open(tmp_path / 'l.png'))
+    assert np.array_equal(labels, whole) and len(np.unique(labels)) > 1
+    overlay = np.asarray(Image.open(tmp_path / 'o.png'))
+    assert overlay.shape == rgb.shape and np.array_equal(overlay[labels == 0], rgb[labels == 0])
+
+
+def test_a_failure_leaves_no_file(net: Net, rgb, tmp_path: Path) -> None:
+    path = tmp_path / 'a.png'
+    Image.fromarray(rgb).save(path)
+    label = TiledLabels(TiledNet(net, 'score'), predictor(net, mean=MEAN).planes, (30, 64))
+    with opened(path) as picture, pytest.raises(ZeroDivisionError):
+        plan = label.plan((picture.height, picture.width))
+        read = picture.read
+        picture.read = lambda top, *rest: read(top, *rest) if top < 40 else 1 / 0
+        label(picture, plan, tmp_path / 'l.png', tmp_path / 'o.png', make_palette(21))
+    assert [p.name for p in tmp_path.iterdir()] == ['a.png']
+
+
+@pytest.mark.slow
+def test_memory_stays_what_was_said(tmp_path: Path) -> None:
+    """3000 x 4000 by a process that may take 900 MB, beside 3.6 GB in one piece."""
+    tifffile = pytest.importorskip('tifffile')
+    path = tmp_path / 'large.tif'
+    rows = np.random.RandomState(0).randint(0, 256, (3000, 4000, 3)).astype(np.uint8)
+    tifffile.imwrite(path, rows, photometric='rgb', tile=(256, 256))
+    named = Net(find_net('voc-fcn8s').deploy(0.25, None), TEST)
+    random_weights(named, 1)
+    named.save(tmp_path / 'w.caffemodel')
+    text = ('import resource, sys; from port.cli import main\n'
+            'try: main(sys.argv[1:])\n'
+            'finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)')
+    done = subprocess.run(
+        [sys.executable, '-c', text, 'infer', 'voc-fcn8s', '--width', '0.25', path, '--weights',
+         tmp_path / 'w.caffemodel', '--out', tmp_path / 'out', '--memory', '900M'],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) <= 900e6, done.stdout
+    assert np.asarray(Image.open(tmp_path / 'out' / 'large.png')).shape == (3000, 4000)
