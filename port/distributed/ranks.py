@@ -146,7 +146,11 @@ class Ranks(Alone):
             if isinstance(error, RankLost):
                 cause = self._cause(error)
                 self._store_keys.set(FAILED, cause)
-                return RuntimeError(cause) if self._claim() else AlreadySaid(cause)
+                found = RuntimeError(cause) if self._claim() else AlreadySaid(cause)
+                for note in getattr(error, '__notes__', ()):     # of how far this rank had come
+                    if note not in cause:
+                        found.add_note(note)
+                return found
             if not self._store_keys.check([FAILED]):
                 self._claim()
                 self._store_keys.set(FAILED, f'{words(error)} (rank {self.rank} of {self.size})')

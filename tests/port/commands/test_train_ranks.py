@@ -4,6 +4,9 @@ order, snapshots, failures of one rank, and what is refused.
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import port
 import surgery
 from netspec.schema import parse_solver, print_solver
 from port.cli import main
@@ -318,3 +322,42 @@ def test_recounting_is_shared_and_counts_every_batch_once(place, torchrun, tmp_p
     assert alone[2] == 5
     for a, b, c in zip(alone, first, second, strict=True):
         assert np.array_equal(b, c) and np.allclose(a, b, rtol=1e-5)
+
+
+# -- torchrun itself -------------------------------------------------------------------------------
+
+def launch(*args: object) -> subprocess.Popen:
+    source = str(Path(port.__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+         *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': source})
+
+
+@pytest.mark.slow
+def test_torchrun_trains_and_starts_anew_what_was_killed(place, torchrun, tmp_path: Path) -> None:
+    """Killed once a snapshot is there; the weights are those of ranks that nobody killed."""
+    killed, whole = (place(name, 400, 'snapshot: 50') for name in 'ab')
+    run = launch('--max-restarts', 1, '-m', 'port', 'train', '--solver', killed)
+    log, deadline = killed.parent / 's.log', time.monotonic() + 60
+    while not (killed.parent / 's_iter_100.solverstate').exists():
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(.01)
+    os.kill(int(log.read_text().split()[2]), signal.SIGKILL)      # glog names the process
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert 'fcn: rank 0 of 2 ended without a word' in err
+    assert 'Restoring weights from' in log.read_text()
+    trained(torchrun, 2, whole)
+    assert all(np.array_equal(weights(killed, 400)[key], value)
+               for key, value in weights(whole, 400).items())
+
+
+@pytest.mark.slow
+def test_torchrun_ends_at_once_where_a_rank_cannot_begin(place) -> None:
+    start = time.monotonic()
+    run = launch('-m', 'port', 'train', '--solver', place('a'), '--weights', 'nowhere.caffemodel')
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 1 and time.monotonic() - start < 60
+    assert [line for line in err.splitlines() if line.startswith('fcn:')] == [
+        'fcn: nowhere.caffemodel: no such weights file']
