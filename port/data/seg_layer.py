@@ -145,8 +145,7 @@ class SegDataLayer(PythonLayer):
     @property
     def idx(self) -> int | tuple[int, ...]:
         """The index in the list of the next pair; with a batch, those of its pairs."""
-        index = self.queue.index
-        return tuple(one.place for one in index) if isinstance(index, list) else index.place
+        return places(self.queue.index)
 
     def start(self, passes: int) -> None:
         """Go to where the layer stands after `passes` forward passes."""
@@ -202,7 +201,7 @@ class SegDataLayer(PythonLayer):
 
     def _place(self) -> int | list[int]:
         """Give, as JSON has it, the index of the pass that is due, of all ranks."""
-        index = self.idx if self.ranks == 1 else next(self._order())
+        index = self.idx if self.ranks == 1 else places(next(self._order()))
         return [*index] if isinstance(index, tuple) else index
 
     # one pair
@@ -301,6 +300,11 @@ class SegDataLayer(PythonLayer):
                 raise ValueError(f"{self.where()}: param_str '{key}' is {value!r}, "
                                  f'of type {type(value).__name__}; expected {known[key]}')
         return params
+
+
+def places(index: Pick | list[Pick]) -> int | tuple[int, ...]:
+    """Return the places in the list of a pass's pairs."""
+    return tuple(one.place for one in index) if isinstance(index, list) else index.place
 
 
 def hand_over(blob: Any, array: np.ndarray) -> None:
