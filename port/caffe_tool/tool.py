@@ -84,12 +84,12 @@ def _wait(where: torch.device) -> None:
 
 def train_gpus(flags: Flags) -> list[int]:
     """Return the GPUs to train on, with a process for each, as Caffe has a thread for each."""
-    _need(flags, 'solver', 'Need a solver definition to train.')
+    _effects(flags)
     return gpus(_solver_gpu(flags))
 
 
-def train(flags: Flags, ranks: Alone = ALONE) -> None:
-    """Train, or fine-tune, as the solver says; together with other ranks as Caffe's solvers do."""
+def _effects(flags: Flags) -> dict[str, str]:
+    """Return what signals do in training; ValueError for flags that do not go together."""
     _need(flags, 'solver', 'Need a solver definition to train.')
     if flags['snapshot'] and flags['weights']:
         raise ValueError('Give a snapshot to resume training or weights to finetune but not both.')
@@ -98,6 +98,12 @@ def train(flags: Flags, ranks: Alone = ALONE) -> None:
         if effect not in EFFECTS:
             raise ValueError(f'Invalid signal effect "{effect}" was specified; expected '
                              f'{", ".join(EFFECTS)}')
+    return effects
+
+
+def train(flags: Flags, ranks: Alone = ALONE) -> None:
+    """Train, or fine-tune, as the solver says; together with other ranks as Caffe's solvers do."""
+    effects = _effects(flags)
     with ranks.agreed():
         where = device(_solver_gpu(flags), ranks.place if ranks.size > 1 else None)
         solver = Solver(flags['solver'], where, amend=lambda param: _amend(param, flags))
