@@ -92,6 +92,9 @@ class Net(Batches):
         self.inputs, self.outputs = list(executor.inputs), list(executor.split_outputs)
         self.bottom_names = self._named('bottom')
         self.top_names = self._named('top')
+        for node in executor.nodes:           # a loss's top that the file does not name
+            if any(blob.name == AUTOMATIC for blob in node.top):
+                self.top_names[node.entry.param.name].append(AUTOMATIC)
 
     def _hidden(self, name: str) -> ArrayBlob | None:
         """Return the face of a blob that an automatic split made, None if there is none."""

@@ -271,6 +271,7 @@ def test_tops_that_only_caffe_names(tmp_path) -> None:
     net = caffe.Net(str(tmp_path / 'n.prototxt'), caffe.TRAIN)
     net.blobs['x'].data[...] = 1
     assert list(net.blobs) == ['x', 't', '(automatic)', 'y', 'z']
+    assert ['(automatic)'] in net.top_names.values()
     assert net.forward() == {'y_l_0_split_0': 1.5, 'z': 4.5}
     assert net.outputs == ['y_l_0_split_0', 'z']
     assert list(net.blob_loss_weights.values()) == [0, 0, 1, 1, 0]
