@@ -3,9 +3,12 @@
 """
 
 import importlib
+import os
 import random
 import shutil
+import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +92,34 @@ def test_a_fault_is_told(campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert 'gone' in disk.wrong({}, {'x': b'old'}, {'x': b'abcd'}, 3, True)
     assert readers.complaint(IndexError('x')) and readers.complaint(ValueError('two\nlines'))
     assert readers.complaint(KeyError()) and not readers.complaint(ValueError('x: is damaged'))
+
+
+def test_a_sample_of_kills(campaign, tmp_path: Path) -> None:
+    crash, jobs = campaign('crash'), campaign('crash_jobs')
+    trial = crash.Campaign(tmp_path, random.Random(2), crash.Counts())
+    (job,) = (job for job in jobs.jobs(jobs.drawn(tmp_path), jobs.trained(tmp_path))
+              if job.name == 'convert-npz')
+    for _ in range(5):
+        trial.kills(job)
+    assert {'kills', 'kills on sight'} & set(trial.counts.all) and not trial.faults
+
+
+def test_a_half_file_is_told(campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campaign can fail: a command that writes its file bit by bit."""
+    crash, jobs = campaign('crash'), campaign('crash_jobs')
+
+    def write() -> None:
+        with open('w.npz', 'wb', buffering=0) as file:
+            for _ in range(20):
+                file.write(b'x')
+                time.sleep(.005)
+    monkeypatch.setattr(crash, 'command', lambda words: write)
+    trial = crash.Campaign(tmp_path, random.Random(2), crash.Counts())
+    job = jobs.Job('half', lambda folder: [], lambda folder: None)
+    monkeypatch.setattr(crash, 'kill', lambda *given: crash.lasts(given[0], .05)
+                        and bool(os.kill(given[0], signal.SIGKILL) or crash.ended(given[0])))
+    with pytest.raises(crash.Fault, match='half: w.npz is not whole after a kill'):
+        trial.kills(job)
 
 
 def test_counts_go_on(campaign, tmp_path: Path) -> None:
