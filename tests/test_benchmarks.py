@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
     'agreement': ('--width', '0.03', '--nets', 'voc-fcn8s'),
     'caffemodel_load': ('--repeat', '1'), 'cost': ('--width', '0.03', '--runs', '1'),
+    'deeplab_forward': ('--width', '0.03', '--size', '65x65', '--runs', '1'),
     'dense_crf': ('--size', '40x50', '--runs', '1'),
     'forward': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
     'gpu': ('--device', 'cpu', '--width', '0.03', '--size', '40x50', '--runs', '1',

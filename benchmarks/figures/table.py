@@ -69,6 +69,12 @@ def forward(f: dict[str, Any]) -> Iterator[Row]:
            f'{times["ours bf16"] / times["onnxruntime"]:.2f} of ONNX Runtime\'s float32')
 
 
+def deeplab_forward(f: dict[str, Any]) -> Iterator[Row]:
+    for name, row in f['nets'].items():
+        yield (f'{name} at {f["size"]}, hand-written eager PyTorch, float32',
+               ratio(row['median_s']['eager']), ratio(row['ours / eager']))
+
+
 def agreement(f: dict[str, Any]) -> Iterator[Row]:
     nets = f['off_by_share_of_largest']
     yield (f'`port.predictor` against the plain graph, {len(nets)} nets of random weights: off by '
@@ -129,9 +135,9 @@ def startup(f: dict[str, Any]) -> Iterator[Row]:
            ratio(f['cpu_s']['import']), ratio(max(f['ratio'].values())))
 
 
-ROWS = {row.__name__: row for row in (forward, agreement, train_step, segnet_step, net_load,
-                                      caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading,
-                                      startup)}
+ROWS = {row.__name__: row for row in (forward, deeplab_forward, agreement, train_step, segnet_step,
+                                      net_load, caffemodel_load, onnx_time, pycaffe_face,
+                                      dense_crf, loading, startup)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:

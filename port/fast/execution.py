@@ -4,13 +4,21 @@ Inference (inference.py) runs it again and again for images of one size; a train
 (training_pass.py) runs it once, keeping what its way back needs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from math import prod
 
 import torch
 
 from port.fast.concatenation import ConcatOperator
+from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.kernels.planes import LAST
-from port.fast.operators import ConvolutionOperator, Operator, PointOperator, PoolingOperator
+from port.fast.operators import (
+    ConvolutionOperator,
+    Operator,
+    PointOperator,
+    PoolingOperator,
+    WholeOperator,
+)
 from port.fast.reach.blank_values import Blanks, spread
 from port.fast.reach.geometry import AxisPart, Interval
 from port.fast.reach.operations import Operation, Program
@@ -19,20 +27,22 @@ from port.fast.upsampling import Upsampling
 
 Values = dict[int, torch.Tensor]
 Operators = dict[int, Operator]
-SIMPLE: dict[str, type[Operator]] = {
+BY_TYPE: dict[str, type[Operator]] = {
     'Deconvolution': Upsampling, 'Pooling': PoolingOperator, 'Crop': Operator,
-    'Point': PointOperator, 'Dropout': PointOperator}
+    'Concat': ConcatOperator, 'Interp': WholeOperator}      # any other: PointOperator
 
 
 def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: bool = True,
                    fixed: bool = False) -> Operators:
     """Return the operator of each value that a program writes; as for ConvolutionOperator."""
+    known: dict[tuple, ChosenConvolution] = {}
+
     def make(operation: Operation) -> Operator:
-        if operation.kind == 'Convolution':
-            return ConvolutionOperator(operation, dtype, kernels, fixed)
-        if operation.layer.type == 'Concat':
-            return ConcatOperator(operation)
-        return SIMPLE[operation.kind](operation)
+        if operation.kind != 'Convolution':
+            return BY_TYPE.get(operation.layer.type, PointOperator)(operation)
+        made = ConvolutionOperator(operation, dtype, kernels, fixed)
+        made.convolution = known.setdefault(operation.same_weights, made.convolution)
+        return made
     return {operation.output: make(operation) for operation in program.operations}
 
 
@@ -45,25 +55,44 @@ def cut(x: torch.Tensor, axes: Sequence[AxisPart], part: Sequence[Interval]) -> 
 
 
 class Execution:
-    """A plan with what it needs to be run. memory: of values that were made before and whose
-    margins are filled; None where every run makes its own.
+    """A plan with what it needs to be run. memory: of values, that the first run finds and later
+    ones use again, with margins filled once; None where every run makes its own. wanted: the values
+    that are kept to the end; None for all.
+
+    A value without margins takes the memory of one that nobody reads any more. To use memory again
+    saves more than room: the system fills new memory with zeros, which can take as long as a layer.
     """
 
     def __init__(self, plan: ReachPlan, operators: Operators, blanks: Blanks,
-                 memory: Values | None = None) -> None:
+                 memory: Values | None = None, wanted: Collection[int] | None = None) -> None:
         self.plan, self.operators, self.blanks, self.memory = plan, operators, blanks, memory
+        self.wanted = wanted
+        self.filled = {placed.value for placed in plan.operations if placed.margins}
+        self.free: list[torch.Tensor] = []        # memory of values that are no longer read
 
     def run(self, inputs: Values) -> Values:
-        """Run every operation; return all values. What they hold may be the next run's memory."""
-        values = dict(inputs)
+        """Run every operation; return the values. What they hold may be the next run's memory."""
+        values, last = dict(inputs), self.plan.last_reader
         for placed in self.plan.operations:
             values[placed.value] = self._compute(placed, self.bottoms(placed, values))
+            if self.wanted is not None:
+                done = [v for v in {*placed.operation.inputs} if last[v] is placed]
+                self._let_go(values, [v for v in done if v not in self.wanted])
         return values
+
+    def _let_go(self, values: Values, done: list[int]) -> None:
+        """Forget values; their memory is free if no other value lies in it, as a Crop's does."""
+        for value in done:
+            place = values.pop(value).untyped_storage().data_ptr()
+            mine = (self.memory or {}).get(value)
+            if (mine is not None and value not in self.filled
+                    and all(x.untyped_storage().data_ptr() != place for x in values.values())):
+                self.free.append(mine)
 
     def bottoms(self, placed: PlacedOperation, values: Values) -> list[torch.Tensor]:
         """Return what an operation reads of each of its bottoms."""
-        return [cut(values[v], self.plan.axes[v], placed.work.reads)
-                for v in placed.operation.inputs]
+        return [cut(values[v], self.plan.axes[v], placed.work.reads_of(i))
+                for i, v in enumerate(placed.operation.inputs)]
 
     def _compute(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
         """Return all that is wanted of an operation's output."""
@@ -90,13 +119,24 @@ class Execution:
         """
         if self.memory is not None and placed.value in self.memory:
             return self.memory[placed.value]
-        whole = torch.empty(like.shape[0], channels, *(part.size for part in placed.wanted),
-                            dtype=dtype, device=like.device, memory_format=LAST)
+        whole = self._taken((like.shape[0], channels, *(part.size for part in placed.wanted)),
+                            dtype, like.device)
         for part in placed.margins:
             cut(whole, placed.axes, part).copy_(self._blank(placed, part))
         if self.memory is not None:
             self.memory[placed.value] = whole
         return whole
+
+    def _taken(self, shape: tuple[int, ...], dtype: torch.dtype,
+               device: torch.device) -> torch.Tensor:
+        """Return memory that is free, the smallest that will do, or else new."""
+        fits = [x for x in self.free if x.numel() >= prod(shape) and x.dtype == dtype]
+        if not fits:
+            return torch.empty(shape, dtype=dtype, device=device, memory_format=LAST)
+        best = min(fits, key=torch.numel)
+        self.free = [x for x in self.free if x is not best]
+        n, c, h, w = shape
+        return best.as_strided(shape, (c * h * w, 1, w * c, c), 0)
 
     def _blank(self, placed: PlacedOperation, part: list[Interval]) -> torch.Tensor:
         return spread(self.blanks[placed.value], [axis.reach for axis in placed.axes], *part)

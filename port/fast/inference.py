@@ -97,8 +97,9 @@ class FastNet:
             raise Unsuited(f'inputs of {sorted(batches)} images')
         plan = self.plan({name: (inputs[value].shape[2], inputs[value].shape[3])
                           for name, value in self.program.inputs.items()})
-        found = SizedNet(Execution(plan, self.operators, self._blanks_for(plan, inputs), {}),
-                         self.program.outputs)
+        outputs = self.program.outputs
+        found = SizedNet(Execution(plan, self.operators, self._blanks_for(plan, inputs), {},
+                                   set(outputs.values())), outputs)
         return found if self.capture is None else Replay(found, self.capture)
 
     def plan(self, sizes: dict[str, tuple[int, int]],

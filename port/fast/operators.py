@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from netspec.schema.messages import EltwiseParameter, PoolingParameter
 from port.engine.blob import Blob
 from port.engine.pool_axis import Axis, maximum, route, total
-from port.fast.convolutions.algorithms import Task
 from port.fast.convolutions.choice import ChosenConvolution
+from port.fast.convolutions.task import Task
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
 from port.fast.unsuited import Unsuited
@@ -88,7 +88,7 @@ class Operator:
 
 
 class ConvolutionOperator(Operator):
-    """A convolution, with the ReLU and the 2 x 2 maxima that have joined it.
+    """A convolution with the layers that have joined it.
 
     dtype: of torch's arithmetic where ReLU follows. Scores stay in float32, and so does what
     kernels of ours compute: they outrun bfloat16.
@@ -99,20 +99,21 @@ class ConvolutionOperator(Operator):
         super().__init__(operation)
         narrow = dtype if dtype is None or operation.relu else torch.float32
         self.convolution = ChosenConvolution(Task(
-            self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed))
+            self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed,
+            tuple(operation.affine)))
         self.writes = self.convolution.writes
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         self.check_channels(bottoms[0])
-        return self.convolution.forward(bottoms[0], work.pads)
+        return self.convolution.forward(bottoms[0], work.pads, *bottoms[1:])
 
     def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
         self.check_channels(bottoms[0])
-        self.convolution.write(bottoms[0], work.pads, out)
+        self.convolution.write(bottoms[0], work.pads, out, *bottoms[1:])
 
     def blank(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         self.check_channels(bottoms[0])
-        return self.convolution.blank(bottoms[0])
+        return self.convolution.blank(*bottoms)
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
@@ -148,13 +149,30 @@ class PoolingOperator(Operator):
         (x,) = bottoms
         axes = self._axes(work, x)
         if self.layer.method == PoolingParameter.MAX:
-            return maximum(x, *axes)
+            y = self._maxima(work, x, axes)
+            return maximum(x, *axes) if y is None else y
         y = total(x, *axes)
         for axis, rule, size, s in zip(axes, work.windows, work.sizes, work.outputs, strict=True):
             whole = Axis(axis.dim, size, rule.extent, rule.stride, rule.pad, rule.out)
             divisor = whole.divisor(x)
             y /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
         return y
+
+    @staticmethod
+    def _maxima(work: Work, x: torch.Tensor, axes: list[Axis]) -> torch.Tensor | None:
+        """Return the maxima by torch's one pass over the memory; None where it would not do all.
+
+        torch pads both ends alike and knows no padding beyond half a window. Windows behind those
+        that are asked for are left out again.
+        """
+        pads = [axis.pad for axis in axes]
+        if any(2 * axis.pad > axis.kernel or axis.pad + axis.size < axis.kernel for axis in axes):
+            return None
+        y = F.max_pool2d(x, [a.kernel for a in axes], [a.stride for a in axes], pads,
+                         ceil_mode=True)
+        if any(n < s.size for n, s in zip(y.shape[2:], work.outputs, strict=True)):
+            return None
+        return y[..., :work.outputs[0].size, :work.outputs[1].size]
 
     def _for_torch(self, work: Work, x: torch.Tensor) -> tuple[Any, ...] | None:
         """Return how torch pools maxima with their places; None where it would not do the same."""
@@ -236,3 +254,24 @@ class PointOperator(Operator):
         if layer.type == 'Scale' and not p.scale_param.bias_term:
             return bottoms[0] * layer.blobs[0].data.view(-1, 1, 1)
         raise Unsuited(f'layer {self.operation.name!r}: blank values through {layer.type}')
+
+
+class WholeOperator(PointOperator):
+    """A layer that reads all of its bottom, of whose top a part is asked for: Interp."""
+
+    @staticmethod
+    def _part(work: Work) -> tuple[Any, ...]:
+        return (..., *(slice(*outputs) for outputs in work.outputs))
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        return super().forward(work, bottoms)[self._part(work)]
+
+    def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
+        y, own = super().train(work, bottoms)
+        return y[self._part(work)], own
+
+    def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
+                 learn: Learn) -> list[torch.Tensor | None]:
+        whole = gradient.new_zeros(saved.own[2].shape)
+        whole[self._part(saved.work)] = gradient
+        return super().backward(saved, whole, down, learn)

@@ -5,7 +5,7 @@ columns of zeros are to be thought around it (pads: left, right, above, below).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -13,77 +13,23 @@ import torch.nn.functional as F
 
 from netspec.window import Window
 from port.engine.caffe_order import ENOUGH
+from port.fast.convolutions.padding import overlap, padded, rows_of, unpadded
+from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels import calls, fourier, winograd
 from port.fast.kernels.planes import LAST
-from port.layers.bases.base_convolution import ConvBase
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
+POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
+DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
+MOST_TERMS = 128            # of an output over few channels
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
 # Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
 # weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
 FORWARD_TILES, BACKWARD_TILES = 36, 56
-Pads = tuple[int, int, int, int]
+HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
+Plus = torch.Tensor | None
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
-
-
-@dataclass
-class Task:
-    """A Convolution layer over rows and columns, and what its result is for.
-
-    relu: the positive part is wanted. halved: of that, the maxima of 2 x 2. dtype: of torch's
-    arithmetic (None: the weights'); kernels of ours compute in float32. kernels: whether they
-    may be used. fixed: the weights stay as they are, so that they are transformed only once.
-    """
-
-    layer: ConvBase
-    relu: bool = False
-    halved: bool = False
-    dtype: torch.dtype | None = None
-    kernels: bool = True
-    fixed: bool = False
-
-    @property
-    def weight(self) -> torch.Tensor:
-        """Outputs x channels of a group x rows x columns."""
-        return self.layer.blobs[0].data
-
-    @property
-    def bias(self) -> torch.Tensor | None:
-        """One value an output; None where there is none."""
-        return self.layer.blobs[1].data if len(self.layer.blobs) > 1 else None
-
-    @property
-    def window(self) -> Window:
-        """The sliding window."""
-        return self.layer.window
-
-    @property
-    def cpu(self) -> bool:
-        """Whether the CPU computes it."""
-        return self.weight.device.type == 'cpu'
-
-    @property
-    def dense(self) -> bool:
-        """Whether windows are at every position, without holes, and read all channels."""
-        return {*self.window.stride, *self.window.dilation} == {1} and self.layer.group == 1
-
-    @property
-    def for_kernels(self) -> bool:
-        """Whether kernels of ours may compute it, if it has their shape."""
-        return (self.kernels and self.dense and self.cpu and calls.available()
-                and self.weight.dtype == torch.float32)
-
-    def finish(self, y: torch.Tensor) -> torch.Tensor:
-        """Return what is wanted of a convolution's outputs."""
-        y = y.relu_() if self.relu else y
-        return F.max_pool2d(y, 2, 2, ceil_mode=True) if self.halved else y
-
-    def size(self, x: torch.Tensor, pads: Pads) -> tuple[int, int]:
-        """Return how many rows and columns of outputs a dense convolution has."""
-        left, right, above, below = pads
-        rows, columns = self.window.kernel
-        return x.shape[2] + above + below - rows + 1, x.shape[3] + left + right - columns + 1
 
 
 class ByTorch:
@@ -125,22 +71,22 @@ class ByTorch:
         return self._packed
 
     def _pack(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        task, dtype = self.task, self.task.dtype or self.task.weight.dtype
+        task, dtype = self.task, self.task.dtype or self.task.kernel.dtype
         weight = task.weight.to(dtype)
         if task.fixed and not task.cpu:
             weight = weight.to(memory_format=LAST)
         return weight, None if task.bias is None else task.bias.to(dtype)
 
-    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
-        """Return what the task wants."""
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
+        """Return what the task wants. plus: what is added to the convolution's outputs."""
         (weight, bias), w = self.packed(), self.task.window
         x, pad = padded(x.to(weight.dtype), pads, w)
         return self.task.finish(F.conv2d(x, weight, bias, w.stride, pad, w.dilation,
-                                         self.task.layer.group))
+                                         self.task.layer.group), plus)
 
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
         """Write what the task wants to memory of its size."""
-        out.copy_(self.forward(x, pads))
+        out.copy_(self.forward(x, pads, plus))
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
@@ -165,26 +111,45 @@ class ByWinograd(ByTorch):
 
     @classmethod
     def suits(cls, task: Task) -> bool:
-        return task.for_kernels and winograd.fits_winograd(task.weight)
+        return cls._shaped(task) and not (task.halved and task.window.dilation != (1, 1))
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:
-        return task.for_kernels and winograd.fits_winograd(task.weight, turned=True)
+        return cls._shaped(task, turned=True)
+
+    @staticmethod
+    def _shaped(task: Task, turned: bool = False) -> bool:
+        w = task.window
+        return (task.for_kernels and {*w.stride} == {1} and len({*w.dilation}) == 1
+                and winograd.fits_winograd(task.kernel, turned))
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return self._pays(self.task.size(x, pads))
+
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        return self._pays((x.shape[2], x.shape[3]))
+
+    def _pays(self, size: tuple[int, int]) -> bool:
+        """Whether so many outputs, with holes, fill their tiles well enough."""
+        step = self.task.window.dilation[0]
+        return step == 1 or winograd.products(size, step) <= HOLED * 9 * prod(size)
 
     def _pack(self) -> Any:
         return winograd.pack_winograd(self.task.weight)
 
-    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task = self.task
         size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
         out = torch.empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
-        self.write(x, pads, out)
+        self.write(x, pads, out, plus)
         return out
 
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
-        left, _, above, _ = pads
-        winograd.winograd(x, (above, left), self.packed(), self.task.bias, self.task.relu,
-                          self.task.halved, out, self.task.size(x, pads))
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        winograd.winograd(x, (above, left), self.packed(), task.bias, task.relu and plus is None,
+                          task.halved, out, task.size(x, pads), task.window.dilation[0])
+        if plus is not None:
+            task.finish(out, plus)
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
@@ -194,30 +159,73 @@ class ByWinograd(ByTorch):
         if not down:
             return None, weight, bias
         out = torch.empty(x.shape, memory_format=LAST)
-        left, _, above, _ = pads
-        winograd.winograd(dy.contiguous(memory_format=LAST), (2 - above, 2 - left),
+        (left, _, above, _), (step, _) = pads, self.task.window.dilation
+        winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
                           winograd.pack_winograd(self.task.weight, turned=True), None, False,
-                          False, out, (x.shape[2], x.shape[3]))
+                          False, out, (x.shape[2], x.shape[3]), step)
         return out, weight, bias
 
 
-class ByFewChannels(ByWinograd):
-    """An image's few channels, whose windows are gathered (winograd.c); no gradients."""
+class ByWindows(ByWinograd):
+    """Any window by a matrix product of what the windows read (winograd.c): with fixed weights, or
+    over an image's few channels. No gradients.
+    """
 
     @classmethod
     def suits(cls, task: Task) -> bool:
-        return task.for_kernels and not task.halved and winograd.fits_few(task.weight)
+        wide = task.fixed and task.dtype in (None, torch.float32)
+        few = task.dense and prod(task.kernel.shape[1:]) <= MOST_TERMS
+        return task.for_kernels and not task.halved and (wide or few)
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:
         return False
 
-    def _pack(self) -> Any:
-        return winograd.pack_few(self.task.weight)
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return True
 
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
-        winograd.few_channels(F.pad(x.float(), pads), self.task.window.kernel[0], self.packed(),
-                              self.task.bias, self.task.relu, out)
+    def _pack(self) -> Any:
+        return winograd.pack_windows(self.task.weight)
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        winograd.windows(x, (above, left), self.packed(), task.bias, task.window, task.relu, out,
+                         plus)
+
+
+class ByTaps(ByWindows):
+    """Few outputs, as scores of classes have: one matrix product for all places of the window,
+    whose parts are then shifted and added up. Three times 3 x 3 x 21 outputs fill the blocks of
+    which windows of 21 outputs each leave a third empty, and nothing is gathered.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        if not super().suits(task) or {*task.window.stride} != {1}:
+            return False
+        outputs, channels, *kernel = task.kernel.shape
+        apart, together = (winograd.filled(channels, n)[1] for n in (outputs,
+                                                                     outputs * prod(kernel)))
+        return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
+
+    def _pack(self) -> Any:
+        weight = self.task.weight.permute(2, 3, 0, 1).flatten(0, 2)     # places outputs x channels
+        return winograd.pack_windows(weight[:, :, None, None])
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        (rows, columns), (down, across) = task.window.kernel, task.window.dilation
+        wide = out.shape[1]
+        parts = torch.empty(x.shape[0], rows * columns * wide, *x.shape[2:], memory_format=LAST)
+        winograd.windows(x, (0, 0), self.packed(), None, POINT, False, parts)
+        out.zero_() if task.bias is None else out.copy_(task.bias.view(-1, 1, 1))
+        for place, part in enumerate(parts.split(wide, 1)):
+            shift = above - place // columns * down, left - place % columns * across
+            (to_rows, rows_of), (to_columns, columns_of) = (
+                overlap(n, size, by) for n, size, by in zip(out.shape[2:], x.shape[2:], shift,
+                                                            strict=True))
+            out[..., to_rows, to_columns].add_(part[..., rows_of, columns_of])
+        task.finish(out, plus)
 
 
 class ByFourier(ByTorch):
@@ -229,12 +237,12 @@ class ByFourier(ByTorch):
     @classmethod
     def suits(cls, task: Task) -> bool:
         return (task.for_kernels and task.dtype in (None, torch.float32)
-                and fourier.fits(task.weight, task.window)
-                and task.weight.shape[1] % calls.vector_width() == 0)
+                and fourier.fits(task.kernel, task.window)
+                and task.kernel.shape[1] % calls.vector_width() == 0)
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:
-        return task.for_kernels and fourier.fits(task.weight, task.window)
+        return task.for_kernels and task.dense and fourier.fits(task.kernel, task.window)
 
     def _tiles(self, x: torch.Tensor, pads: Pads) -> int:
         left, right, above, below = pads
@@ -250,13 +258,13 @@ class ByFourier(ByTorch):
     def _pack(self) -> Any:
         return fourier.spectrum(self.task.weight)
 
-    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         x, pad = padded(x.float(), pads, self.task.window)
         y, _ = fourier.transform(x.contiguous(memory_format=LAST), pad,
                                  self.task.window.kernel[0], self.packed())
         assert y is not None, 'there are weights, so there is a convolution'
         bias = self.task.bias
-        return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)))
+        return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)), plus)
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
@@ -274,7 +282,7 @@ class ByProduct(ByTorch):
 
     @classmethod
     def suits(cls, task: Task) -> bool:
-        large = task.dense and task.weight.numel() >= LARGE
+        large = task.dense and task.kernel.numel() >= LARGE
         if task.fixed:
             return task.cpu and large
         return large or task.cpu and task.dense and task.window.kernel == (1, 1)
@@ -289,7 +297,7 @@ class ByProduct(ByTorch):
             return rows_of(x)
         return F.unfold(x.contiguous(), self.task.window.kernel).transpose(1, 2).flatten(0, 1)
 
-    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         weight, bias = self.packed()
         x = F.pad(x.to(weight.dtype), pads)
         rows, matrix = self._windows(x), weight.flatten(1).T
@@ -298,7 +306,7 @@ class ByProduct(ByTorch):
             rows = F.pad(rows, (0, 0, 0, ENOUGH - few))
         y = (rows @ matrix if bias is None else torch.addmm(bias, rows, matrix))[:few]
         size = self.task.size(x, (0, 0, 0, 0))
-        return self.task.finish(y.view(x.shape[0], *size, -1).permute(0, 3, 1, 2))
+        return self.task.finish(y.view(x.shape[0], *size, -1).permute(0, 3, 1, 2), plus)
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
@@ -332,7 +340,7 @@ class ByOneDnn(ByTorch):
     def suits_backward(cls, task: Task) -> bool:
         return False
 
-    def forward(self, x: torch.Tensor, pads: Pads) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task, w = self.task, self.task.window
         x, pad = padded(x.to(task.dtype or x.dtype), pads, w)
         how = list(pad), list(w.stride), list(w.dilation), task.layer.group
@@ -344,8 +352,13 @@ class ByOneDnn(ByTorch):
                 for weight, part in zip(weights.chunk(len(parts), 1), parts, strict=True)], bias
         (weights, bias), last = self._packed, len(parts) - 1
         relu = ['none'] * last + ['relu' if task.relu else 'none']
-        y = ONEDNN._convolution_pointwise(parts[0].contiguous(memory_format=LAST), weights[0],
-                                          bias, *how, relu[0], [], '')
+        first = parts[0].contiguous(memory_format=LAST)
+        if plus is None:
+            y = ONEDNN._convolution_pointwise(first, weights[0], bias, *how, relu[0], [], '')
+        else:
+            y = ONEDNN._convolution_pointwise.binary(
+                first, plus.contiguous(memory_format=LAST), weights[0], bias, *how, 'add', 1.0,
+                None if last else 'relu' if task.relu else None, [], None)
         for part, weight, then in zip(parts[1:], weights[1:], relu[1:], strict=True):
             ONEDNN._convolution_pointwise_.binary(
                 y, part.contiguous(memory_format=LAST), weight, None, *how, 'add', 1.0,
@@ -356,34 +369,3 @@ class ByOneDnn(ByTorch):
         task = self.task
         whole = task.layer.group > 1 or task.dtype not in (None, torch.float32)
         return 1 if whole or task.layer.channels % (PIECES * LEAST) else PIECES
-
-
-# -- padding --------------------------------------------------------------------------------------
-
-def padded(x: torch.Tensor, pads: Pads, window: Window) -> tuple[torch.Tensor, tuple[int, int]]:
-    """Return what to convolve, and the padding of rows and columns that is left to the algorithm:
-    none where the two ends of an axis have different paddings, which they do not take, and none
-    where a window may read nothing but padding (`is_narrow`); it is then in the tensor returned.
-    """
-    left, right, above, below = pads
-    if left != right or above != below or is_narrow(x, window):
-        return F.pad(x, pads), (0, 0)
-    return x, (above, left)
-
-
-def unpadded(x: torch.Tensor | None, pads: Pads) -> torch.Tensor | None:
-    """Return the gradient of what was padded."""
-    return F.pad(x, [-n for n in pads]) if x is not None and any(pads) else x
-
-
-def is_narrow(x: torch.Tensor, window: Window) -> bool:
-    """Whether an axis is shorter than a step of the window, which may then read nothing but
-    padding: that breaks oneDNN's kernels for channels last (NaN, or the process ends).
-    """
-    return any(size < max(steps) for size, *steps in zip(x.shape[2:], window.stride,
-                                                         window.dilation, strict=True))
-
-
-def rows_of(x: torch.Tensor) -> torch.Tensor:
-    """Return N x C x H x W as pixels x channels."""
-    return x.contiguous(memory_format=LAST).permute(0, 2, 3, 1).flatten(0, 2)

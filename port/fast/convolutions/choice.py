@@ -5,15 +5,17 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | forward          | gradient of the bottom | of the weights  | taken for                          |
 |------------------|------------------------|-----------------|------------------------------------|
 | ByWinograd       | ByWinograd             | by torch        | 3 x 3, channels that fill vectors  |
-| ByFewChannels    | next row               | next row        | up to 128 terms: an image's layer  |
 | ByProduct        | ByProduct              | ByProduct       | weights from 4 million values on;  |
 |                  |                        |                 | 1 x 1 where weights are not fixed  |
 | ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
-| ByOneDnn         | -                      | -               | fixed weights on a CPU             |
+| ByTaps           | next row               | next row        | fixed weights, few outputs         |
+| ByWindows        | next row               | next row        | fixed weights; up to 128 terms: an |
+|                  |                        |                 | image's layer                      |
+| ByOneDnn         | -                      | -               | fixed weights without our kernels  |
 | ByTorch          | ByTorch                | ByTorch         | everything else                    |
 
-All but the first, second and fourth, which are kernels of ours, run wherever torch does. Layers
-that are no convolution over rows and columns keep their own arithmetic (`AsTheLayer`).
+All but ByWinograd, ByFourier, ByTaps and ByWindows, which take kernels of ours, run wherever torch
+does. Layers that are no convolution over rows and columns keep their own arithmetic (`AsTheLayer`).
 """
 
 from collections.abc import Sequence
@@ -22,21 +24,21 @@ from typing import Any
 import torch
 
 from port.fast.convolutions.algorithms import (
-    ByFewChannels,
     ByFourier,
     ByOneDnn,
     ByProduct,
+    ByTaps,
     ByTorch,
+    ByWindows,
     ByWinograd,
     Gradients,
-    Pads,
-    Task,
-    is_narrow,
 )
+from port.fast.convolutions.padding import is_narrow
+from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
 from port.layers.bases.base_convolution import ConvBase
 
-FORWARD = (ByWinograd, ByFewChannels, ByProduct, ByFourier, ByOneDnn, ByTorch)
+FORWARD = (ByWinograd, ByProduct, ByFourier, ByTaps, ByWindows, ByOneDnn, ByTorch)
 BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
 
 
@@ -63,21 +65,23 @@ class ChosenConvolution:
         """Whether there is another way than torch's."""
         return type(self.forward_ways[0]) is not ByTorch
 
-    def forward(self, x: torch.Tensor, pads: Pads | None = None) -> torch.Tensor:
-        """Return what the task wants of a bottom."""
+    def forward(self, x: torch.Tensor, pads: Pads | None = None,
+                plus: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what the task wants of a bottom. plus: what is added to the outputs."""
         pads = pads or self.pads
-        return next(way for way in self.forward_ways if way.takes(x, pads)).forward(x, pads)
+        return next(way for way in self.forward_ways if way.takes(x, pads)).forward(x, pads, plus)
 
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor) -> None:
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor,
+              plus: torch.Tensor | None = None) -> None:
         """Write what the task wants of a bottom to memory of its size."""
-        next(way for way in self.forward_ways if way.takes(x, pads)).write(x, pads, out)
+        next(way for way in self.forward_ways if way.takes(x, pads)).write(x, pads, out, plus)
 
-    def blank(self, x: torch.Tensor) -> torch.Tensor:
+    def blank(self, x: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the task wants of a small bottom that has its padding in it. oneDNN would
         put the weights into an order for that size.
         """
         way = self.forward_ways[0] if self.writes else ByTorch(self.task)
-        return way.forward(x, (0, 0, 0, 0))
+        return way.forward(x, (0, 0, 0, 0), plus)
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, mask: Sequence[bool],
                   pads: Pads | None = None) -> Gradients:

@@ -6,6 +6,7 @@ and adds to sums where it has any.
 """
 
 import ctypes
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from port.native.threads import share
 HERE = Path(__file__).parent
 SIGNATURE = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p)
 SOURCES: dict[str, tuple[str, ...]] = {
-    'winograd.c': ('winograd', 'few_channels', 'transform'), 'fourier.c': ('fourier',),
+    'winograd.c': ('winograd', 'windows', 'transform'), 'fourier.c': ('fourier',),
     'batch_norm.c': ('moments', 'affine', 'gradient_sums', 'gradient'),
     'max_unpooling.c': ('maxima', 'put_back', 'take_out'), 'sgd.c': ('sgd',)}
 
@@ -57,7 +58,19 @@ def run(kernel: Any, arguments: ctypes.Structure, count: int, grain: int, room: 
     room: how many floats of memory it needs. sums: returns what a piece adds to, from its first.
     """
     def piece(first: int, last: int) -> None:
-        space, mine = torch.empty(room), None if sums is None else sums(first)
-        kernel(ctypes.byref(arguments), first, last, space.data_ptr(),
+        mine = None if sums is None else sums(first)
+        kernel(ctypes.byref(arguments), first, last, _room(room).data_ptr(),
                None if mine is None else mine.data_ptr())
     share(piece, count, grain)
+
+
+_kept = threading.local()
+
+
+def _room(size: int) -> torch.Tensor:
+    """Return memory for a thread's own use until the kernel that it runs ends. It is kept, as the
+    system fills new memory with zeros, which can take as long as the kernel.
+    """
+    if not hasattr(_kept, 'room') or _kept.room.numel() < size:
+        _kept.room = torch.empty(size)
+    return _kept.room

@@ -1,6 +1,7 @@
-/* 3 x 3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, 2016), and the first
- * layer's convolution of few channels; both with bias and ReLU, optionally 2 x 2 maxima, written
- * where they are wanted. Images are rows x columns x channels, the channels next to each other.
+/* 3 x 3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, 2016), with 2 x 2 maxima
+ * where they are asked for, and any other as one matrix product of its windows; both with bias and
+ * ReLU, written where they are wanted. Images are rows x columns x channels, the channels next to
+ * each other.
  *
  * How it works. Take one axis: 4 outputs of a kernel of 3 read 6 inputs. To multiply a polynomial
  * of degree 3 by one of degree 2 one may evaluate both at 6 points, multiply the values point by
@@ -16,6 +17,9 @@
  * at -i are their conjugates and need no work, and one complex product is three real ones: with
  * x = a + b i and w = c + d i, from a (c - d), ... as EVALUATE and BACK have it. That makes 7
  * products along an axis and 49 a tile, and an error of two fifths.
+ *
+ * Holes. With a dilation of d every d-th output reads every d-th input alone: d x d ordinary
+ * convolutions lie between one another. A tile's outputs are then d apart, and so are its inputs.
  *
  * Order of sums. A sum of 512 terms in one long chain would have a larger rounding error than all
  * the rest together: RUN terms are added in registers, these sums by GROUPs, and those to the whole.
@@ -35,15 +39,18 @@ int block_rows(void) { return MR; }
 typedef struct {
     Plane x, y;
     const float *weight, *bias;    /* as transform leaves them; null for none */
+    const int *rows, *columns;     /* the first row, or column, of outputs of each tile */
+    int high, wide;                /* how many tiles there are, one below and beside the other */
     int top, left, height, width;  /* padding before x; size of the convolution's output */
-    int relu, halved, many;
+    int step, relu, halved, many;  /* step: dilation */
 } Winograd;
 
 typedef struct {
-    Plane x, y;
+    Plane x, y, plus;              /* plus: what is added to the outputs; null for nothing */
     const float *weight, *bias;
-    int kernel, relu;
-} FewChannels;
+    int kernel_h, kernel_w, stride_h, stride_w, step_h, step_w;
+    int top, left, relu, many;
+} Windows;
 
 typedef struct {
     const float *weight;
@@ -119,17 +126,17 @@ static void some_rows(int rows, const float *a, const float *b, int k, float *ou
 
 /* Transform the 6 x 6 inputs of one tile, W channels at a time, into P P matrices. */
 static inline __attribute__((always_inline))
-void tile_in(const Plane *x, const float *image, int top, int left, float *v, size matrix,
-             int inside)
+void tile_in(const Plane *x, const float *image, int top, int left, int step, float *v,
+             size matrix, int inside)
 {
     for (int c = 0; c < x->channels; c += W, v += MR * W) {
         vec t[P][6];
         for (int j = 0; j < 6; j++) {
             vec in[6];
-            int column = left + j, there = inside || (column >= 0 && column < x->width);
+            int column = left + j * step, there = inside || (column >= 0 && column < x->width);
             UNROLL
             for (int i = 0; i < 6; i++) {
-                int row = top + i;
+                int row = top + i * step;
                 in[i] = there && (inside || (row >= 0 && row < x->height))
                     ? load(image + row * x->row + (size)column * x->channels + c) : (vec){0};
             }
@@ -152,14 +159,14 @@ void tile_in(const Plane *x, const float *image, int top, int left, float *v, si
     y(3, odd + imaginary + (m6)); } while (0)
 
 /* Write 4 x 4 outputs, or their 2 x 2 maxima, as far as they lie in the plane. */
-static inline void put(const Plane *y, float *image, int top, int left, int pool, int height,
-                       int width, int o, vec out[4][4])
+static inline void put(const Winograd *a, float *image, int top, int left, int o, vec out[4][4])
 {
-    if (!pool) {
-        for (int i = 0; i < 4 && top + i < height; i++)
-            for (int j = 0; j < 4 && left + j < width; j++)
-                store(image + (top + i) * y->row + (size)(left + j) * y->channels + o,
-                      out[i][j]);
+    const Plane *y = &a->y;
+    int step = a->step, height = a->height, width = a->width;
+    if (!a->halved) {
+        for (int i = 0, row = top; i < 4 && row < height; i++, row += step)
+            for (int j = 0, column = left; j < 4 && column < width; j++, column += step)
+                store(image + row * y->row + (size)column * y->channels + o, out[i][j]);
         return;
     }
     for (int i = 0; i < 4 && top + i < height; i += 2)
@@ -177,11 +184,11 @@ static inline void put(const Plane *y, float *image, int top, int left, int pool
         }
 }
 
-static void tile_out(const float *m, size matrix, const float *bias, int relu, int pool,
-                     const Plane *y, float *image, int top, int left, int height, int width)
+static void tile_out(const Winograd *a, const float *m, size matrix, float *image, int top,
+                     int left)
 {
-    for (int o = 0; o < y->channels; o += W) {
-        vec t[4][P], out[4][4], b = bias ? load(bias + o) : (vec){0};
+    for (int o = 0; o < a->y.channels; o += W) {
+        vec t[4][P], out[4][4], b = a->bias ? load(a->bias + o) : (vec){0};
         UNROLL
         for (int j = 0; j < P; j++) {
             const float *at = m + j * matrix + o;
@@ -197,12 +204,12 @@ static void tile_out(const float *m, size matrix, const float *bias, int relu, i
             BACK(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], t[i][6], PUT);
 #undef PUT
         }
-        if (relu) {
+        if (a->relu) {
             UNROLL
             for (int i = 0; i < 16; i++)
                 out[i / 4][i % 4] = positive(out[i / 4][i % 4]);
         }
-        put(y, image, top, left, pool, height, width, o, out);
+        put(a, image, top, left, o, out);
     }
 }
 
@@ -214,23 +221,24 @@ static void tile_out(const float *m, size matrix, const float *bias, int relu, i
 void winograd(const Winograd *a, size first, size last, float *room, void *sums)
 {
     const Plane *x = &a->x, *y = &a->y;
-    const float *u = a->weight, *bias = a->bias;
-    int top = a->top, left = a->left, relu = a->relu, pool = a->halved, height = a->height;
-    int width = a->width, many = a->many;
-    int c = x->channels, o = y->channels, wide = (width + 3) / 4, high = (height + 3) / 4;
+    const float *u = a->weight;
+    int c = x->channels, o = y->channels, wide = a->wide, high = a->high, many = a->many;
+    int step = a->step, span = 5 * step + 1;
     size v_matrix = (size)many * c, m_matrix = (size)many * o;
     float *v = room, *m = room + P * P * v_matrix;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         for (int t = 0; t < count; t++) {
             size tile = start + t, image = tile / (wide * high), rest = tile % (wide * high);
-            int row = 4 * (int)(rest / wide) - top, column = 4 * (int)(rest % wide) - left;
+            int row = a->rows[rest / wide] - a->top, column = a->columns[rest % wide] - a->left;
             float *to = v + (t / MR) * (size)MR * c + t % MR * W;
             const float *from = x->data + image * x->image;
-            if (row >= 0 && column >= 0 && row + 6 <= x->height && column + 6 <= x->width)
-                tile_in(x, from, row, column, to, v_matrix, 1);
+            int inside = row >= 0 && column >= 0 && row + span <= x->height
+                && column + span <= x->width;
+            if (inside && step == 1)
+                tile_in(x, from, row, column, 1, to, v_matrix, 1);
             else
-                tile_in(x, from, row, column, to, v_matrix, 0);
+                tile_in(x, from, row, column, step, to, v_matrix, inside);
         }
         for (int p = 0; p < P * P; p++)
             for (int ob = 0; ob < o; ob += NR) {
@@ -241,46 +249,78 @@ void winograd(const Winograd *a, size first, size last, float *room, void *sums)
             }
         for (int t = 0; t < count; t++) {
             size tile = start + t, image = tile / (wide * high), rest = tile % (wide * high);
-            tile_out(m + (size)t * o, m_matrix, bias, relu, pool, y, y->data + image * y->image,
-                     4 * (int)(rest / wide), 4 * (int)(rest % wide), height, width);
+            tile_out(a, m + (size)t * o, m_matrix, y->data + image * y->image,
+                     a->rows[rest / wide], a->columns[rest % wide]);
         }
     }
 }
 
-/* A convolution of k x k over few channels: rows first..last of the outputs. x has room for every
- * window. u: outputs / NR x K x NR with K = k k channels rounded up to W, rows behind zero.
- * room: MR K + MR outputs floats.
- */
-void few_channels(const FewChannels *a, size first, size last, float *room, void *sums)
+/* Gather what the window of one output reads, zeros outside the image, as a row of a block. */
+static inline void gather(const Windows *a, size output, int depth, float *to)
 {
-    const Plane *x = &a->x, *y = &a->y;
-    const float *u = a->weight, *bias = a->bias;
-    int k = a->kernel, relu = a->relu, height = y->height, width = y->width;
-    int c = x->channels, o = y->channels, run = k * c, depth = (k * run + W - 1) / W * W;
-    float *rows = room, *out = room + MR * depth;
-    vec none = {0};
-    for (int i = 0; i < MR * depth; i++)
-        rows[i] = 0;
-    for (size line = first; line < last; line++) {
-        const float *from = x->data + line / height * x->image + line % height * x->row;
-        float *to = y->data + line / height * y->image + line % height * y->row;
-        for (int j = 0; j < width; j += MR) {
-            int count = width - j < MR ? width - j : MR;
-            for (int r = 0; r < count; r++)
-                for (int i = 0; i < k; i++)
-                    for (int e = 0; e < run; e++) {
-                        int at = i * run + e;
-                        rows[at / W * (MR * W) + r * W + at % W] =
-                            from[i * x->row + (size)(j + r) * c + e];
-                    }
-            for (int ob = 0; ob < o; ob += NR)
-                some_rows(count, rows, u + (size)ob * depth, depth, out + ob, o);
-            for (int r = 0; r < count; r++)
-                for (int q = 0; q < o; q += W) {
-                    vec value = load(out + r * o + q) + (bias ? load(bias + q) : none);
-                    store(to + (size)(j + r) * o + q, relu ? positive(value) : value);
-                }
+    const Plane *x = &a->x;
+    int plane = a->y.height * a->y.width, c = x->channels, at = 0;
+    int top = (int)(output % plane / a->y.width) * a->stride_h - a->top;
+    int left = (int)(output % a->y.width) * a->stride_w - a->left;
+    for (int i = 0; i < a->kernel_h; i++)
+        for (int j = 0; j < a->kernel_w; j++) {
+            int row = top + i * a->step_h, column = left + j * a->step_w;
+            int inside = row >= 0 && column >= 0 && row < x->height && column < x->width;
+            const float *from = inside
+                ? x->data + output / plane * x->image + row * x->row + (size)column * c : 0;
+            if (c % W == 0)
+                for (int e = 0; e < c; e += W, at += W)
+                    store(to + at * MR, inside ? load(from + e) : (vec){0});
+            else
+                for (int e = 0; e < c; e++, at++)
+                    to[at / W * (MR * W) + at % W] = inside ? from[e] : 0;
         }
+    for (; at < depth; at++)
+        to[at / W * (MR * W) + at % W] = 0;
+}
+
+/* Write one output's channels: its sums with bias, what is added, and ReLU. */
+static inline void finish(const Windows *a, size output, const float *sums)
+{
+    const Plane *y = &a->y, *plus = &a->plus;
+    size plane = (size)y->height * y->width, image = output / plane;
+    size row = output % plane / y->width, column = output % y->width;
+    float *to = y->data + image * y->image + row * y->row + column * y->channels;
+    const float *other = plus->data
+        ? plus->data + image * plus->image + row * plus->row + column * y->channels : 0;
+    vec none = {0};
+    int q = 0;
+    for (; q + W <= y->channels; q += W) {
+        vec value = load(sums + q) + (a->bias ? load(a->bias + q) : none);
+        value += other ? load(other + q) : none;
+        store(to + q, a->relu ? positive(value) : value);
+    }
+    for (; q < y->channels; q++) {
+        float value = sums[q] + (a->bias ? a->bias[q] : 0) + (other ? other[q] : 0);
+        to[q] = a->relu && value < 0 ? 0 : value;
+    }
+}
+
+/* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
+ * of them at a time, many a multiple of MR. u: outputs / NR x K x NR, where K is the number of
+ * terms rounded up to W, as the number of outputs is to NR; what is filled up is zero.
+ * room: many (K + outputs rounded up) floats.
+ */
+void windows(const Windows *a, size first, size last, float *room, void *sums)
+{
+    int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
+    int o = (a->y.channels + NR - 1) / NR * NR;
+    float *rows = room, *out = room + (size)many * depth;
+    for (size start = first; start < last; start += many) {
+        int count = last - start < many ? last - start : many;
+        for (int t = 0; t < count; t++)
+            gather(a, start + t, depth, rows + (t / MR) * (size)MR * depth + t % MR * W);
+        for (int ob = 0; ob < o; ob += NR)
+            for (int t = 0; t < count; t += MR)
+                some_rows(count - t < MR ? count - t : MR, rows + (size)t * depth,
+                          a->weight + (size)ob * depth, depth, out + (size)t * o + ob, o);
+        for (int t = 0; t < count; t++)
+            finish(a, start + t, out + (size)t * o);
     }
 }
 

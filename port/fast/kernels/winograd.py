@@ -1,34 +1,41 @@
-"""3 x 3 convolutions, and those of an image's few channels, by winograd.c, which says how."""
+"""Convolutions by winograd.c, which says how: 3 x 3 ones, and all others as matrix products."""
 
 import ctypes
-from functools import cache
+from functools import cache, lru_cache
+from math import prod
 
 import torch
 import torch.nn.functional as F
 
+from netspec.window import Window
 from port.fast.kernels.calls import libraries, run, vector_width
-from port.fast.kernels.planes import LAST, Plane, address, laid, plane
+from port.fast.kernels.planes import Plane, address, laid, plane
 
-PRODUCTS = 49               # of a tile of 4 x 4 outputs, for each pair of channels
+SIDE = 4                    # of a tile of outputs
+PRODUCTS = 49               # of a tile, for each pair of channels
+KEPT_TILINGS = 256
 CACHE = 3 << 18             # bytes that a thread works on at a time: most of a core's own cache
 MOST_BLOCKS = 16            # of rows, that a thread works on at a time
-MOST_TERMS = 128            # of an output of few_channels
 Size = tuple[int, int]
 
 
 class WinogradArguments(ctypes.Structure):
     """Winograd in winograd.c."""
 
-    _fields_ = [('x', Plane), ('y', Plane), ('weight', ctypes.c_void_p), ('bias', ctypes.c_void_p),
-                *((name, ctypes.c_int) for name in ('top', 'left', 'height', 'width', 'relu',
-                                                    'halved', 'many'))]
+    _fields_ = [('x', Plane), ('y', Plane),
+                *((name, ctypes.c_void_p) for name in ('weight', 'bias', 'rows', 'columns')),
+                *((name, ctypes.c_int) for name in ('high', 'wide', 'top', 'left', 'height',
+                                                    'width', 'step', 'relu', 'halved', 'many'))]
 
 
-class FewArguments(ctypes.Structure):
-    """FewChannels in winograd.c."""
+class WindowsArguments(ctypes.Structure):
+    """Windows in winograd.c."""
 
-    _fields_ = [('x', Plane), ('y', Plane), ('weight', ctypes.c_void_p), ('bias', ctypes.c_void_p),
-                ('kernel', ctypes.c_int), ('relu', ctypes.c_int)]
+    _fields_ = [('x', Plane), ('y', Plane), ('plus', Plane), ('weight', ctypes.c_void_p),
+                ('bias', ctypes.c_void_p),
+                *((name, ctypes.c_int) for name in (
+                    'kernel_h', 'kernel_w', 'stride_h', 'stride_w', 'step_h', 'step_w', 'top',
+                    'left', 'relu', 'many'))]
 
 
 class TransformArguments(ctypes.Structure):
@@ -68,68 +75,94 @@ def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
     return packed
 
 
-def _at_a_time(channels: int, outputs: int, tiles: int) -> int:
-    """Return how many tiles a thread works on at a time: all that its core's cache holds, or,
-    where the transformed weights are larger than that, enough to make their reading worth it.
+def _at_a_time(bytes_a_row: int, rows: int) -> int:
+    """Return how many rows (tiles, outputs) a thread works on at a time: all that its core's cache
+    holds, or, where one block is more than that, enough to make reading the weights worth it; and
+    in turns of about the same length.
     """
-    rows = block()[1]
-    fit = CACHE // (4 * PRODUCTS * (channels + outputs) * rows) or MOST_BLOCKS
-    fair = -(-tiles // (torch.get_num_threads() * rows))
-    return rows * max(1, min(fit, fair))
+    size = block()[1]
+    most = CACHE // (bytes_a_row * size) or MOST_BLOCKS
+    share = -(-rows // (torch.get_num_threads() * size))
+    return size * max(1, -(-share // -(-share // most)))
+
+
+@lru_cache(KEPT_TILINGS)
+def _tiling(size: int, step: int) -> torch.Tensor:
+    """Return the first output of each tile along an axis; a tile's 4 are `step` apart.
+
+    Every step-th output reads every step-th input alone: with holes there are as many ordinary
+    convolutions between one another, each with tiles of its own.
+    """
+    return torch.tensor([first for phase in range(min(step, size))
+                         for first in range(phase, size, SIDE * step)], dtype=torch.int32)
+
+
+def products(size: Size, step: int) -> int:
+    """Return the products for a pair of channels and so many outputs, unused ones too."""
+    return PRODUCTS * prod(len(_tiling(n, step)) for n in size)
 
 
 def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor | None,
-             relu: bool, halved: bool, y: torch.Tensor, size: Size) -> None:
+             relu: bool, halved: bool, y: torch.Tensor, size: Size, step: int = 1) -> None:
     """Write the 3 x 3 convolution of x, of `size` outputs, to y.
 
     x: zero outside its memory; the first window begins `pad` rows and columns before it.
-    relu: write the positive part. halved: write the maxima of 2 x 2 outputs in their place.
+    relu: write the positive part. halved: write the maxima of 2 x 2 outputs in their place (not
+    with holes). step: the dilation.
     """
     x = laid(x)
     (n, c, _, _), outputs = x.shape, y.shape[1]
     _same_size(packed, PRODUCTS * c * outputs, x, y)
     _takes(y, n, (-(-size[0] // 2), -(-size[1] // 2)) if halved else size)
-    tiles = n * -(-size[0] // 4) * -(-size[1] // 4)
-    many = _at_a_time(c, outputs, tiles)
+    rows, columns = (_tiling(length, step) for length in size)
+    tiles = n * len(rows) * len(columns)
+    many = _at_a_time(4 * PRODUCTS * (c + outputs), tiles)
     arguments = WinogradArguments(
-        x=plane(x), y=plane(y), weight=address(packed), bias=address(bias), top=pad[0],
-        left=pad[1], height=size[0], width=size[1], relu=relu, halved=halved, many=many)
+        x=plane(x), y=plane(y), weight=address(packed), bias=address(bias), rows=address(rows),
+        columns=address(columns), high=len(rows), wide=len(columns), top=pad[0], left=pad[1],
+        height=size[0], width=size[1], step=step, relu=relu, halved=halved, many=many)
     run(libraries()['winograd.c'].winograd, arguments, tiles, many,
         room=PRODUCTS * many * (c + outputs))
 
 
-# -- few channels ---------------------------------------------------------------------------------
+# -- any window -----------------------------------------------------------------------------------
 
-def fits_few(weight: torch.Tensor) -> bool:
-    """Whether the kernel for an image's few channels takes a weight."""
-    o, c, k, other = weight.shape
-    return k == other and c * k * k <= MOST_TERMS and o % block()[0] == 0
-
-
-def pack_few(weight: torch.Tensor) -> torch.Tensor:
+def pack_windows(weight: torch.Tensor) -> torch.Tensor:
     """Return a weight as blocks of outputs x (rows, columns, channels, zeros) x a block."""
     flat = weight.permute(2, 3, 1, 0).flatten(0, 2)              # k k c x outputs
-    depth = _depth(len(flat))
-    flat = F.pad(flat, (0, 0, 0, depth - len(flat)))
+    depth, outputs = filled(*flat.shape)
+    flat = F.pad(flat, (0, outputs - flat.shape[1], 0, depth - len(flat)))
     return flat.view(depth, -1, block()[0]).transpose(0, 1).contiguous()
 
 
-def _depth(terms: int) -> int:
-    """Return the terms of an output, filled up with zeros to whole vectors."""
-    return -(-terms // vector_width()) * vector_width()
+def filled(terms: int, outputs: int) -> Size:
+    """Return the terms of an output, filled up with zeros to whole vectors, and the outputs,
+    filled up to whole blocks.
+    """
+    lane, wide = vector_width(), block()[0]
+    return -(-terms // lane) * lane, -(-outputs // wide) * wide
 
 
-def few_channels(x: torch.Tensor, kernel: int, packed: torch.Tensor, bias: torch.Tensor | None,
-                 relu: bool, y: torch.Tensor) -> None:
-    """Write the convolution of x, which holds its padding, with a square kernel to y."""
-    x = x.contiguous(memory_format=LAST)
+def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor | None,
+            window: Window, relu: bool, y: torch.Tensor, plus: torch.Tensor | None = None) -> None:
+    """Write a convolution of x to y, whose size says how many outputs there are.
+
+    x: zero outside its memory; the first window begins `pad` rows and columns before it.
+    plus: is added to the outputs. relu: write the positive part.
+    """
+    x, plus = laid(x), None if plus is None else laid(plus)
     n, outputs, height, width = y.shape
-    _takes(y, x.shape[0], (x.shape[2] - kernel + 1, x.shape[3] - kernel + 1))
-    _same_size(packed, _depth(kernel * kernel * x.shape[1]) * outputs, x, y)
-    arguments = FewArguments(x=plane(x), y=plane(y), weight=address(packed), bias=address(bias),
-                             kernel=kernel, relu=relu)
-    run(libraries()['winograd.c'].few_channels, arguments, n * height, 4,
-        room=block()[1] * (packed.shape[1] + outputs))
+    if plus is not None and plus.shape != y.shape:
+        raise ValueError(f'{tuple(plus.shape)} cannot be added to outputs {tuple(y.shape)}')
+    _takes(y, x.shape[0], (height, width))
+    depth, wide = filled(prod(window.kernel) * x.shape[1], outputs)
+    _same_size(packed, depth * wide, x, y)
+    many = _at_a_time(4 * (depth + wide), n * height * width)
+    arguments = WindowsArguments(
+        plane(x), plane(y), plane(plus), address(packed), address(bias), *window.kernel,
+        *window.stride, *window.dilation, *pad, relu, many)
+    run(libraries()['winograd.c'].windows, arguments, n * height * width, many,
+        room=many * (depth + wide))
 
 
 def _same_size(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tensor) -> None:

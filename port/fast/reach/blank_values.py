@@ -90,5 +90,5 @@ def _join(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
 
 def _patch(work: Work, found: Blanks, reaches: dict[int, list[Reach]],
            apply: Apply) -> torch.Tensor:
-    return apply(work, [spread(found[v], reaches[v], *work.reads)
-                        for v in work.operation.inputs])
+    return apply(work, [spread(found[v], reaches[v], *work.reads_of(i))
+                        for i, v in enumerate(work.operation.inputs)])

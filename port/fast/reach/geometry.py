@@ -142,6 +142,21 @@ class Spreading:
 
 
 @dataclass(frozen=True)
+class Stretching:
+    """An Interp: all of the bottom's `size` positions resized to `out`."""
+
+    size: int
+    out: int
+
+    def reach(self, x: Reach) -> Reach:
+        """Between two positions of the bottom, blank values are not the same."""
+        return everywhere(self.out)
+
+    def read(self, y: Interval) -> Interval:
+        return Interval(0, self.size)
+
+
+@dataclass(frozen=True)
 class Shifting:
     """A Crop: the top's position i is the bottom's i + offset."""
 

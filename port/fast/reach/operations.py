@@ -2,8 +2,9 @@
 writes it and the next; each is written once and has a number.
 
 A layer in place reads one value and writes another. Split, and Dropout in testing, write nothing
-new. A ReLU is done by the convolution before it, and so are 2 x 2 maxima in testing. What the
-wanted outputs do not need is left out.
+new. A ReLU is done by the convolution before it. In testing so are 2 x 2 maxima, the sum with
+another value (a residual block's) and what multiplies and shifts each channel (BatchNorm by stored
+statistics, Scale, Bias). What the wanted outputs do not need is left out.
 """
 
 from collections import Counter
@@ -19,12 +20,13 @@ from port.engine.wiring import Node
 from port.fast.unsuited import Unsuited
 
 WINDOWED = {'Convolution', 'Deconvolution', 'Pooling'}
+AFFINE = {'BatchNorm', 'Scale', 'Bias'}      # as far as `check` lets them pass
 
 
 @dataclass
 class Operation:
     """A layer, the values it reads, the value it writes, and the layers after it that it does
-    as well: a ReLU, a pooling.
+    as well, in this order: affine ones, a sum, a ReLU, a pooling.
     """
 
     kind: str                     # the layer's type, or Point for all that is pointwise
@@ -32,8 +34,18 @@ class Operation:
     layer: Any                    # of a class that `kind` tells
     inputs: list[int]
     output: int
+    affine: list[Any] = field(default_factory=list)    # layers that scale and shift channels
+    adds: bool = False            # the second input is added to what the layer computes
     relu: bool = False
     pool: Layer | None = None     # of kernel 2, stride 2: the output is the maxima
+
+    @property
+    def same_weights(self) -> tuple:
+        """Return what convolutions share that can be computed with the same packed weights."""
+        options = [(*map(id, layer.blobs), layer.param.convolution_param.SerializeToString(),
+                    layer.param.batch_norm_param.SerializeToString())
+                   for layer in (self.layer, *self.affine)]
+        return self.relu, self.pool is not None, *options
 
 
 @dataclass
@@ -58,7 +70,7 @@ def testing_program(net: Net, wanted: Sequence[str] | None = None) -> Program:
     for node in net.nodes:
         made.add(node)
     return _finish(made, {name: made.values[id(net.all_blobs[name])]
-                          for name in wanted or net.outputs}, pools=True)
+                          for name in wanted or net.outputs}, testing=True)
 
 
 def training_program(net: Net, losses: list[Node]) -> Program:
@@ -77,15 +89,15 @@ def training_program(net: Net, losses: list[Node]) -> Program:
         if id(node.bottom[0]) not in made.values:
             raise Unsuited(f'layer {node.name!r}: takes its scores from a loss')
     return _finish(made, {node.bottom[0].name: made.values[id(node.bottom[0])]
-                          for node in losses}, pools=False)
+                          for node in losses}, testing=False)
 
 
-def _finish(made: '_Maker', outputs: dict[str, int], pools: bool) -> Program:
+def _finish(made: '_Maker', outputs: dict[str, int], testing: bool) -> Program:
     found = Program(made.operations, made.inputs, outputs, made.like)
     _prune(found)
     for op in found.operations:
         check(op)
-    _join(found, pools)
+    _Joiner(found, testing).run()
     return found
 
 
@@ -144,7 +156,7 @@ def _prune(found: Program) -> None:
 def check(op: Operation) -> None:
     """Raise Unsuited unless the operation's arithmetic is known here."""
     layer, p = op.layer, op.layer.param
-    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Point'):
+    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Interp', 'Point'):
         raise Unsuited(f'layer {op.name!r}: {op.kind} is not known to the fast path')
     if op.kind in WINDOWED and len(op.inputs) != 1:
         raise Unsuited(f'layer {op.name!r}: {op.kind} of {len(op.inputs)} bottoms')
@@ -170,32 +182,69 @@ def check(op: Operation) -> None:
         raise Unsuited(f'layer {op.name!r}: crops other axes than rows and columns')
 
 
-def _join(found: Program, pools: bool) -> None:
-    """Have a convolution do the ReLU that is the only reader of what it writes, and, with `pools`,
-    the 2 x 2 maxima that are the only reader of that.
+class _Joiner:
+    """Has convolutions do the layers behind them that are the only readers of what they write.
+
+    testing: more than a ReLU, as there is no backward pass that needs what is between.
     """
-    readers = Counter(v for op in found.operations for v in op.inputs)
-    readers.update(found.outputs.values())
-    readers.update(found.like.values())
-    maker = {op.output: op for op in found.operations}
-    kept = []
-    for op in found.operations:
-        before = maker.get(op.inputs[0]) if len(op.inputs) == 1 else None
-        if (before is None or before.kind != 'Convolution' or before.pool is not None
-                or readers[before.output] != 1):
-            kept.append(op)
-            continue
-        if op.layer.type == 'ReLU' and op.layer.slope == 0 and not before.relu:
-            before.relu = True
-        elif pools and before.relu and _halves(op):
-            before.pool = op.layer
-        else:
-            kept.append(op)
-            continue
-        found.joined.append(op.layer)
-        before.output = op.output
-        maker[op.output] = before
-    found.operations = kept
+
+    def __init__(self, found: Program, testing: bool) -> None:
+        self.found, self.testing = found, testing
+        self.readers = Counter(v for op in found.operations for v in op.inputs)
+        self.readers.update(found.outputs.values())
+        self.readers.update(found.like.values())
+        self.place: dict[int, int] = {}           # of the operation that writes a value, in kept
+        self.kept: list[Operation] = []
+
+    def run(self) -> None:
+        """Join what can be joined."""
+        for op in self.found.operations:
+            conv = self._before(op)
+            if conv is not None and self._takes(conv, op):
+                self.found.joined.append(op.layer)
+                self.place[op.output] = self.place[conv.output]
+                conv.output = op.output
+            else:
+                self.place[op.output] = len(self.kept)
+                self.kept.append(op)
+        self.found.operations = self.kept
+
+    def _before(self, op: Operation) -> Operation | None:
+        """Return the convolution that may do an operation: of two that a sum reads the later one,
+        as the other's value is there then.
+        """
+        last = max((self.place.get(v, -1) for v in op.inputs), default=-1)
+        if last < 0 or self.readers[self.kept[last].output] != 1:
+            return None
+        return self.kept[last] if self.kept[last].kind == 'Convolution' else None
+
+    def _takes(self, conv: Operation, op: Operation) -> bool:
+        """Have a convolution do an operation, if it can."""
+        if conv.pool is not None:
+            return False
+        if op.layer.type == 'ReLU' and op.layer.slope == 0 and not conv.relu:
+            conv.relu = True
+            return True
+        if not self.testing:
+            return False
+        if conv.relu:
+            conv.pool = op.layer if _halves(op) and not conv.adds else None
+            return conv.pool is not None
+        if op.layer.type in AFFINE and not conv.adds:
+            conv.affine.append(op.layer)
+            return True
+        if _adds(op) and not conv.adds:
+            conv.adds = True
+            conv.inputs.extend(v for v in op.inputs if v != conv.output)
+            return True
+        return False
+
+
+def _adds(op: Operation) -> bool:
+    """Whether an operation is the sum of two different values."""
+    return (op.layer.type == 'Eltwise' and len({*op.inputs}) == len(op.inputs) == 2
+            and op.layer.param.eltwise_param.operation == EltwiseParameter.SUM
+            and op.layer.coeff == [1.0, 1.0])
 
 
 def _halves(op: Operation) -> bool:

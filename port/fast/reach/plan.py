@@ -18,6 +18,7 @@ from port.fast.reach.geometry import (
     Shifting,
     Sliding,
     Spreading,
+    Stretching,
     everywhere,
     join,
     part_of,
@@ -28,7 +29,7 @@ from port.fast.unsuited import Unsuited
 
 Sizes = tuple[int, int]
 Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
-Rule = Sliding | Spreading | Shifting | SamePlace
+Rule = Sliding | Spreading | Stretching | Shifting | SamePlace
 NO_PADS: Pads = (0, 0, 0, 0)
 AXES = (0, 1)      # rows, columns
 
@@ -48,6 +49,10 @@ class Work:
     reads: list[Interval]
     sizes: list[int]
     pads: Pads
+
+    def reads_of(self, place: int) -> list[Interval]:
+        """Return what is read of the bottom in that place; one that is added, at the outputs."""
+        return self.outputs if place and self.operation.adds else self.reads
 
     @property
     def windows(self) -> list[Sliding]:
@@ -131,6 +136,11 @@ class ReachPlan:
         return self.inputs | {placed.value: placed.axes for placed in self.operations}
 
     @cached_property
+    def last_reader(self) -> dict[int, PlacedOperation]:
+        """By value, the last operation that reads it."""
+        return {v: placed for placed in self.operations for v in placed.operation.inputs}
+
+    @cached_property
     def need_blanks(self) -> set[int]:
         """The values whose blank values are needed: for a margin of their own, or to compute
         those of a later value.
@@ -165,13 +175,18 @@ def _reach(op: Operation, rules: list[Rule], inputs: list[list[Reach]]) -> list[
     found = []
     for axis, rule in zip(AXES, rules, strict=True):
         bottoms = [r[axis] for r in inputs]
-        if len({b.size for b in bottoms}) > 1:
-            raise Unsuited(f'layer {op.name!r}: bottoms of sizes {[b.size for b in bottoms]}')
-        reached = rule.reach(join(bottoms))
+        read, added = (bottoms[:1], bottoms[1:]) if op.adds else (bottoms, [])
+        reached = _joined(op, [rule.reach(_joined(op, read)), *added])
         if op.kind == 'Dropout':                 # no two positions are alike
             reached = everywhere(reached.size)
         found.append(_halved(reached).reach(reached) if op.pool is not None else reached)
     return found
+
+
+def _joined(op: Operation, reaches: list[Reach]) -> Reach:
+    if len({r.size for r in reaches}) > 1:
+        raise Unsuited(f'layer {op.name!r}: bottoms of sizes {[r.size for r in reaches]}')
+    return join(reaches)
 
 
 def _halved(reach: Reach) -> Sliding:
@@ -198,6 +213,9 @@ def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
         return [Sliding(*n) for n in zip(layer.kernel, layer.stride, layer.pad, out, strict=True)]
     if op.kind in ('Point', 'Dropout'):
         return [SamePlace(), SamePlace()]
+    if op.kind == 'Interp':
+        (shape,) = layer.facts.shapes(layer.param, [(1, 1, *size)])
+        return [Stretching(*n) for n in zip(size, shape[2:], strict=True)]
     w, out = layer.window, layer.output_sizes(tuple(size))
     if op.kind == 'Deconvolution':
         return [Spreading(*n) for n in zip(w.extent, w.stride, w.pad, out, size, strict=True)]
@@ -218,9 +236,9 @@ def _places(program: Program, rules: dict[int, list[Rule]], reach: dict[int, lis
         placed = _placed(op, rules[op.output], reach[op.output], wanted[op.output],
                          [r.size for r in reach[op.inputs[0]]])
         found.append(placed)
-        for value in op.inputs:
+        for i, value in enumerate(op.inputs):
             clipped = [s.clip(r.size)
-                       for s, r in zip(placed.work.reads, reach[value], strict=True)]
+                       for s, r in zip(placed.work.reads_of(i), reach[value], strict=True)]
             old = wanted.get(value, clipped)
             wanted[value] = [c.join(o) for c, o in zip(clipped, old, strict=True)]
     everything = {v: [Interval(0, r.size) for r in reach[v]] for v in program.inputs.values()}

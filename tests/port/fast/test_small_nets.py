@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from netspec.window import Window
 from port.engine.net import Net
 from port.fast.inference import FastNet
 from port.fast.kernels import calls, winograd
@@ -84,10 +85,11 @@ def test_kernels_refuse_memory_of_another_size() -> None:
             winograd.winograd(x, (1, 1), winograd.pack_winograd(weight), None, False, False, y,
                               (9, 9))
     few = torch.randn(2, 3, 11, 11).contiguous(memory_format=last)
-    packed = winograd.pack_few(torch.randn(32, 3, 3, 3))
+    packed, window = winograd.pack_windows(torch.randn(32, 3, 3, 3)), Window(
+        (3, 3), (1, 1), (0, 0), (1, 1))
     with pytest.raises(ValueError, match='do not go into memory'):
-        winograd.few_channels(few, 3, packed, None, False,
-                            torch.empty(1, 32, 9, 9, memory_format=last))
+        winograd.windows(few, (0, 0), packed, None, window, False,
+                         torch.empty(1, 32, 9, 9, memory_format=last))
 
 
 @pytest.mark.parametrize('text', [

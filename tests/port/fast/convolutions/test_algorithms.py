@@ -8,14 +8,15 @@ import torch.nn.functional as F
 
 from port.fast.convolutions import algorithms
 from port.fast.convolutions.algorithms import (
-    ByFewChannels,
     ByFourier,
     ByOneDnn,
     ByProduct,
+    ByTaps,
     ByTorch,
+    ByWindows,
     ByWinograd,
-    Task,
 )
+from port.fast.convolutions.task import Task
 
 from ..small import conv, make, source
 
@@ -23,8 +24,8 @@ ROUNDING = 2e-6             # of the largest value: float32 sums of up to 1568 t
 LAST = torch.channels_last
 PADS = [(0, 0, 0, 0), (1, 1, 1, 1), (2, 0, 1, 3)]
 # algorithm -> channels, outputs, kernel
-SHAPES = {ByWinograd: (32, 32, 3), ByFewChannels: (3, 32, 5), ByFourier: (32, 32, 7),
-          ByProduct: (16, 32, 1), ByOneDnn: (64, 8, 3), ByTorch: (5, 7, 4)}
+SHAPES = {ByWinograd: (32, 32, 3), ByWindows: (3, 32, 5), ByFourier: (32, 32, 7),
+          ByTaps: (64, 21, 3), ByProduct: (16, 32, 1), ByOneDnn: (64, 8, 3), ByTorch: (5, 7, 4)}
 
 
 def task(channels: int, outputs: int, kernel: int, more: str = '', **options) -> Task:
@@ -45,9 +46,9 @@ def close(found: torch.Tensor, exact: torch.Tensor) -> bool:
 @pytest.mark.parametrize('relu,halved', [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize('way', SHAPES, ids=lambda way: way.__name__)
 def test_forward(way: type[ByTorch], relu: bool, halved: bool, pads) -> None:
-    mine = task(*SHAPES[way], relu=relu, halved=halved, fixed=way is ByOneDnn)
+    mine = task(*SHAPES[way], relu=relu, halved=halved, fixed=way in (ByOneDnn, ByTaps))
     if not way.suits(mine):
-        assert way is ByFewChannels and halved or not mine.for_kernels
+        assert way in (ByWindows, ByTaps) and halved or not mine.for_kernels
         return
     x = bottom(SHAPES[way][0])
     exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double())
@@ -78,6 +79,55 @@ def test_gradients(way: type[ByTorch], pads, mask: tuple[bool, bool, bool]) -> N
     found = way(mine).gradients(dy, x, pads, mask)
     for asked, gradient, tensor in zip(mask, found, exact, strict=True):
         assert close(gradient, tensor.grad) if asked else gradient is None
+
+
+@pytest.mark.parametrize('dilation', [2, 3, 12])
+@pytest.mark.parametrize('pads', [(0, 0, 0, 0), (2, 2, 2, 2), (5, 0, 1, 12)])
+def test_holes_by_winograd(dilation: int, pads) -> None:
+    mine = task(32, 64, 3, f'dilation: {dilation} pad: {dilation}', relu=True)
+    if not ByWinograd.suits(mine):
+        pytest.skip('no C compiler here')
+    x = bottom(32, (27, 30))
+    inputs = [t.double().requires_grad_() for t in (x, mine.weight, mine.bias)]
+    y = F.conv2d(F.pad(inputs[0], pads), *inputs[1:], dilation=dilation)
+    assert close(ByWinograd(mine).forward(x, pads), y.relu())
+    dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(2)).contiguous(
+        memory_format=LAST)
+    y.backward(dy.double())
+    for found, tensor in zip(ByWinograd(mine).gradients(dy, x, pads, [True] * 3), inputs,
+                             strict=True):
+        assert close(found, tensor.grad)
+
+
+@pytest.mark.parametrize('dilation', [1, 4, 20])
+@pytest.mark.parametrize('pads', [(0, 0, 0, 0), (1, 2, 0, 5), (40, 40, 24, 24)])
+def test_few_outputs_place_by_place(dilation: int, pads) -> None:
+    mine = task(64, 21, 3, f'dilation: {dilation} pad: {dilation}', relu=True, fixed=True)
+    if not ByTaps.suits(mine):
+        pytest.skip('no C compiler here')
+    x = F.pad(bottom(64), (dilation, dilation) * 2)
+    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double(),
+                     dilation=dilation).relu()
+    assert close(ByTaps(mine).forward(x, pads), exact)
+
+
+@pytest.mark.parametrize('relu', [False, True])
+@pytest.mark.parametrize('way', SHAPES, ids=lambda way: way.__name__)
+def test_what_is_added(way: type[ByTorch], relu: bool) -> None:
+    mine = task(*SHAPES[way], relu=relu, fixed=True)
+    if not way.suits(mine) and way is not ByProduct:
+        assert not mine.for_kernels
+        return
+    x, pads = bottom(SHAPES[way][0]), PADS[1]
+    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double())
+    plus = torch.randn(exact.shape, generator=torch.Generator().manual_seed(3))
+    kept = plus.clone()
+    exact = (exact + plus).relu() if relu else exact + plus
+    algorithm = way(mine)
+    assert close(algorithm.forward(x, pads, plus), exact)
+    out = torch.full(exact.shape, 7.0).contiguous(memory_format=LAST)
+    algorithm.write(x, pads, out, plus)
+    assert close(out, exact) and torch.equal(plus, kept)
 
 
 def test_a_product_of_large_kernels(monkeypatch) -> None:

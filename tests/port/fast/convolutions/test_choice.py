@@ -5,11 +5,12 @@ import torch
 
 from port.fast.convolutions import algorithms
 from port.fast.convolutions.algorithms import (
-    ByFewChannels,
     ByFourier,
     ByOneDnn,
     ByProduct,
+    ByTaps,
     ByTorch,
+    ByWindows,
     ByWinograd,
 )
 from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
@@ -32,12 +33,13 @@ def names(chosen: ChosenConvolution) -> tuple[list[type], list[type]]:
     ((32, 21, 3), '', [ByTorch], [ByTorch]),                # outputs that fill no vectors
     ((32, 48, 3), '', [ByTorch], [ByWinograd, ByTorch]),    # 48 are a multiple of 16, not of 32
     ((32, 32, 3), 'stride: 2', [ByTorch], [ByTorch]),
-    ((32, 32, 3), 'dilation: 2', [ByTorch], [ByTorch]),
+    ((32, 32, 3), 'dilation: 2', [ByWinograd, ByTorch], [ByWinograd, ByTorch]),
+    ((32, 32, 3), 'dilation: 2 dilation: 1', [ByTorch], [ByTorch]),
     ((64, 64, 3), 'group: 2', [ByTorch], [ByTorch]),
-    ((3, 32, 5), '', [ByFewChannels, ByTorch], [ByFourier, ByTorch]),
+    ((3, 32, 5), '', [ByWindows, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), '', [ByFourier, ByTorch], [ByFourier, ByTorch]),
     ((3, 32, 7), '', [ByTorch], [ByFourier, ByTorch]),      # the weights' gradient alone
-    ((32, 21, 1), '', [ByProduct, ByTorch], [ByProduct, ByTorch]),
+    ((32, 21, 1), '', [ByProduct, ByWindows, ByTorch], [ByProduct, ByTorch]),
     ((21, 21, 1), 'stride: 2', [ByTorch], [ByTorch])])
 def test_in_training(shape, more: str, forward: list[type], backward: list[type]) -> None:
     if calls.vector_width() != 16 and shape[1] == 48:
@@ -47,8 +49,10 @@ def test_in_training(shape, more: str, forward: list[type], backward: list[type]
 
 @kernels
 @pytest.mark.parametrize('shape,forward', [
-    ((32, 32, 3), [ByWinograd, ByOneDnn, ByTorch]), ((32, 21, 1), [ByOneDnn, ByTorch]),
-    ((32, 32, 7), [ByFourier, ByOneDnn, ByTorch])])
+    ((32, 32, 3), [ByWinograd, ByWindows, ByOneDnn, ByTorch]),
+    ((32, 21, 1), [ByWindows, ByOneDnn, ByTorch]),
+    ((64, 21, 3), [ByTaps, ByWindows, ByOneDnn, ByTorch]),
+    ((32, 32, 7), [ByFourier, ByWindows, ByOneDnn, ByTorch])])
 def test_with_fixed_weights(shape, forward: list[type]) -> None:
     assert names(ChosenConvolution(task(*shape, fixed=True)))[0] == forward
     chosen = ChosenConvolution(task(*shape, fixed=True, kernels=False))
@@ -65,7 +69,7 @@ def test_large_weights(monkeypatch) -> None:
 def test_a_torch_without_onednn(monkeypatch) -> None:
     """torch.ops.mkldnn has no operators there."""
     monkeypatch.setattr(algorithms, 'ONEDNN', torch.ops.no_such_library)
-    mine = task(64, 8, 3, fixed=True)
+    mine = task(64, 8, 3, fixed=True, kernels=False)
     chosen = ChosenConvolution(mine)
     assert names(chosen)[0] == [ByTorch]
     x = bottom(64)
@@ -79,12 +83,23 @@ def test_few_tiles_go_by_torch(monkeypatch, size: tuple[int, int], taken: type) 
     """Of 10 x 10 outputs: 2 images of one tile, and of 6 x 6."""
     ran = []
     for way in (ByFourier, ByTorch):
-        monkeypatch.setattr(way, 'forward', lambda self, x, pads: ran.append(type(self)))
+        monkeypatch.setattr(way, 'forward', lambda self, x, pads, plus: ran.append(type(self)))
         monkeypatch.setattr(way, 'gradients', lambda self, *rest: ran.append(type(self)))
     chosen, x = ChosenConvolution(task(32, 32, 7)), bottom(32, size)
     chosen.forward(x, NO_PADS)
     chosen.gradients(x, x, [True, True], NO_PADS)
     assert ran == [taken, taken]
+
+
+@kernels
+@pytest.mark.parametrize('side,taken', [(5, ByTorch), (40, ByWinograd)])
+def test_holes_go_by_winograd_where_they_fill_tiles(side: int, taken: type) -> None:
+    """With a dilation of 4, 5 outputs lie in 4 tiles, of which each has one or two; 40 in 12."""
+    chosen, size = ChosenConvolution(task(32, 32, 3, 'dilation: 4')), side + 8
+    found = next(way for way in chosen.forward_ways if way.takes(bottom(32, (size, size)), NO_PADS))
+    back = next(way for way in chosen.backward_ways
+                if way.takes_backward(bottom(32, (side, side)), NO_PADS, [True]))
+    assert type(found) is type(back) is taken
 
 
 @pytest.mark.parametrize('text', [

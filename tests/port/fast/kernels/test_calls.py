@@ -11,11 +11,11 @@ from port.fast.kernels.fourier import FourierArguments
 from port.fast.kernels.max_unpooling import UnpoolingArguments
 from port.fast.kernels.planes import Plane
 from port.fast.kernels.sgd import SgdArguments
-from port.fast.kernels.winograd import FewArguments, TransformArguments, WinogradArguments
+from port.fast.kernels.winograd import TransformArguments, WindowsArguments, WinogradArguments
 from port.native.library import load
 
 STRUCTURES = {
-    'winograd.c': {'Plane': Plane, 'Winograd': WinogradArguments, 'FewChannels': FewArguments,
+    'winograd.c': {'Plane': Plane, 'Winograd': WinogradArguments, 'Windows': WindowsArguments,
                    'Transform': TransformArguments},
     'fourier.c': {'Fourier': FourierArguments}, 'batch_norm.c': {'Norm': NormArguments},
     'max_unpooling.c': {'Unpooling': UnpoolingArguments}, 'sgd.c': {'Sgd': SgdArguments}}

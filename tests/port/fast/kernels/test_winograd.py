@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from netspec.window import Window
 from port.fast.kernels import calls, winograd
 
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
@@ -57,15 +58,33 @@ def test_not_a_number_stays() -> None:
     assert y[0, :, 3:6, 3:6].isnan().all()
 
 
-@pytest.mark.parametrize('channels,k', [(3, 3), (4, 3), (1, 5), (3, 6)])
-def test_few_channels(channels: int, k: int) -> None:
-    x, weight, bias = channels_last(2, channels, 12, 33), torch.randn(64, channels, k, k), \
-        torch.randn(64)
-    assert winograd.fits_few(weight)
-    plain = F.conv2d(x.double(), weight.double(), bias.double()).relu()
-    y = torch.empty(plain.shape, memory_format=torch.channels_last)
-    winograd.few_channels(x, k, winograd.pack_few(weight), bias, True, y)
+# channels, outputs, kernel, stride, dilation, pad: an image's, a 1 x 1, what fills no vector
+WINDOWS = [(3, 64, 3, 1, 1, 0), (1, 64, 5, 1, 1, 2), (3, 64, 7, 2, 1, 3), (256, 64, 1, 1, 1, 0),
+           (32, 21, 3, 1, 6, 6), (48, 70, 1, 2, 1, 0), (5, 7, 4, 3, 2, 4), (16, 32, 3, 2, 1, 1)]
+
+
+@pytest.mark.parametrize('channels,outputs,k,stride,step,pad', WINDOWS)
+@pytest.mark.parametrize('adds', [False, True])
+def test_windows(channels: int, outputs: int, k: int, stride: int, step: int, pad: int,
+                 adds: bool) -> None:
+    x, weight = channels_last(2, channels, 12, 33), torch.randn(outputs, channels, k, k)
+    bias = torch.randn(outputs) if k > 1 else None
+    plain = F.conv2d(x.double(), weight.double(), None if bias is None else bias.double(), stride,
+                     pad, step)
+    plus = channels_last(*plain.shape) if adds else None
+    plain = plain.relu() if plus is None else (plain + plus).relu()
+    y = torch.full(plain.shape, float('nan')).contiguous(memory_format=torch.channels_last)
+    winograd.windows(x, (pad, pad), winograd.pack_windows(weight), bias,
+                     Window((k, k), (stride, stride), (pad, pad), (step, step)), True, y, plus)
     assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
+
+
+def test_what_is_added_has_the_outputs_size() -> None:
+    weight = winograd.pack_windows(torch.randn(32, 16, 1, 1))
+    with pytest.raises(ValueError, match='cannot be added to outputs'):
+        winograd.windows(channels_last(1, 16, 9, 9), (0, 0), weight, None,
+                         Window((1, 1), (1, 1), (0, 0), (1, 1)), True, channels_last(1, 32, 9, 9),
+                         channels_last(1, 32, 9, 8))
 
 
 @pytest.mark.parametrize('channels', [4, 32])
@@ -73,7 +92,8 @@ def test_weights_for_other_channels_are_refused(channels: int) -> None:
     """The kernels would read and write beside them."""
     x, y = channels_last(1, channels, 9, 9), channels_last(1, 64, 7, 7)
     with pytest.raises(ValueError, match=f'{channels} channels to 64'):
-        winograd.few_channels(x, 3, winograd.pack_few(torch.randn(64, 3, 3, 3)), None, True, y)
+        winograd.windows(x, (0, 0), winograd.pack_windows(torch.randn(64, 3, 3, 3)), None,
+                         Window((3, 3), (1, 1), (0, 0), (1, 1)), True, y)
     with pytest.raises(ValueError, match=f'{channels} channels to 64'):
         winograd.winograd(x, (0, 0), winograd.pack_winograd(torch.randn(64, 64, 3, 3)), None, True,
                         False, y, (7, 7))

@@ -1,0 +1,43 @@
+"""Bottoms with zeros around them, parts that overlap when one is shifted, pixels as rows."""
+
+import torch
+import torch.nn.functional as F
+
+from netspec.window import Window
+from port.fast.convolutions.task import Pads
+from port.fast.kernels.planes import LAST
+
+
+def padded(x: torch.Tensor, pads: Pads, window: Window) -> tuple[torch.Tensor, tuple[int, int]]:
+    """Return what to convolve, and the padding of rows and columns that is left to the algorithm:
+    none where the two ends of an axis have different paddings, which they do not take, and none
+    where a window may read nothing but padding (`is_narrow`); it is then in the tensor returned.
+    """
+    left, right, above, below = pads
+    if left != right or above != below or is_narrow(x, window):
+        return F.pad(x, pads), (0, 0)
+    return x, (above, left)
+
+
+def unpadded(x: torch.Tensor | None, pads: Pads) -> torch.Tensor | None:
+    """Return the gradient of what was padded."""
+    return F.pad(x, [-n for n in pads]) if x is not None and any(pads) else x
+
+
+def is_narrow(x: torch.Tensor, window: Window) -> bool:
+    """Whether an axis is shorter than a step of the window, which may then read nothing but
+    padding: that breaks oneDNN's kernels for channels last (NaN, or the process ends).
+    """
+    return any(size < max(steps) for size, *steps in zip(x.shape[2:], window.stride,
+                                                         window.dilation, strict=True))
+
+
+def rows_of(x: torch.Tensor) -> torch.Tensor:
+    """Return N x C x H x W as pixels x channels."""
+    return x.contiguous(memory_format=LAST).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def overlap(size: int, other: int, shift: int) -> tuple[slice, slice]:
+    """Return where `other` positions, shifted, lie among `size`: there, and in themselves."""
+    first, last = max(0, shift), max(0, min(size, other + shift), shift)
+    return slice(first, last), slice(first - shift, last - shift)
