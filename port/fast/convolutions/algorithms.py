@@ -237,12 +237,12 @@ class ByFourier(ByTorch):
     @classmethod
     def suits(cls, task: Task) -> bool:
         return (task.for_kernels and task.dtype in (None, torch.float32)
-                and fourier.fits(task.kernel, task.window)
+                and fourier.fits(task.kernel)
                 and task.kernel.shape[1] % calls.vector_width() == 0)
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:
-        return task.for_kernels and task.dense and fourier.fits(task.kernel, task.window)
+        return task.for_kernels and task.dense and fourier.fits(task.kernel)
 
     def _tiles(self, x: torch.Tensor, pads: Pads) -> int:
         left, right, above, below = pads

@@ -6,7 +6,7 @@
 
 #define RUN 64                     /* pixels summed in single precision */
 
-typedef struct {                   /* NormArguments in batch_norm.py */
+typedef struct {
     const float *z, *dy;           /* the convolution's output; the gradient of what follows */
     float *out;                    /* what is written: y forward, dz backward */
     const float *centre;           /* near the mean; moments are taken around it */

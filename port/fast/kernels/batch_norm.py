@@ -4,24 +4,15 @@ Written layer by layer it would pass ten times over the memory; here the forward
 convolution's output z twice and the backward pass twice. Tensors are float32, channels last.
 """
 
-import ctypes
 from math import gcd, prod
 
 import torch
 
-from port.fast.kernels.calls import libraries, run, vector_width
-from port.fast.kernels.planes import address, plane
+from port.fast.kernels.calls import run, vector_width
+from port.fast.kernels.planes import plane
 
 GRAIN = 4096                # pixels that a thread takes at least
 Pair = tuple[torch.Tensor, torch.Tensor]
-
-
-class NormArguments(ctypes.Structure):
-    """Norm in batch_norm.c."""
-
-    _fields_ = [*((name, ctypes.c_void_p) for name in (
-        'z', 'dy', 'out', 'centre', 'scale', 'shift', 'mean', 'p', 'q', 'r')),
-        ('relu', ctypes.c_int), ('width', ctypes.c_int)]
 
 
 def pixels_a_row(channels: int) -> int:
@@ -57,10 +48,9 @@ class Rows:
         """
         repeated = {name: values.float().repeat(self.pixels)
                     for name, values in (by_channel or {}).items()}
-        pointers = {name: address(t) for name, t in (repeated | tensors).items()}
-        run(getattr(libraries()['batch_norm.c'], kernel),
-            NormArguments(relu=relu, width=self.width, **pointers), self.count,
-            max(1, GRAIN // self.pixels), sums=None if sums is None else sums.part)
+        run(kernel, self.count, max(1, GRAIN // self.pixels),
+            {'relu': relu, 'width': self.width, **repeated, **tensors},
+            sums=None if sums is None else sums.part)
 
 
 class Sums:

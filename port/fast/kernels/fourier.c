@@ -23,7 +23,7 @@ static const float SIN[10] = {0, -0.38268343236508977f, -0.70710678118654752f,
 
 int fourier_rows(void) { return ROWS; }
 
-typedef struct {                   /* FourierArguments in fourier.py */
+typedef struct {
     Plane x, y, partner;           /* y and partner without data where they are not wanted */
     const float *spectrum;
     int top, left, side, height, width, many;

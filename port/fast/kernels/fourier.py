@@ -2,7 +2,6 @@
 eighth of the products of a 7 x 7 kernel, and smaller rounding errors than its long sums have.
 """
 
-import ctypes
 from collections.abc import Sequence
 from functools import cache
 from math import prod
@@ -10,9 +9,8 @@ from math import prod
 import torch
 import torch.nn.functional as F
 
-from netspec.window import Window
-from port.fast.kernels.calls import libraries, run, vector_width
-from port.fast.kernels.planes import LAST, Plane, address, plane
+from port.fast.kernels.calls import constant, run, vector_width
+from port.fast.kernels.planes import LAST
 
 TILE = 16
 HALF = TILE // 2 + 1        # columns of a real tile's spectrum
@@ -20,24 +18,13 @@ SMALLEST, LARGEST = 5, 8    # kernels for which it pays
 Found = tuple[torch.Tensor | None, torch.Tensor | None]
 
 
-class FourierArguments(ctypes.Structure):
-    """Fourier in fourier.c."""
-
-    _fields_ = [('x', Plane), ('y', Plane), ('partner', Plane), ('spectrum', ctypes.c_void_p),
-                *((name, ctypes.c_int) for name in ('top', 'left', 'side', 'height', 'width',
-                                                    'many'))]
-
-
-def fits(weight: torch.Tensor, window: Window, group: int = 1) -> bool:
-    """Whether the kernels take a convolution; if its channels are not a multiple of
-    `vector_width()`, the gradient of its weights alone.
+def fits(weight: torch.Tensor) -> bool:
+    """Whether the kernels take a dense convolution of this weight; if its channels are not a
+    multiple of `vector_width()`, the gradient of its weights alone.
     """
-    if weight.device.type != 'cpu' or weight.dtype != torch.float32:
-        return False
     o, _, *kernel = weight.shape
-    simple = group == 1 and {*window.stride, *window.dilation} == {1}
-    return (simple and len(kernel) == 2 and kernel[0] == kernel[1]
-            and SMALLEST <= kernel[0] <= LARGEST and o % vector_width() == 0)
+    return (len(kernel) == 2 and kernel[0] == kernel[1] and SMALLEST <= kernel[0] <= LARGEST
+            and o % vector_width() == 0)
 
 
 def tiles(shape: Sequence[int], around: tuple[int, int], kernel: int) -> int:
@@ -97,20 +84,19 @@ def transform(x: torch.Tensor, pad: tuple[int, int], kernel: int, weights: torch
     """
     n, c, h, w = x.shape
     height, width = h + 2 * pad[0] - kernel + 1, w + 2 * pad[1] - kernel + 1
-    library, bins, lane = libraries()['fourier.c'], len(_bins()[0]), vector_width()
+    bins, lane = len(_bins()[0]), vector_width()
     outputs = 0 if weights is None else weights.shape[1] * lane
     others = 0 if partner is None else partner.shape[1]
     y = torch.empty(n, outputs, height, width, memory_format=LAST) if outputs else None
-    many, sums = library.fourier_rows(), dict[int, torch.Tensor]()
+    many, sums = constant('fourier.c', 'fourier_rows'), dict[int, torch.Tensor]()
 
     def sums_of(first: int) -> torch.Tensor:
         sums[first] = torch.zeros(bins, c, others // lane, 2, lane)
         return sums[first]
 
-    arguments = FourierArguments(
-        x=plane(x), y=plane(y), partner=plane(partner), spectrum=address(weights), top=pad[0],
-        left=pad[1], side=TILE + 1 - kernel, height=height, width=width, many=many)
-    run(library.fourier, arguments, tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many,
+    members = dict(x=x, y=y, partner=partner, spectrum=weights, top=pad[0], left=pad[1],
+                   side=TILE + 1 - kernel, height=height, width=width, many=many)
+    run('fourier', tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many, members,
         room=2 * bins * many * (c + max(outputs, others)), sums=sums_of)
     if partner is None:
         return y, None

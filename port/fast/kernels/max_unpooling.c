@@ -5,7 +5,7 @@
 
 static inline vec where(mask m, vec a) { return (vec)(m & (mask)a); }
 
-typedef struct {                   /* UnpoolingArguments in max_unpooling.py */
+typedef struct {
     Plane large;                   /* channels a multiple of W */
     float *small, *places;         /* places: row * width + column in the large image */
 } Unpooling;

@@ -3,26 +3,17 @@
 Tensors are float32, N x C x H x W, channels last; C is a multiple of `vector_width()`.
 """
 
-import ctypes
-
 import torch
 
-from port.fast.kernels.calls import libraries, run
-from port.fast.kernels.planes import LAST, Plane, address, plane
+from port.fast.kernels.calls import run
+from port.fast.kernels.planes import LAST
 
 GRAIN = 8           # lines that a thread takes at least
 
 
-class UnpoolingArguments(ctypes.Structure):
-    """Unpooling in max_unpooling.c."""
-
-    _fields_ = [('large', Plane), ('small', ctypes.c_void_p), ('places', ctypes.c_void_p)]
-
-
 def _call(kernel: str, large: torch.Tensor, small: torch.Tensor, places: torch.Tensor) -> None:
-    arguments = UnpoolingArguments(plane(large), address(small), address(places))
-    run(getattr(libraries()['max_unpooling.c'], kernel), arguments,
-        large.shape[0] * -(-large.shape[2] // 2), GRAIN)
+    run(kernel, large.shape[0] * -(-large.shape[2] // 2), GRAIN,
+        dict(large=large, small=small, places=places))
 
 
 def maxima(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

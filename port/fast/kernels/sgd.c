@@ -1,7 +1,7 @@
 /* One step of Caffe's SGDSolver in one pass over the memory. */
 #include <stddef.h>
 
-typedef struct {                   /* SgdArguments in sgd.py */
+typedef struct {
     float *weight, *velocity;
     const float *gradient;
     float momentum, rate, decay;

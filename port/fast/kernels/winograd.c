@@ -35,7 +35,7 @@
 int block_outputs(void) { return NR; }
 int block_rows(void) { return MR; }
 
-/* What the three kernels are called with; the same structures stand in winograd.py. */
+/* What the three kernels are called with. */
 typedef struct {
     Plane x, y;
     const float *weight, *bias;    /* as transform leaves them; null for none */

@@ -1,15 +1,14 @@
 """Convolutions by winograd.c, which says how: 3 x 3 ones, and all others as matrix products."""
 
-import ctypes
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import prod
 
 import torch
 import torch.nn.functional as F
 
 from netspec.window import Window
-from port.fast.kernels.calls import libraries, run, vector_width
-from port.fast.kernels.planes import Plane, address, laid, plane
+from port.fast.kernels.calls import constant, run, vector_width
+from port.fast.kernels.planes import laid
 
 SIDE = 4                    # of a tile of outputs
 PRODUCTS = 49               # of a tile, for each pair of channels
@@ -19,37 +18,9 @@ MOST_BLOCKS = 16            # of rows, that a thread works on at a time
 Size = tuple[int, int]
 
 
-class WinogradArguments(ctypes.Structure):
-    """Winograd in winograd.c."""
-
-    _fields_ = [('x', Plane), ('y', Plane),
-                *((name, ctypes.c_void_p) for name in ('weight', 'bias', 'rows', 'columns')),
-                *((name, ctypes.c_int) for name in ('high', 'wide', 'top', 'left', 'height',
-                                                    'width', 'step', 'relu', 'halved', 'many'))]
-
-
-class WindowsArguments(ctypes.Structure):
-    """Windows in winograd.c."""
-
-    _fields_ = [('x', Plane), ('y', Plane), ('plus', Plane), ('weight', ctypes.c_void_p),
-                ('bias', ctypes.c_void_p),
-                *((name, ctypes.c_int) for name in (
-                    'kernel_h', 'kernel_w', 'stride_h', 'stride_w', 'step_h', 'step_w', 'top',
-                    'left', 'relu', 'many'))]
-
-
-class TransformArguments(ctypes.Structure):
-    """Transform in winograd.c."""
-
-    _fields_ = [('weight', ctypes.c_void_p), ('packed', ctypes.c_void_p),
-                *((name, ctypes.c_int) for name in ('outputs', 'channels', 'turned'))]
-
-
-@cache
 def block() -> Size:
     """Return how many outputs and how many rows the kernels compute at a time in registers."""
-    library = libraries()['winograd.c']
-    return library.block_outputs(), library.block_rows()
+    return constant('winograd.c', 'block_outputs'), constant('winograd.c', 'block_rows')
 
 
 # -- 3 x 3 ----------------------------------------------------------------------------------------
@@ -68,10 +39,8 @@ def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
     """Return the 49 matrices of a weight, in the kernel's order."""
     (outputs, channels), weight = weight.shape[:2], weight.contiguous()
     packed = torch.empty(PRODUCTS * outputs * channels)
-    arguments = TransformArguments(weight=address(weight), packed=address(packed),
-                                   outputs=outputs, channels=channels, turned=turned)
-    run(libraries()['winograd.c'].transform, arguments,
-        (channels if turned else outputs) // block()[0], 1)
+    run('transform', (channels if turned else outputs) // block()[0], 1,
+        dict(weight=weight, packed=packed, outputs=outputs, channels=channels, turned=turned))
     return packed
 
 
@@ -117,12 +86,10 @@ def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tenso
     rows, columns = (_tiling(length, step) for length in size)
     tiles = n * len(rows) * len(columns)
     many = _at_a_time(4 * PRODUCTS * (c + outputs), tiles)
-    arguments = WinogradArguments(
-        x=plane(x), y=plane(y), weight=address(packed), bias=address(bias), rows=address(rows),
-        columns=address(columns), high=len(rows), wide=len(columns), top=pad[0], left=pad[1],
-        height=size[0], width=size[1], step=step, relu=relu, halved=halved, many=many)
-    run(libraries()['winograd.c'].winograd, arguments, tiles, many,
-        room=PRODUCTS * many * (c + outputs))
+    members = dict(x=x, y=y, weight=packed, bias=bias, rows=rows, columns=columns, high=len(rows),
+                   wide=len(columns), top=pad[0], left=pad[1], height=size[0], width=size[1],
+                   step=step, relu=relu, halved=halved, many=many)
+    run('winograd', tiles, many, members, room=PRODUCTS * many * (c + outputs))
 
 
 # -- any window -----------------------------------------------------------------------------------
@@ -158,11 +125,13 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     depth, wide = filled(prod(window.kernel) * x.shape[1], outputs)
     _same_size(packed, depth * wide, x, y)
     many = _at_a_time(4 * (depth + wide), n * height * width)
-    arguments = WindowsArguments(
-        plane(x), plane(y), plane(plus), address(packed), address(bias), *window.kernel,
-        *window.stride, *window.dilation, *pad, relu, many)
-    run(libraries()['winograd.c'].windows, arguments, n * height * width, many,
-        room=many * (depth + wide))
+    sizes = {f'{name}_{axis}': numbers[place]
+             for name, numbers in (('kernel', window.kernel), ('stride', window.stride),
+                                   ('step', window.dilation))
+             for place, axis in enumerate('hw')}
+    members = sizes | dict(x=x, y=y, plus=plus, weight=packed, bias=bias, top=pad[0], left=pad[1],
+                           relu=relu, many=many)
+    run('windows', n * height * width, many, members, room=many * (depth + wide))
 
 
 def _same_size(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -38,6 +38,9 @@ def names(chosen: ChosenConvolution) -> tuple[list[type], list[type]]:
     ((64, 64, 3), 'group: 2', [ByTorch], [ByTorch]),
     ((3, 32, 5), '', [ByWindows, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), '', [ByFourier, ByTorch], [ByFourier, ByTorch]),
+    ((32, 32, 7), 'stride: 2', [ByTorch], [ByTorch]),
+    ((32, 32, 7), 'dilation: 2', [ByTorch], [ByTorch]),
+    ((64, 64, 7), 'group: 2', [ByTorch], [ByTorch]),
     ((3, 32, 7), '', [ByTorch], [ByFourier, ByTorch]),      # the weights' gradient alone
     ((32, 21, 1), '', [ByProduct, ByWindows, ByTorch], [ByProduct, ByTorch]),
     ((21, 21, 1), 'stride: 2', [ByTorch], [ByTorch])])
