@@ -236,8 +236,7 @@ class ByFourier(ByTorch):
 
     @classmethod
     def suits(cls, task: Task) -> bool:
-        return (task.for_kernels and task.dtype in (None, torch.float32)
-                and fourier.fits(task.kernel)
+        return (cls.suits_backward(task) and task.dtype in (None, torch.float32)
                 and task.kernel.shape[1] % calls.vector_width() == 0)
 
     @classmethod
