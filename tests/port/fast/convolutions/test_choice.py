@@ -39,7 +39,7 @@ def names(chosen: ChosenConvolution) -> tuple[list[type], list[type]]:
     ((3, 32, 5), '', [ByWindows, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), '', [ByFourier, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), 'stride: 2', [ByTorch], [ByTorch]),
-    ((32, 32, 7), 'dilation: 2', [ByTorch], [ByTorch]),
+    ((32, 32, 7), 'dilation: 2 pad: 6', [ByTorch], [ByTorch]),
     ((64, 64, 7), 'group: 2', [ByTorch], [ByTorch]),
     ((3, 32, 7), '', [ByTorch], [ByFourier, ByTorch]),      # the weights' gradient alone
     ((32, 21, 1), '', [ByProduct, ByWindows, ByTorch], [ByProduct, ByTorch]),
