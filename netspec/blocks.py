@@ -68,12 +68,18 @@ class Style:
     """How a trunk is written: how wide, filled by what, with Dropout or (to deploy) without.
 
     pad: around the image, in trunks that are published with PADDING.
+    output_stride: at which the trunk is made to end, a trous; None for its own. pooling: how it
+    pools then (netspec.atrous). more_pad: of the convolutions that read the image, for the scores
+    to begin beside it.
     """
 
     width: float = 1.0
     filler: str | None = None
     dropout: bool = True
     pad: int = PADDING
+    output_stride: int | None = None
+    pooling: str = 'dilated'
+    more_pad: int = 0
 
     def channels(self, published: int, multiple: int = 1) -> int:
         """Return width * published, rounded to a multiple (of the group that will divide it)."""
@@ -97,6 +103,10 @@ class Style:
         kind = (dict(type='gaussian', std=scale) if self.filler == 'msra' else
                 dict(type='uniform', min=-scale, max=scale))
         return dict(weight_filler=kind)
+
+    def end_stride(self, published: int) -> int:
+        """Return the stride of what has the published one, once the trunk is a trous."""
+        return min(published, self.output_stride or published)
 
     def drop(self, n: NetSpec, name: str, top: Top, ratio: float = 0.5) -> Top:
         """Add the in-place Dropout of a share of the values; return the top to go on from."""

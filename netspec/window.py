@@ -116,14 +116,27 @@ def pool_window(p: PoolingParameter) -> PoolWindow | None:
     if 0 in stride:
         raise ValueError(f'stride is {list(stride)}; expected at least 1')
     if p.global_pooling:
+        if p.dilation:
+            raise ValueError('global_pooling takes the whole image; no dilation may be given')
         if any(map(p.HasField, ('kernel_size', 'kernel_h', 'kernel_w'))):
             raise ValueError('global_pooling takes the whole image; no kernel may be given')
         if stride != (1, 1) or pad != (0, 0):
             raise ValueError('global_pooling takes only pad 0 and stride 1')
         return None
-    found = PoolWindow(_pool_kernel(p), stride, pad)
+    found = PoolWindow(_pool_kernel(p), stride, pad, _pool_dilation(p))
     _check_pool_pad(p, found)
     return found
+
+
+def _pool_dilation(p: PoolingParameter) -> Pair:
+    """Return our own field, given once or once for rows and columns."""
+    values = list(p.dilation) or [1]
+    if len(values) > 2 or 0 in values:
+        raise ValueError(f'dilation is {values}; expected one number of at least 1, or two: for '
+                         'rows and for columns')
+    if p.pool == PoolingParameter.STOCHASTIC and {*values} != {1}:
+        raise ValueError('dilation is for MAX and AVE pooling, not for STOCHASTIC')
+    return values[0], values[-1]
 
 
 def _pool_kernel(p: PoolingParameter) -> Pair:
@@ -151,14 +164,14 @@ def _pair(p: PoolingParameter, name: str) -> Pair:
 def _check_pool_pad(p: PoolingParameter, found: Window) -> None:
     if any(found.pad) and p.pool == PoolingParameter.STOCHASTIC:
         raise ValueError('padding is for MAX and AVE pooling, not for STOCHASTIC')
-    if any(pad and pad >= k for pad, k in zip(found.pad, found.kernel, strict=True)):
+    if any(pad and pad >= extent for pad, extent in zip(found.pad, found.extent, strict=True)):
         raise ValueError(f'padding {list(found.pad)} must be smaller than the kernel '
-                         f'{list(found.kernel)}')
+                         f'{list(found.extent)}')
 
 
 def pooled_sizes(sizes: Sequence[Size], kernel: Sizes, stride: Sizes, pad: Sizes,
                  ceil: bool) -> tuple[Size, ...]:
-    """Return the pooled height and width.
+    """Return the pooled height and width; kernel: how far the windows reach.
 
     (size + 2 pad - kernel) / stride + 1, rounded up or down; with padding, a last window that
     would begin past the image and its leading padding is dropped (both axes, if either is padded).

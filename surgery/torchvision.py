@@ -19,15 +19,19 @@ NORM = ('running_mean', 'running_var', 'weight', 'bias')
 WRAPPERS = ('module', '_orig_mod', 'model', 'backbone', 'encoder', 'net')
 COUNTER = '.num_batches_tracked'                   # of training; plays no part in what is computed
 # Which of these architectures are a trunk's; a trunk that is not listed is not checked.
-FITS = {'vgg16': ('vgg16', 'vgg16_bn'), 'alexnet': (), 'resnet101': ('resnet101',)}
+FITS = {'vgg16': ('vgg16', 'vgg16_bn'), 'alexnet': (), 'resnet101': ('resnet101',),
+        'vgg16_bn': ('vgg16_bn',), 'resnet34': ('resnet34',)}
+NORMED = ('vgg16_bn', 'segnet')      # trunks with batch norm where Caffe's VGG16 has none
 
 
-def to_caffe(tensors: Tensors, mean: Sequence[float], pixels: Pixels | None = None) -> Weights:
+def to_caffe(tensors: Tensors, mean: Sequence[float], pixels: Pixels | None = None,
+             keep_norm: bool = False) -> Weights:
     """Return a classifier's state dict as Caffe's layers, for BGR in 0..255 less `mean`.
 
     pixels: what the net was trained on, where that is not the library's habit. The first layer is
     rewritten (see pixels; exact inside the image), all other numbers stay as they are but for
-    batch norm where Caffe's net has none. Raises ValueError for a dict that is none of TABLES.
+    batch norm where Caffe's net has none: it is folded, or with keep_norm becomes the layers
+    <layer>_bn and <layer>_scale. Raises ValueError for a dict that is none of TABLES.
     """
     tensors = _unwrapped(tensors)
     table = find_table(tensors)
@@ -35,6 +39,8 @@ def to_caffe(tensors: Tensors, mean: Sequence[float], pixels: Pixels | None = No
     for i, row in enumerate(table.rows):
         if f'{row.module}.weight' not in tensors:
             continue
+        if keep_norm and row.norm and not row.kept:
+            row = row._replace(kept=(f'{row.layer}_bn', f'{row.layer}_scale'))
         rewrite = (pixels or table.pixels, mean) if i == 0 else None
         for layer, (kind, blobs) in _layers(row, tensors, table.eps, rewrite).items():
             weights[layer], weights.types[layer] = blobs, kind

@@ -20,34 +20,36 @@ ZIP_MAGIC = b'PK\x03\x04'
 
 
 def read_weights(path: str | Path, mean: Sequence[float] | None = None,
-                 pixels: Pixels | None = None) -> Weights:
+                 pixels: Pixels | None = None, keep_norm: bool = False) -> Weights:
     """Read weights from any file named above, told apart by their first bytes.
 
     mean: blue green red, what the Caffe net subtracts from its pixels; pixels: what the weights
-    were trained on. Both count for torchvision's and timm's names only (see torchvision.to_caffe);
+    were trained on; keep_norm: do not fold batch norm. All three count for torchvision's and timm's
+    names only (see torchvision.to_caffe);
     without a mean such names are refused. Raises as read_caffemodel does.
     """
     head = magic(path)
     if head.startswith(HDF5_MAGIC):
         return read_hdf5(path)
     if head.startswith(ZIP_MAGIC) and flat.is_npz(path):
-        return from_tensors(flat.read_npz(path), path, mean, pixels)
+        return from_tensors(flat.read_npz(path), path, mean, pixels, keep_norm=keep_norm)
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1 << 32:
         tensors, notes = flat.read_safetensors(path)
-        return from_tensors(tensors, path, mean, pixels, notes)
+        return from_tensors(tensors, path, mean, pixels, notes, keep_norm)
     return read_caffemodel(path)
 
 
 def from_tensors(tensors: Mapping[str, np.ndarray], path: str | Path,
                  mean: Sequence[float] | None = None, pixels: Pixels | None = None,
-                 notes: Mapping[str, str] | None = None) -> Weights:
+                 notes: Mapping[str, str] | None = None, keep_norm: bool = False) -> Weights:
     """Return tensors of any known names as layers; ValueError naming the file where it is none."""
     if not tensors:
         raise ValueError(f'{path}: expected weights, it holds no tensor')
     if flat.is_flat(tensors):
         return flat.unflatten(tensors, path, *flat.read_notes(notes or {}))
     try:
-        weights = to_caffe(tensors, mean if mean is not None else (0, 0, 0), pixels)
+        weights = to_caffe(tensors, mean if mean is not None else (0, 0, 0), pixels,
+                           keep_norm)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     if mean is None:

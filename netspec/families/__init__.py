@@ -17,5 +17,9 @@ def make_net(variant: str | Variant, split: str, **options: Any) -> NetParameter
     row = find_variant(variant)
     if isinstance(row, DeepLab) and options.pop('pad', None) is not None:
         raise ValueError(f'{row.name} does not pad the image by more than its windows need')
+    if isinstance(row, DeepLab) and options.pop('output_stride', None) is not None:
+        raise ValueError(f'{row.name} is a trous already: its scores lie 8 pixels apart')
+    if isinstance(row, DeepLab) and options.pop('aligned', False):
+        raise ValueError(f'{row.name}: its upsampling lies right already')
     make = deeplab if isinstance(row, DeepLab) else fcn
     return make(row, split, **options)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
+from netspec.atrous import a_trous
 from netspec.blocks import FIXED, PADDING, Style, fuse, score, upscore
-from netspec.coord_map import crop
+from netspec.coord_map import AlignmentError, crop
+from netspec.families.a_trous_trunk import a_trous_trunk, covering
 from netspec.families.learnt_upsampling import fcn_resnet34, fcn_vgg16_bn
 from netspec.families.segnet import fcn_basic, segnet, segnet_basic
 from netspec.schema.messages import NetParameter
@@ -19,7 +21,7 @@ from netspec.spec import NetSpec, Top, unknown
 from netspec.spec import layers as L
 from netspec.spec import params as P
 from netspec.trunks.alexnet import alexnet
-from netspec.trunks.googlenet import googlenet
+from netspec.trunks.googlenet import DISCARDED, googlenet
 from netspec.trunks.squeezenet import squeezenet
 from netspec.trunks.vgg16 import vgg16
 from netspec.variants import Variant, find_variant
@@ -32,23 +34,28 @@ class Trunk(NamedTuple):
     odd: all its windows have odd sizes. An even bilinear kernel would then lie half a pixel off,
     so every upsampling has a kernel of 2 stride - 1; and as such a trunk is not padded by 100,
     the upsampled scores, not the skip, are the larger of the two, and are cropped.
+    discarded: the side of a pooling behind them that the classifier has and the FCN has not.
     """
 
     make: Callable[..., Top]
     stride: int
     skips: tuple[str, ...] = ()
     odd: bool = False
+    discarded: int = 0
 
 
 TRUNKS = {
     'vgg16': Trunk(vgg16, 32, ('pool4', 'pool3')),
     'alexnet': Trunk(alexnet, 32, odd=True),
-    'googlenet': Trunk(googlenet, 32, ('inception_4e/output', 'inception_3b/output'), odd=True),
+    'googlenet': Trunk(googlenet, 32, ('inception_4e/output', 'inception_3b/output'), odd=True,
+                       discarded=DISCARDED),
     'squeezenet': Trunk(squeezenet, 16, ('fire8/concat', 'fire4/concat'), odd=True)}
 # Nets that are no trunk with FCN's heads: they make their scores themselves.
 WHOLE: dict[str, Callable[..., Top]] = {
     'segnet_basic': segnet_basic, 'fcn_basic': fcn_basic, 'segnet': segnet,
     'resnet34': fcn_resnet34, 'vgg16_bn': fcn_vgg16_bn}
+DECODED = ('segnet_basic', 'fcn_basic', 'segnet')     # whose decoders undo each stride
+NARROW = 1 / 64         # how a net lies on images does not hang on how many channels it has
 PADDED = ('vgg16', 'alexnet')  # trunks that are published with PADDING around the image
 FILLERS = ('msra', 'xavier')
 DEPLOY_SIZE = (500, 500)  # only an example: the net takes any size
@@ -61,7 +68,8 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
         classes: int | tuple[int, ...] | None = None, data_root: DataRoot | None = None,
         filler: str | None = None, loss: bool = True, ignore_label: int | None = None,
         data_params: Mapping[str, Any] | None = None, aligned: bool = False,
-        pad: int | None = None) -> NetParameter:
+        pad: int | None = None, output_stride: int | None = None,
+        pooling: str = 'dilated') -> NetParameter:
     """Return the NetParameter of a row for one of its splits, or for 'deploy'.
 
     width scales the trunk's channels (never the classes); None is the row's own. A narrow net has
@@ -71,33 +79,60 @@ def fcn(variant: str | Variant, split: str, width: float | None = None,
     a data_root is one folder for the whole dataset, or a folder for each key of param_str.
     aligned mends upsampling that lies half a pixel off (FCN-ResNet34). pad takes the place of the
     100 pixels around the image; AlignmentError where it is too little for the scores to be laid
-    on the image.
+    on the image. output_stride makes the trunk a trous, so that its scores lie so many pixels
+    apart; pooling is how it pools then (netspec.atrous).
     """
     published = find_variant(variant)
     row = fitted(published, classes, ignore_label)
     if aligned:
-        row = replace(row, aligned=True)
+        row = _mended(row)
     width = checked_width(row.width if width is None else width)
+    style = Style(width, checked_filler(filler, width), split != 'deploy', _checked_pad(row, pad),
+                  output_stride, pooling)
+    changed = {} if split == 'deploy' else _changed(
+        published, row, find_split(row, split, data_root)) | dict(data_params or {})
+    if output_stride is not None:
+        style = covering(style, 0 if pad is not None or row.trunk in WHOLE else
+                         2 * TRUNKS[row.trunk].stride, lambda tried: _deploy(row, tried))
+    return _net(row, split, style, data_root, changed, loss)
+
+
+def _deploy(row: Variant, style: Style) -> NetParameter:
+    """Return the narrow deploy net of a row, to see how it lies on images."""
+    net = _net(row, 'deploy', replace(style, width=NARROW, dropout=False), None, {}, False)
+    if row.trunk in DECODED:
+        a_trous(net, style.output_stride or 1)
+    return net
+
+
+def _net(row: Variant, split: str, style: Style, data_root: DataRoot | None,
+         changed: Mapping[str, Any], loss: bool) -> NetParameter:
+    """Return the net of a fitted row; changed: entries of param_str."""
     n = NetSpec()
     if split == 'deploy':
         _inputs(n, row)
     else:
         chosen = find_split(row, split, data_root)
-        changed = _changed(published, row, chosen) | dict(data_params or {})
         _data(n, row, chosen, param_str(row, chosen, data_root, changed))
-    style = Style(width, checked_filler(filler, width), dropout=split != 'deploy',
-                  pad=_checked_pad(row, pad))
     whole = WHOLE.get(row.trunk)
     ends = {} if whole else _trunks(n, row, style)
     for head in row.heads:
         if whole:
             whole(n, row, style)
         else:
-            _head(n, row, head, ends)
+            _head(n, row, head, ends, style)
         if loss and split != 'deploy':
             n[head.loss] = L.SoftmaxWithLoss(n['score' + head.suffix], n[head.label],
                                              loss_param=_loss_param(row, head))
     return n.to_proto()
+
+
+def _mended(row: V) -> V:
+    """Return the row with upsampling that lies right; ValueError where it does anyway."""
+    if row.trunk != 'resnet34':
+        raise ValueError(f'{row.name}: its upsampling lies right already; only that of '
+                         'FCN-ResNet34 is half a pixel off')
+    return replace(row, aligned=True)
 
 
 def _loss_param(row: Variant, head: Head) -> dict[str, Any]:
@@ -237,7 +272,7 @@ def _trunks(n: NetSpec, row: Variant, style: Style) -> dict[str, Top]:
             for head in row.heads:
                 n[f'score_fr{stream.suffix}{head.suffix}'] = score(ends[stream.suffix],
                                                                    head.classes)
-    return ends
+    return dict(zip(ends, a_trous_trunk(n, style, list(ends.values())), strict=True))
 
 
 def _coarse(n: NetSpec, head: Head, ends: dict[str, Top]) -> Top:
@@ -251,24 +286,40 @@ def _coarse(n: NetSpec, head: Head, ends: dict[str, Top]) -> Top:
     return n[fused]
 
 
-def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top]) -> None:
+def _head(n: NetSpec, row: Variant, head: Head, ends: dict[str, Top], style: Style) -> None:
     """Add the scores of one labelling: coarse, fused with each skip, then as fine as the data."""
     classes, s = head.classes, head.suffix
-    trunk = TRUNKS[row.trunk]
-    top, finer = _coarse(n, head, ends), 'upscore2'
-    for source in trunk.skips[:_skip_count(row, trunk)]:
+    trunk, stride = TRUNKS[row.trunk], style.end_stride(row.stride)
+    top, finer, step = _coarse(n, head, ends), 'upscore2', style.end_stride(trunk.stride)
+    for i, source in enumerate(trunk.skips[:_skip_count(row, trunk)], 1):
         skip_name = source.partition('/')[0]
-        n[finer + s] = upscore(top, classes, 2, _kernel(trunk, 2))
+        factor, step = step // style.end_stride(trunk.stride >> i), style.end_stride(
+            trunk.stride >> i)
+        if factor > 1:
+            top = n[finer + s] = upscore(top, classes, factor, _kernel(trunk, factor))
         skip = _skip_scores(n, row, head, source)
-        if trunk.odd:
-            n[f'{finer}{s}c'], top = fuse(skip, n[finer + s])
-        else:
-            n[f'score_{skip_name}{s}c'], top = fuse(n[finer + s], skip)
-        n[f'fuse_{skip_name}{s}'] = top
+        top = n[f'fuse_{skip_name}{s}'] = _fused(
+            n, top, skip, (f'{finer}{s}c', f'score_{skip_name}{s}c'), trunk.odd and factor > 1)
         finer = f'upscore_{skip_name}'
-    finer = 'upscore' if row.stride == trunk.stride else f'upscore{row.stride}'
-    n[finer + s] = upscore(top, classes, row.stride, _kernel(trunk, row.stride))
-    n['score' + s] = crop(n[finer + s], n[row.streams[0].data])
+    finer = 'upscore' if row.stride == trunk.stride else f'upscore{stride}'
+    if stride > 1:
+        top = n[finer + s] = upscore(top, classes, stride, _kernel(trunk, stride))
+    n['score' + s] = crop(top, n[row.streams[0].data])
+
+
+def _fused(n: NetSpec, up: Top, skip: Top, names: tuple[str, str], odd: bool) -> Top:
+    """Return the sum of a skip and what comes up; the larger of the two is cropped (Trunk.odd).
+
+    names: of the Crop of `up`, and of `skip`.
+    """
+    if odd:
+        try:
+            n[names[0]], top = fuse(skip, up)
+            return top
+        except AlignmentError:               # an a trous trunk may begin inside its skip
+            pass
+    n[names[1]], top = fuse(up, skip)
+    return top
 
 
 def _skip_scores(n: NetSpec, row: Variant, head: Head, source: str) -> Top:

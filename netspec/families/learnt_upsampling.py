@@ -9,6 +9,7 @@ kernels and the offsets that follow.
 
 from netspec.blocks import LEARNT, MSRA, WEIGHT_AND_BIAS, Style
 from netspec.coord_map import crop
+from netspec.families.a_trous_trunk import a_trous_trunk
 from netspec.spec import NetSpec, Top
 from netspec.spec import layers as L
 from netspec.spec import params as P
@@ -20,15 +21,17 @@ from netspec.variants.row import Variant
 def fcn_resnet34(n: NetSpec, row: Variant, style: Style) -> Top:
     """Add FCN-8s on ResNet-34: scores at strides 32, 16 and 8, summed from coarse to fine."""
     ends = resnet34(n, n[row.inputs[0].top], style)
+    ends = dict(zip(ends, a_trous_trunk(n, style, list(ends.values())), strict=True))
     stages = {stride: _score(n, name, ends[stride], row.classes) for stride, name in
               ((32, 'score_res5'), (16, 'score_res4'), (8, 'score_res3'))}
     top = stages[32]
     for stride in (16, 8):
         name = f'upscore{2 * stride}'
-        up = _upsampled(n, name, top, row.classes, 2, stages[stride], row.aligned)
+        factor = style.end_stride(2 * stride) // style.end_stride(stride)
+        up = _upsampled(n, name, top, row.classes, factor, stages[stride], row.aligned)
         n[f'fuse{stride}'] = L.Eltwise(stages[stride], up, operation=P.Eltwise.SUM)
         top = n[f'fuse{stride}']
-    return _finish(n, top, row, 8, row.aligned)
+    return _finish(n, top, row, style.end_stride(8), row.aligned)
 
 
 def fcn_vgg16_bn(n: NetSpec, row: Variant, style: Style) -> Top:
@@ -36,22 +39,32 @@ def fcn_vgg16_bn(n: NetSpec, row: Variant, style: Style) -> Top:
 
     Kernels of the upsampled features join all channels: 512 x 512 and 256 x 256 of 4 x 4.
     """
-    pools = [pool[0] for pool in vgg16_bn(n, n[row.inputs[0].top], style)]
+    pools = a_trous_trunk(n, style, [pool[0] for pool in vgg16_bn(n, n[row.inputs[0].top],
+                                                                  style)])
+    factors = [style.end_stride(2 * fine) // style.end_stride(fine) for fine in (16, 8)]
     wide, narrow = style.channels(512), style.channels(256)
-    up = _upsampled(n, 'up_pool5', pools[4], wide, 2, pools[3])
+    up = _upsampled(n, 'up_pool5', pools[4], wide, factors[0], pools[3])
     n['fuse_pool4'] = L.Eltwise(pools[3], up, operation=P.Eltwise.SUM)
     n['reduce_pool4'] = _one_by_one(n['fuse_pool4'], narrow, style)
-    up = _upsampled(n, 'up_pool4', n['reduce_pool4'], narrow, 2, pools[2])
+    up = _upsampled(n, 'up_pool4', n['reduce_pool4'], narrow, factors[1], pools[2])
     n['fuse_pool3'] = L.Eltwise(pools[2], up, operation=P.Eltwise.SUM)
-    return _finish(n, _score(n, 'score_pool3', n['fuse_pool3'], row.classes), row, 8)
+    return _finish(n, _score(n, 'score_pool3', n['fuse_pool3'], row.classes), row,
+                   style.end_stride(8))
 
 
 def _upsampled(n: NetSpec, name: str, bottom: Top, channels: int, factor: int, like: Top,
                odd: bool = False, cropped: str = '') -> Top:
     """Add a deconvolution that learns, and the Crop to the size of `like`.
 
-    odd: with an odd kernel and the offset that follows; else from offset 0 on.
+    odd: with an odd kernel and the offset that follows; else from offset 0 on. Of factor 1, only
+    the Crop, where the two do not coincide.
     """
+    if factor == 1:
+        way = crop(bottom, like)
+        if not any(way.fn.params['crop_param']['offset']):
+            return bottom
+        n[cropped or f'{name}c'] = way
+        return way
     kernel, pad = (2 * factor - 1, 0) if odd else (2 * factor, factor // 2)
     n[name] = L.Deconvolution(bottom, param=LEARNT, convolution_param=dict(
         num_output=channels, kernel_size=kernel, stride=factor, pad=pad, bias_term=False))

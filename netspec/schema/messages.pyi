@@ -1147,6 +1147,8 @@ class PoolingParameter(Message):
     engine: int
     global_pooling: bool
     round_mode: int
+    @property
+    def dilation(self) -> RepeatedScalarFieldContainer[int]: ...
     def __init__(
         self, *,
         pool: int | str | None = ...,
@@ -1162,6 +1164,7 @@ class PoolingParameter(Message):
         engine: int | str | None = ...,
         global_pooling: bool | None = ...,
         round_mode: int | str | None = ...,
+        dilation: Iterable[int] | None = ...,
     ) -> None: ...
 
 class PowerParameter(Message):

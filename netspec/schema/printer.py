@@ -11,11 +11,12 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from netspec.schema.messages import is_repeated
+from netspec.schema.messages import NetParameter, is_repeated
 
 _ESCAPES = {'\n': r'\n', '\r': r'\r', '\t': r'\t', '"': r'\"', "'": r"\'", '\\': r'\\',
             **{chr(code): f'\\{code:03o}' for code in (*range(9), 11, 12, *range(14, 32), 127)}}
 _QUOTED = str.maketrans(_ESCAPES)
+OWN_FIELDS = '# Caffe cannot read this net: the dilation of its poolings is a field of fcn-caffe.\n'
 _EXACT = 1e16  # from here on Python writes floats with an exponent
 
 
@@ -24,8 +25,14 @@ def print_message(message: Message) -> str:
     return ''.join(f'{line}\n' for line in _lines(message, ''))
 
 
-print_net = print_message
 print_solver = print_message
+
+
+def print_net(net: NetParameter) -> str:
+    """Return a net as prototxt; a comment begins one that only this project reads."""
+    own = any({*layer.pooling_param.dilation} - {1} for layer in net.layer
+              if layer.type == 'Pooling')
+    return OWN_FIELDS * own + print_message(net)
 
 
 def message_digest(message: Message) -> str:

@@ -17,6 +17,7 @@ INCEPTIONS = {
     '4e': (256, 160, 320, 32, 128, 128), '5a': (256, 160, 320, 32, 128, 128),
     '5b': (384, 192, 384, 48, 128, 128)}
 POOLED = {'3b': 'pool3/3x3_s2', '4e': 'pool4/3x3_s2'}
+DISCARDED = 7       # side of the last average pooling, which the published receptive field counts
 NORM = dict(local_size=5, alpha=1e-4, beta=0.75)
 
 

@@ -134,8 +134,8 @@ def colours_command(table: str, source: Path, target: Path, unknown: int | None,
                     label_suffix: str, size: tuple[int, int] | None) -> None:
     """Turn the colour-coded label images of SOURCE and its folders into index PNGs in TARGET.
 
-    TABLE: voc, camvid (32 colours grouped into 11 classes), camvid32, or a file of lines
-    'R G B name' (or 'R G B index name').
+    TABLE: voc, camvid (32 colours grouped into 11 classes), camvid32, cityscapes (19 classes), or
+    a file of lines 'R G B name' (or 'R G B index name').
     """
     from port.data import colour_labels as colours
     chosen = find_table(table)

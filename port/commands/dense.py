@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from port.commands._shared import FILE, Mean, NetName, Size, defining, renamed
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet
-    from port.dense.sliding import Dense
+    from port.dense.shifted import Finer
+    from port.dense.sliding import Dense, Progress
 
 # FCN, PAMI 2017, section 3.1: AlexNet on a GPU of 2014, milliseconds.
 PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms a window in ' \
@@ -30,31 +32,46 @@ PAPER = 'the paper, AlexNet on a GPU of 2014: 22 ms for 10 x 10 answers; 1.2 ms 
               help='File of class names, one a line.')
 @click.option('--size', type=Size(), help='Height and width of the images that the net '
               'classifies.  [default: as the file states it]')
+@click.option('--stride', type=click.IntRange(min=1), metavar='N', help='Answers every N pixels, '
+              "which must divide the net's own stride: by shifted passes, and by the net a trous.")
 @click.option('--out', type=FILE,
               help='Picture of the classes over the photograph.  [default: IMAGE_classes.png]')
 @renamed('--names', '--class-names')
 @defining
 def command(net: NamedNet, image: Path, weights: Path, mean: tuple[float, ...],
-            class_names: Path | None, size: tuple[int, int] | None, out: Path | None) -> None:
+            class_names: Path | None, size: tuple[int, int] | None, stride: int | None,
+            out: Path | None) -> None:
     """Classify every window of IMAGE by one pass of the classifier NET made convolutional.
 
     Says how the map lies on the image, how long the pass and the windows take, and by how much
-    their answers differ.
+    their answers differ. With --stride, the picture is of the finer map.
     """
     import numpy as np
     from tqdm import tqdm
 
+    from netspec.atrous import a_trous
     from port.data.readers import planes, read_rgb
     from port.dense.convolutional import convolutionalize
     from port.dense.picture import write_class_map
+    from port.dense.shifted import both_finer
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
     done = convolutionalize(net.deploy(), size)
     rgb = read_rgb(image)
     data = planes(rgb[:, :, ::-1], np.array(mean, np.float32))
-    found = both_ways(done, read_weights(weights), data, lambda batches: tqdm(
-        batches, desc='windows', disable=not sys.stderr.isatty()))
-    for line in told(found, rgb.shape[:2]):
+    given = read_weights(weights)
+
+    def bar(what: str) -> Progress:
+        return lambda parts: tqdm(parts, desc=what, disable=not sys.stderr.isatty())
+    if stride is not None:
+        a_trous(done.net, stride)              # refused before the windows take their time
+    found = both_ways(done, given, data, bar('windows'))
+    lines = told(found, rgb.shape[:2])
+    if stride is not None:
+        finer = both_finer(done.net, done.weights(given), done.size, data, stride, bar('passes'))
+        lines += told_finer(finer, found)
+        found = replace(found, stride=stride, map=finer.holed)
+    for line in lines:
         click.echo(line)
     path = out or image.with_name(f'{image.stem}_classes.png')
     names = class_names.read_text(encoding='utf-8').splitlines() if class_names else ()
@@ -80,3 +97,24 @@ def told(found: Dense, size: tuple[int, int]) -> list[str]:
         f'({found.one_seconds * count / found.map_seconds:.1f} times)',
         PAPER,
         f'largest difference {found.difference:.2g} of the largest score: {equal}']
+
+
+def told_finer(finer: Finer, found: Dense) -> list[str]:
+    """Return what the passes between the strides give, a line each."""
+    rows, columns = finer.holed.shape[1:]
+    within, anywhere = finer.differences
+    count, passes = int(finer.inside.sum()), finer.factor ** 2
+    lines = [
+        f'every {finer.stride} pixels: {found.stride} / {finer.stride} = {finer.factor}, '
+        f'{finer.factor} x {finer.factor} = {passes} shifted passes, {rows} x {columns} answers',
+        f'shift-and-stitch {1000 * finer.stitched_seconds:.0f} ms, the net a trous '
+        f'{1000 * finer.holed_seconds:.0f} ms '
+        f'({finer.stitched_seconds / finer.holed_seconds:.1f} times as long)']
+    if count == rows * columns:
+        return [*lines, f'largest difference {anywhere:.2g} of the largest score, in double '
+                        'precision: equal, for no answer reads padding']
+    inside = (f'{within:.2g} of the largest score at the {count} answers whose receptive field '
+              'lies within the image of their pass: equal' if count else
+              'no answer has its receptive field within the image')
+    return [*lines, f'largest difference, in double precision: {inside}; {anywhere:.2g} at all '
+                    f'{rows * columns}, for each pass pads borders of its own']

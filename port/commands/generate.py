@@ -76,12 +76,17 @@ class Request:
     pad: int | None = None
     width: float | None = None
     classes: Classes = None
+    output_stride: int | None = None
+    pooling: str | None = None
+    aligned: bool = False
 
     @property
     def net_options(self) -> dict[str, Any]:
         """The options of the net that are given."""
         given = {'width': self.width, 'classes': self.classes, 'filler': self.filler,
-                 'ignore_label': self.ignore_label, 'pad': self.pad, 'data_root': self.data_root}
+                 'ignore_label': self.ignore_label, 'pad': self.pad, 'data_root': self.data_root,
+                 'output_stride': self.output_stride, 'pooling': self.pooling,
+                 'aligned': self.aligned or None}
         return {key: value for key, value in given.items() if value is not None}
 
     @property
@@ -95,7 +100,8 @@ class Request:
     @property
     def fitted(self) -> bool:
         """Whether anything differs from what is published."""
-        return bool(self.solver_options) or any(value != 1.0 for value in self.net_options.values())
+        return bool(self.solver_options) or any(
+            key != 'width' or value != 1.0 for key, value in self.net_options.items())
 
 
 @click.command(epilog='Example:  fcn generate camvid-fcn32s --width 0.25 --data data '
@@ -115,6 +121,14 @@ class Request:
 @click.option('--pad', type=click.IntRange(min=0), metavar='N', help='Padding of the image, in the '
               'place of 100; `fcn pad` computes the least. Finetune again: weights that were '
               'finetuned with 100 want 100.')
+@click.option('--output-stride', type=click.IntRange(min=1), metavar='N', help='Make the trunk a '
+              'trous: its later strides removed, what follows dilated, so that scores lie N pixels '
+              'apart.')
+@click.option('--pooling', type=click.Choice(['dilated', 'stride1']), help='With --output-stride: '
+              'poolings with holes, exact, which Caffe cannot read, or 3 x 3 at stride 1, as '
+              "DeepLab's LargeFOV, which it can.  [default: dilated]")
+@click.option('--aligned', is_flag=True, help='Mend the upsampling of FCN-ResNet34, which lies '
+              'half a pixel off.')
 @click.option('--syntax', type=click.Choice(['layer', 'authors']), default='layer',
               show_default=True, help="authors: DeepLab's files as their authors published them.")
 @define_option
@@ -129,6 +143,8 @@ def command(given: Request) -> None:
     filled: with --define NAME=VALUE, or as they filled it for VOC 2012.
     """
     from netspec import generate
+    if given.pooling and given.output_stride is None:
+        raise click.UsageError('--pooling goes with --output-stride')
     if given.everything == (given.variant is not None):
         raise click.UsageError('name one net, or give --all')
     if given.syntax == 'authors':

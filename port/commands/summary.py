@@ -30,4 +30,4 @@ def command(net: AskedNet, size: tuple[int, int] | None, phase: str,
     from port.describe import net_shapes, summary
     with framed(net.row, [size] if size else [], '--size'):
         shaped = net_shapes.shaped_net(net.source(), TRAIN if phase == 'train' else TEST, size)
-    tell(summary.as_dict(shaped), summary.report(shaped), json_path)
+    tell(summary.as_dict(shaped), summary.report(shaped, net.row), json_path)

@@ -87,7 +87,7 @@ def check_split(dataset: Dataset, root: Path, split: str, progress: Progress) ->
     report = SplitReport(split, dataset.counts.get(split, ()))
     try:
         layer = open_split(dataset, root, split)
-        report.has_list = layer.split_file().is_file()
+        report.has_list = layer.split_file().exists()          # Cityscapes has folders, no lists
         layer.indices, layer.lines = layer.read_list()
     except (OSError, ValueError) as error:
         report.problems.append(str(error))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from netspec.schema import replacing
 from netspec.schema.temporary import Making
-from port.data import camvid, voc
+from port.data import camvid, cityscapes, voc
 from port.data.label_pictures import VOID_COLOUR, make_palette, write_label
 from port.data.readers import read_lines, read_rgb
 
@@ -85,8 +85,19 @@ def camvid32_table() -> ColourTable:
                        dict(enumerate(CAMVID_32)), palette)
 
 
+def cityscapes_table() -> ColourTable:
+    """Cityscapes' 19 colours; those of what is not scored become 255."""
+    indices = {colour: i for i, (_, colour) in enumerate(cityscapes.LABELS.values())}
+    indices |= dict.fromkeys(cityscapes.VOID_COLOURS.values(), cityscapes.VOID)
+    palette = make_palette(256)
+    palette[:len(cityscapes.PALETTE)] = cityscapes.PALETTE
+    names = {**dict(enumerate(cityscapes.CLASSES)), cityscapes.VOID: 'void'}
+    return ColourTable('cityscapes', indices, names, palette)
+
+
 TABLES: dict[str, Callable[[], ColourTable]] = {
-    'voc': voc_table, 'camvid': camvid_table, 'camvid32': camvid32_table}
+    'voc': voc_table, 'camvid': camvid_table, 'camvid32': camvid32_table,
+    'cityscapes': cityscapes_table}
 
 
 def read_table(path: str | Path) -> ColourTable:

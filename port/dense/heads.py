@@ -11,41 +11,14 @@ from itertools import pairwise, product
 
 from netspec.blocks import fuse, score, upscore
 from netspec.coord_map import AlignmentError, coord_map_from_to, crop
-from netspec.schema.messages import LayerParameter, NetParameter
-from netspec.spec import Function, NetSpec, Top, unknown
+from netspec.schema.messages import NetParameter
+from netspec.spec import Top, unknown
+from netspec.written import as_spec
 from port.dense.convolutional import Convolutional
 from surgery import param_shapes
 
 ROOM = 100        # the published nets' padding: any image is large enough for the first window
 TRIED = 4         # sizes of images for which the Crops must find enough, over one stride
-
-
-class Written(Function):
-    """A layer that stands in a file, as something to build upon; its message stays as it is."""
-
-    def __init__(self, message: LayerParameter, inputs: tuple[Top, ...]) -> None:
-        super().__init__(message.type, inputs, {'ntop': len(message.top)})
-        self.message = message
-        self.in_place = list(message.top) == list(message.bottom) != []
-
-    def layer(self, bottoms: list[str], tops: list[str], name: str) -> LayerParameter:
-        """Return the message with these bottoms and tops, under the name that it has."""
-        layer = LayerParameter()
-        layer.CopyFrom(self.message)
-        del layer.bottom[:], layer.top[:]
-        layer.bottom.extend(bottoms)
-        layer.top.extend(tops)
-        return layer
-
-
-def as_spec(net: NetParameter) -> tuple[NetSpec, dict[str, Top]]:
-    """Return a net's layers as a NetSpec to go on from, and the last top of each blob's name."""
-    n, blobs = NetSpec(), dict[str, Top]()
-    for message in net.layer:
-        made = Written(message, tuple(blobs[name] for name in message.bottom))
-        for name, top in zip(message.top, made.tops, strict=True):
-            n[message.name if made.in_place else name] = blobs[name] = top
-    return n, blobs
 
 
 @dataclass(frozen=True)

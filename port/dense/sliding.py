@@ -14,8 +14,8 @@ import torch
 
 from netspec.coord_map import coord_map_from_to
 from netspec.schema.messages import TEST, NetParameter
+from netspec.written import as_spec
 from port.dense.convolutional import Convolutional
-from port.dense.heads import as_spec
 from port.engine.net import Net
 from surgery import Weights
 
@@ -66,16 +66,27 @@ def slide(net: Net, image: np.ndarray, window: tuple[int, int], stride: int,
     image: C x H x W, prepared as the net wants it. Raises ValueError where it is smaller than the
     window.
     """
-    (high, wide), (_, height, width) = window, image.shape
-    if height < high or width < wide:
-        raise ValueError(f'an image of {height}x{width} (height x width) is smaller than the '
-                         f'window of {high}x{wide} that the net classifies')
-    rows, columns = (height - high) // stride + 1, (width - wide) // stride + 1
+    high, wide = window
+    rows, columns = count_windows(image.shape[1:], window, stride)
     view = torch.from_numpy(np.ascontiguousarray(image)).unfold(1, high, stride).unfold(
         2, wide, stride)                                       # C x rows x columns x high x wide
     pieces = view.permute(1, 2, 0, 3, 4).reshape(rows * columns, len(image), high, wide)
     answers = [_answers(net, part) for part in progress(pieces.split(BATCH))]
     return torch.cat(answers).T.reshape(-1, rows, columns).numpy()
+
+
+def count_windows(size: Sequence[int], window: tuple[int, int], stride: int,
+                  layer: str = '') -> tuple[int, int]:
+    """Return how many rows and columns of windows an image of height and width holds.
+
+    layer: the classifier, for the ValueError where the image is smaller than the window.
+    """
+    (height, width), (high, wide) = size, window
+    if height < high or width < wide:
+        raise ValueError(f'an image of {height}x{width} (height x width) is smaller than the '
+                         f'window of {high}x{wide} that '
+                         + (f'layer {layer!r}' if layer else 'the net') + ' classifies')
+    return (height - high) // stride + 1, (width - wide) // stride + 1
 
 
 def _answers(net: Net, images: torch.Tensor) -> torch.Tensor:
@@ -93,6 +104,7 @@ def both_ways(done: Convolutional, weights: Weights, image: np.ndarray,
     """
     net = Net(done.net, TEST, weights=done.weights(weights))
     stride = stride_of(done.net)
+    count_windows(image.shape[1:], done.size, stride, done.classifier)
     whole = torch.from_numpy(np.ascontiguousarray(image))[None]
     high, wide = done.size
     _, one_seconds = _timed(lambda: _answers(net, whole[..., :high, :wide]), 3)

@@ -144,7 +144,8 @@ def _pooling(layer: ShapedLayer) -> str:
         return f'{name} pool, whole image'
     kernel = '×'.join(map(str, held.kernel))
     pad = f', pad {_each(held.pad)}' if any(held.pad) else ''
-    return f'{name} pool {kernel}, stride {_each(held.stride)}{pad}'
+    holes = f', dilation {_each(held.dilation)}' if {*held.dilation} != {1} else ''
+    return f'{name} pool {kernel}, stride {_each(held.stride)}{pad}{holes}'
 
 
 def _eltwise(layer: ShapedLayer) -> str:

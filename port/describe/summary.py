@@ -4,10 +4,12 @@ data (Long et al. 2015, table 1: parameter layers, parameters, receptive field, 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from netspec.families.fcn import TRUNKS
 from netspec.layer_shapes import MaybeShape, known_prod
 from netspec.layer_types import layer_type
 from netspec.named_net import find_net
@@ -70,13 +72,15 @@ def summary(net: Net | NetParameter | Variant | str | PathLike[str],
     size: height and width of the image, in place of the net's own. Nothing is computed, and no
     memory taken, however large the net.
     """
+    row = None
     if isinstance(net, Net):
         source: NetParameter | Path = NetParameter(layer=[entry.param for entry in net.entries])
         phase = net.phase
     else:
-        source = net if isinstance(net, NetParameter) else find_net(net).deploy()
+        named = None if isinstance(net, NetParameter) else find_net(net)
+        source, row = (net, None) if named is None else (named.deploy(), named.row)
         phase = TEST
-    return report(shaped_net(source, phase, size))
+    return report(shaped_net(source, phase, size), row)
 
 
 # -- rows ------------------------------------------------------------------------------------------
@@ -179,10 +183,28 @@ def as_dict(net: ShapedNet) -> dict[str, Any]:
 
 # -- the table -------------------------------------------------------------------------------------
 
-def report(net: ShapedNet) -> str:
-    """Return the table, the totals, and a warning for each join of tops that lie apart."""
-    return '\n'.join([table(summarize(net)),
+def report(net: ShapedNet, row: Variant | None = None) -> str:
+    """Return the table, the totals, and a warning for each join of tops that lie apart.
+
+    row: of the net, where it is one of the table.
+    """
+    rows = summarize(net)
+    return '\n'.join([table(rows), *discarded(row, totals(rows)),
                       *(f'warning: {warning}' for warning in misaligned(net))])
+
+
+def discarded(row: Variant | None, t: Totals) -> list[str]:
+    """Return the receptive field with a pooling that the classifier has and the FCN discards,
+    where the papers' figure counts it (FCN, table 1: 907 for GoogLeNet), as a line.
+    """
+    trunk = TRUNKS.get(row.trunk) if row else None
+    if trunk is None or not trunk.discarded or not t.receptive_field or not t.stride:
+        return []
+    side = trunk.discarded
+    fields = [Fraction(field) + (side - 1) * stride
+              for field, stride in zip(t.receptive_field, t.stride, strict=True)]
+    return [f'receptive field with the pooling of {side}x{side} that this net discards, as '
+            f'published: {both((fields[0], fields[1]))}']
 
 
 def table(rows: Sequence[Row]) -> str:

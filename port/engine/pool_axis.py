@@ -19,7 +19,8 @@ Piece = tuple[slice, slice]
 class Axis:
     """Windows of `kernel` every `stride` over `size` inputs with `pad` before and after.
 
-    dim is -2 for rows, -1 for columns. Windows are cut at the ends of the input.
+    dim is -2 for rows, -1 for columns. Windows are cut at the ends of the input. The places of a
+    window lie `dilation` inputs apart.
     """
 
     dim: int
@@ -28,18 +29,20 @@ class Axis:
     stride: int
     pad: int
     out: int
+    dilation: int = 1
 
     @cached_property
     def pieces(self) -> list[Piece]:
         """For each place of a window in order: the outputs whose windows have an input there, and
         those inputs.
 
-        Output o has place j where 0 <= o stride - pad + j < size; places outside the input are left
-        out.
+        Output o has place j where 0 <= o stride - pad + j < size, j a multiple of the dilation;
+        places outside the input are left out.
         """
         found = []
-        first = max(0, self.pad - (self.out - 1) * self.stride)     # a kernel may be of 2 10^9
-        for j in range(first, min(self.kernel, self.size + self.pad)):
+        beyond = max(0, self.pad - (self.out - 1) * self.stride)    # a kernel may be of 2 10^9
+        first = -(-beyond // self.dilation) * self.dilation
+        for j in range(first, min(self.extent, self.size + self.pad), self.dilation):
             low = max(0, -(-(self.pad - j) // self.stride))
             high = min(self.out, (self.size - 1 + self.pad - j) // self.stride + 1)
             if low < high:
@@ -48,21 +51,28 @@ class Axis:
                                                       * self.stride + 1, self.stride)))
         return found
 
+    @property
+    def extent(self) -> int:
+        """How far a window reaches."""
+        return (self.kernel - 1) * self.dilation + 1
+
     def cut(self, tensor: torch.Tensor, part: slice) -> torch.Tensor:
         """Return the part of a tensor along this axis, as a view."""
         return tensor[..., part] if self.dim == -1 else tensor[..., part, :]
 
     def divisor(self, like: torch.Tensor) -> torch.Tensor | int:
-        """Return by how much AVE divides each output: the window within the padded input.
+        """Return by how much AVE divides each output: the places within the padded input.
 
         One number where it is the same for all. A window that begins past the input (only
         without padding) gives 0 or less, as in Caffe.
         """
-        if (self.out - 1) * self.stride + self.kernel <= self.size + 2 * self.pad:
+        if (self.out - 1) * self.stride + self.extent <= self.size + 2 * self.pad:
             return self.kernel
         starts = torch.arange(self.out, dtype=like.dtype, device=like.device)
         starts.mul_(self.stride).sub_(self.pad)
-        sizes = (starts + self.kernel).clamp_(max=self.size + self.pad).sub_(starts)
+        sizes = (starts + self.extent).clamp_(max=self.size + self.pad).sub_(starts)
+        if self.dilation > 1:
+            sizes.div_(self.dilation).ceil_()
         return sizes if self.dim == -1 else sizes[:, None]
 
 
@@ -133,7 +143,7 @@ def route(diff: torch.Tensor, x: torch.Tensor, rows: Axis, columns: Axis) -> tor
     on a CPU, booleans and masks are not.
     """
     top, rest, down = maximum(x, rows, columns), diff.clone(), torch.zeros_like(x)
-    apart = rows.stride >= rows.kernel and columns.stride >= columns.kernel
+    apart = rows.stride >= rows.extent and columns.stride >= columns.extent
     room = torch.empty_like(rest)
     for out, at in _places(rows, columns):
         left = rest[out]

@@ -19,7 +19,7 @@ from netspec.variants import Variant
 from surgery.foreign import magic
 from surgery.pixels import IMAGENET, Pixels
 from surgery.tensors import flatten, write_npz, write_safetensors
-from surgery.torchvision import check_trunk
+from surgery.torchvision import NORMED, check_trunk
 from surgery.weight_files import ZIP_MAGIC, from_tensors
 
 SUFFIXES = ('.pt', '.pth')
@@ -32,11 +32,11 @@ ANEW = 'save it anew with torch.save(model.state_dict(), …)'
 
 
 def read_weights(path: str | Path, mean: Sequence[float] | None = None,
-                 pixels: Pixels | None = None) -> surgery.Weights:
+                 pixels: Pixels | None = None, keep_norm: bool = False) -> surgery.Weights:
     """Read weights as surgery.read_weights does, and torch's .pt and .pth too."""
     if not is_torch(path):
-        return surgery.read_weights(path, mean, pixels)
-    return from_tensors(read_state_dict(path), path, mean, pixels)
+        return surgery.read_weights(path, mean, pixels, keep_norm)
+    return from_tensors(read_state_dict(path), path, mean, pixels, keep_norm=keep_norm)
 
 
 def read_donor(path: str | Path, row: Variant, pixels: Pixels | None = None,
@@ -46,7 +46,7 @@ def read_donor(path: str | Path, row: Variant, pixels: Pixels | None = None,
 
     check: raise ValueError where they are of another architecture than the row's trunk.
     """
-    weights = read_weights(path, donor_mean(row, pixels), pixels)
+    weights = read_weights(path, donor_mean(row, pixels), pixels, row.trunk in NORMED)
     if check:
         try:
             check_trunk(weights, row.trunk, row.name)

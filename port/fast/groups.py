@@ -307,5 +307,6 @@ def _halves(node: Node) -> bool:
     layer: Any = node.layer
     return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
             and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
+            and layer.dilation == (1, 1)
             and layer.param.pooling_param.round_mode == PoolingParameter.CEIL
             and _counted(node.bottom[0].shape))

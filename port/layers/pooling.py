@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import TRAIN, PoolingParameter
-from netspec.window import pool_window, pooled_sizes
+from netspec.window import PoolWindow, pool_window, pooled_sizes
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.pool_axis import Axis, first_index, maximum, route, spread, total
@@ -20,6 +20,8 @@ class Pooling(Layer):
     Unlike torch's: the size is rounded up unless round_mode is FLOOR; a padded last window is
     clipped; padding may be anything below the kernel; AVE divides by the part of the window
     within the padded image; STOCHASTIC, which Caffe has on the GPU alone, runs everywhere.
+    dilation is our own field: the places of a window lie so far apart, as a convolution's do, and
+    AVE divides by those within the padded image.
     Nothing is kept for backward but STOCHASTIC's random choice.
     """
 
@@ -31,6 +33,7 @@ class Pooling(Layer):
         self.method = p.pool
         self.kernel = held.kernel if held else None           # None: the whole image
         self.stride, self.pad = (held.stride, held.pad) if held else ((1, 1), (0, 0))
+        self.dilation = held.dilation if held else (1, 1)     # our own: Caffe's windows have none
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape
@@ -39,9 +42,10 @@ class Pooling(Layer):
                              'channels, height, width')
         sizes, kernel = shape[2:], self.kernel or shape[2:]
         ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
-        out = pooled_sizes(sizes, kernel, self.stride, self.pad, ceil)
+        extent = PoolWindow(kernel, self.stride, self.pad, self.dilation).extent
+        out = pooled_sizes(sizes, extent, self.stride, self.pad, ceil)
         self.rows, self.columns = (Axis(*numbers) for numbers in zip(
-            (-2, -1), sizes, kernel, self.stride, self.pad, out, strict=True))
+            (-2, -1), sizes, kernel, self.stride, self.pad, out, self.dilation, strict=True))
         for blob in top:
             blob.reshape(*shape[:2], *out)
 
@@ -60,8 +64,8 @@ class Pooling(Layer):
             top[0].data = self.expected(x)
 
     def onnx(self, g: Graph, bottoms: list[str], tops: list[str]) -> list[str]:
-        return add_pool(g, self.param.pooling_param, self.kernel, self.stride, self.pad,
-                        bottoms[0], tops)
+        window = self.kernel and PoolWindow(self.kernel, self.stride, self.pad, self.dilation)
+        return add_pool(g, self.param.pooling_param, window, bottoms[0], tops)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:

@@ -23,6 +23,7 @@ BUILTIN = {
     'siftflow_layers': 'port.data.siftflow',
     'pascalcontext_layers': 'port.data.pascalcontext',
     'camvid_layers': 'port.data.camvid',
+    'cityscapes_layers': 'port.data.cityscapes',
     'folder_layers': 'port.data.folder',
 }
 

@@ -166,6 +166,8 @@ def check(op: Operation) -> None:
     if op.kind == 'Pooling' and (layer.kernel is None
                                  or layer.method == PoolingParameter.STOCHASTIC):
         raise Unsuited(f'layer {op.name!r}: pooling over the whole image or at random')
+    if op.kind == 'Pooling' and layer.dilation != (1, 1):
+        raise Unsuited(f'layer {op.name!r}: pooling with a dilation')
     reason = {'LRN': p.lrn_param.norm_region == LRNParameter.WITHIN_CHANNEL,
               'Concat': getattr(layer, 'at', 1) != 1,
               'Softmax': p.softmax_param.axis != 1,

@@ -8,6 +8,7 @@ which holds when the padding there stays below the kernel.
 import numpy as np
 
 from netspec.schema.messages import PoolingParameter
+from netspec.window import PoolWindow
 from port.engine.pool_axis import LOWEST
 from port.onnx.graph_builder import Graph
 
@@ -15,29 +16,36 @@ Pair = tuple[int, int]
 Window = dict[str, list[int]]
 
 
-def behind(kernel: Pair, stride: Pair, pad: Pair, ceil: bool) -> Pair:
+def behind(held: PoolWindow, ceil: bool) -> Pair:
     """Return the padding behind the image for sizes rounded down."""
-    ends = [p + (s - 1) * ceil for p, s in zip(pad, stride, strict=True)]
-    if any(pad):
-        ends = [min(e, k - 1) for e, k in zip(ends, kernel, strict=True)]
+    ends = [p + (s - 1) * ceil for p, s in zip(held.pad, held.stride, strict=True)]
+    if any(held.pad):
+        ends = [min(e, extent - 1) for e, extent in zip(ends, held.extent, strict=True)]
     return ends[0], ends[1]
 
 
-def add_pool(g: Graph, param: PoolingParameter, kernel: Pair | None, stride: Pair, pad: Pair,
-             x: str, tops: list[str]) -> list[str]:
-    """Add a pooling; kernel None is the whole image."""
-    if kernel is None:
+def add_pool(g: Graph, param: PoolingParameter, held: PoolWindow | None, x: str,
+             tops: list[str]) -> list[str]:
+    """Add a pooling; no window is the whole image."""
+    if held is None:
         return [add_global(g, param, x, tops)]
-    ends = behind(kernel, stride, pad, param.round_mode == PoolingParameter.CEIL)
-    beyond = any(e >= k for e, k in zip(ends, kernel, strict=True))
-    window = {'kernel_shape': list(kernel), 'strides': list(stride)}
+    ends = behind(held, param.round_mode == PoolingParameter.CEIL)
+    beyond = any(e >= extent for e, extent in zip(ends, held.extent, strict=True))
+    holed = held.dilation != (1, 1)
+    window = {'kernel_shape': list(held.kernel), 'strides': list(held.stride)}
+    window |= {'dilations': list(held.dilation)} if holed else {}
     if param.pool == PoolingParameter.MAX:
-        return add_max(g, window, pad, ends, beyond, x, tops)
+        # ONNX Runtime wants padding below the kernel itself, holes or not.
+        wide = any(n >= k for pads in (held.pad, ends)
+                   for n, k in zip(pads, held.kernel, strict=True))
+        return add_max(g, window, held.pad, ends, beyond or wide, x, tops)
     if beyond:
         raise ValueError('AVE and STOCHASTIC pooling with a stride above the kernel have no ONNX '
                          'form')
+    if param.pool == PoolingParameter.AVE and holed:
+        return [add_holed_average(g, window, held.pad, ends, x, tops[0])]
     if param.pool == PoolingParameter.AVE:
-        return [add_average(g, window, pad, ends, x, tops[0])]
+        return [add_average(g, window, held.pad, ends, x, tops[0])]
     return [add_expected(g, window, ends, x, tops[0])]
 
 
@@ -52,11 +60,15 @@ def add_global(g: Graph, param: PoolingParameter, x: str, tops: list[str]) -> st
 
 def add_max(g: Graph, window: Window, pad: Pair, ends: Pair, beyond: bool, x: str,
             tops: list[str]) -> list[str]:
-    """Take maxima, and their places in the plane; an empty window gives -FLT_MAX."""
+    """Take maxima, and their places in the plane; an empty window gives -FLT_MAX.
+
+    beyond: the padding is written out, for a MaxPool of its own may not have so much.
+    """
     if beyond:
         if len(tops) > 1:
-            raise ValueError('places of maxima with a stride above the kernel have no ONNX form')
-        x = g.add('Pad', x, g.ints(0, 0, 0, 0, 0, 0, *ends), g.const(LOWEST))
+            raise ValueError('places of maxima with a stride or padding above the kernel have no '
+                             'ONNX form')
+        x = g.add('Pad', x, g.ints(0, 0, *pad, 0, 0, *ends), g.const(LOWEST))
         return [g.add('MaxPool', x, **window, out=tops[0])]
     pads = [*pad, *ends] if any((*pad, *ends)) else None
     if len(tops) == 1:
@@ -77,6 +89,22 @@ def add_average(g: Graph, window: Window, pad: Pair, ends: Pair, x: str,
         x = g.add('Pad', x, g.ints(0, 0, *pad, 0, 0, *pad))
     over = [e - p for e, p in zip(ends, pad, strict=True)]
     return g.add('AveragePool', x, **window, pads=[0, 0, *over], out=out)
+
+
+def add_holed_average(g: Graph, window: Window, pad: Pair, ends: Pair, x: str, out: str) -> str:
+    """Average over windows with holes, which AveragePool has from opset 19 on only: a convolution
+    with ones of each plane by itself, divided by how many places lie within the padded image.
+    """
+    ones = g.const(np.ones((1, 1, *window['kernel_shape'])), name='ones')
+    over = [0, 0, *(e - p for e, p in zip(ends, pad, strict=True))]
+    edge = g.ints(0, 0, *pad, 0, 0, *pad)
+    plane = g.add('Concat', g.ints(-1, 1), g.sizes(x, 2), axis=0)
+    flat = g.add('Pad', g.add('Reshape', x, plane), edge)
+    sums = g.add('Conv', flat, ones, **window, pads=over)
+    inside = g.add('Expand', g.const(1), g.add('Concat', g.ints(1, 1), g.sizes(x, 2), axis=0))
+    counts = g.add('Conv', g.add('Pad', inside, edge, g.const(1)), ones, **window, pads=over)
+    each = g.add('Concat', g.sizes(x, 0, 2), g.add('Shape', sums, start=2), axis=0)
+    return g.add('Reshape', g.add('Div', sums, counts), each, out=out)
 
 
 def add_expected(g: Graph, window: Window, ends: Pair, x: str, out: str) -> str:

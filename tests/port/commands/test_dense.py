@@ -71,6 +71,29 @@ def test_dense_draws_the_map_and_says_how_it_lies(fcn, classifier, tmp_path: Pat
         assert picture.width == 46 and picture.height > 38
 
 
+def test_dense_between_the_strides(fcn, classifier, tmp_path: Path) -> None:
+    model, weights = classifier
+    image = tmp_path / 'photo.png'
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (38, 46, 3), 'u1')).save(image)
+    result = fcn('dense', model, image, '--weights', weights, '--stride', 2)
+    assert result.exit_code == 0, result.stderr
+    assert '4 / 2 = 2, 2 x 2 = 4 shifted passes, 9 x 13 answers' in result.stdout
+    assert 'equal, for no answer reads padding' in result.stdout
+    share = float(result.stdout.split('largest difference ')[2].split()[0])
+    assert share <= 1e-12
+    with Image.open(tmp_path / 'photo_classes.png') as picture:
+        assert picture.width == 46
+
+
+def test_a_stride_that_cannot_be_is_refused_at_once(fcn, classifier, tmp_path: Path) -> None:
+    image = tmp_path / 'photo.png'
+    Image.new('RGB', (46, 38)).save(image)
+    result = fcn('dense', classifier[0], image, '--weights', classifier[1], '--stride', 3)
+    assert result.exit_code == 1 and result.stderr.count('\n') == 1
+    assert "layer 'ip' lies on the image every 4 pixels" in result.stderr
+    assert not (tmp_path / 'photo_classes.png').exists()
+
+
 @pytest.mark.parametrize(('options', 'said'), [
     (['--skips', 'pool1'], '--skips goes with --classes'),
     (['--classes', '3', '--skips', 'pool9'], "no top to skip from 'pool9'; did you mean 'pool2'"),

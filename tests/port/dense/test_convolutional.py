@@ -128,7 +128,7 @@ IP = 'layer { name: "ip" type: "InnerProduct" bottom: "%s" top: "ip" ' \
 
 
 @pytest.mark.parametrize(('net', 'said'), [
-    (only(), 'no InnerProduct and no Convolution'),
+    (only(), "layer 'data' (Input): ends a net that has no InnerProduct and no Convolution"),
     (only(IP % ('data', 2)), "layer 'ip' (InnerProduct): an InnerProduct from axis 2"),
     (only('layer { name: "mvn" type: "MVN" bottom: "data" top: "mvn" }', IP % ('mvn', 1)),
      "layer 'mvn' (MVN): looks at the whole image"),

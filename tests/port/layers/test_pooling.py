@@ -27,19 +27,22 @@ def count(size: int, kernel: int, stride: int, pad: int, padded: bool, ceil: boo
     return out - 1 if padded and (out - 1) * stride >= size + pad else out
 
 
-def plain(x: np.ndarray, method: str, kernel, stride, pad, ceil: bool) -> tuple:
+def plain(x: np.ndarray, method: str, kernel, stride, pad, ceil: bool,
+          dilation=(1, 1)) -> tuple:
     """Walk every window; return the top, the place of the maxima, and d sum(top weights) / dx."""
     sizes = x.shape[2:]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     out = [count(*numbers, any(pad), ceil)
-           for numbers in zip(sizes, kernel, stride, pad, strict=True)]
+           for numbers in zip(sizes, reach, stride, pad, strict=True)]
     y, mask = np.full((*x.shape[:2], *out), LOWEST), np.full((*x.shape[:2], *out), -1)
     weights, diff = np.random.RandomState(0).standard_normal(y.shape), np.zeros(x.shape)
     for n, c, oh, ow in np.ndindex(y.shape):
         spans, area = [], 1
-        for o, k, s, p, size in zip((oh, ow), kernel, stride, pad, sizes, strict=True):
-            start, end = o * s - p, min(o * s - p + k, size + p)
-            area *= end - start
-            spans.append(range(max(start, 0), min(end, size)))
+        for o, k, s, p, size, d in zip((oh, ow), kernel, stride, pad, sizes, dilation,
+                                       strict=True):
+            places = [o * s - p + j * d for j in range(k) if o * s - p + j * d < size + p]
+            area *= len(places)
+            spans.append([i for i in places if 0 <= i < size])
         cells = [(n, c, h, w) for h, w in product(*spans)]
         if method == 'AVE':
             y[n, c, oh, ow] = sum(x[i] for i in cells) / area if area else np.nan
@@ -81,6 +84,37 @@ def test_equals_the_definition(drive, method, seed):
         np.testing.assert_array_equal(found[1], mask)
     driven.backward([weights, np.ones(y.shape)][:len(found)])
     np.testing.assert_allclose(driven.bottom[0].diff.numpy(), diff, atol=FLOAT32)
+
+
+@pytest.mark.parametrize('seed', range(30))
+@pytest.mark.parametrize('method', ['MAX', 'AVE'])
+def test_windows_with_holes_equal_the_definition(drive, method, seed):
+    """Our own field: rows and columns apart, padding up to how far a window reaches."""
+    r = np.random.RandomState(seed)
+    kernel, stride, dilation = r.randint(1, 4, 2), r.randint(1, 4, 2), r.randint(1, 5, 2)
+    reach = dilation * (kernel - 1) + 1
+    pad, ceil = r.randint(0, reach) * r.randint(2), bool(r.randint(2))
+    shape = (2, 2, *(reach + r.randint(0, 7, 2)))
+    x = r.standard_normal(shape) if r.randint(3) else r.randint(-1, 2, shape).astype(float)
+    text = ('kernel_h: {} kernel_w: {} stride_h: {} stride_w: {} pad_h: {} pad_w: {} '
+            'dilation: {} dilation: {} '.format(*kernel, *stride, *pad, *dilation)
+            + f'round_mode: {"CEIL" if ceil else "FLOOR"}')
+    y, mask, weights, diff = plain(x, method, kernel, stride, pad, ceil, dilation)
+    tops = 'top: "y" top: "mask"' if method == 'MAX' else 'top: "y"'
+    driven = drive(f'{tops} type: "Pooling" pooling_param {{ pool: {method} {text} }}', [x])
+    found = driven.forward()
+    np.testing.assert_allclose(found[0], y, atol=FLOAT32)
+    if method == 'MAX':
+        np.testing.assert_array_equal(found[1], mask)
+    driven.backward([weights, np.ones(y.shape)][:len(found)])
+    np.testing.assert_allclose(driven.bottom[0].diff.numpy(), diff, atol=FLOAT32)
+
+
+@pytest.mark.parametrize('method', ['MAX', 'AVE'])
+def test_gradient_of_windows_with_holes(check_gradient, method):
+    x = np.random.RandomState(7).permutation(2 * 7 * 8).reshape(1, 2, 7, 8) / 10.   # no ties
+    check_gradient(f'type: "Pooling" pooling_param {{ pool: {method} kernel_size: 3 stride: 2 '
+                   'pad: 2 dilation: 2 }', [x])
 
 
 @pytest.mark.parametrize('seed', range(40, 48))
