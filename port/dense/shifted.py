@@ -82,6 +82,7 @@ def both_finer(net: NetParameter, weights: Weights, window: Size, image: np.ndar
     Raises ValueError naming the layer where strides cannot be removed.
     """
     holed, step, seconds = a_trous(net, stride), stride_of(net), []
+    count_windows(image.shape[1:], window, stride, net.layer[-1].name)
     holed.layer[0].input_param.shape[0].dim[:] = [1, *image.shape]      # room for wide windows
     for dtype in (torch.float32, torch.float64):
         plain = Net(net, TEST, weights=weights, dtype=dtype)

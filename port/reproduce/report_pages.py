@@ -80,6 +80,8 @@ def scored(row: Mapping[str, Any]) -> str:
 def remarks(row: Mapping[str, Any]) -> list[str]:
     """Return what has to be said of a net beside its tables."""
     lines = [row['note']] if row['note'] else []
+    if not row['comparison']:
+        lines.append('Figures of this net: none published.')
     if row['spread_of_others']:
         low, high = row['spread_of_others']
         lines.append(

@@ -36,7 +36,9 @@ def test_scores_lie_as_asked_on_any_image(name: str, pooling: str, stride: int) 
     assert last is not None and last.stride == (stride, stride)
     assert weighed(net) == weighed(make_net(name, 'deploy', width=1 / 64))
     holed = any(layer.pooling_param.dilation for layer in net.layer)
-    assert holed == (pooling == 'dilated')
+    # No pooling stands behind what lost its stride.
+    bare = 'resnet34' in name or ('squeezenet' in name and stride == 8)
+    assert holed == (pooling == 'dilated' and not bare)
 
 
 def test_train_and_deploy_are_padded_alike() -> None:

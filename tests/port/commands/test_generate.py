@@ -146,3 +146,40 @@ def test_the_authors_form(tmp_path: Path, fcn, refused) -> None:
         assert said in refused('generate', *wrong, '--syntax', 'authors', status=status)
     assert '--syntax authors' in refused('generate', 'deeplab-msc', '--define', 'EXP=x', status=2)
     assert 'NAME=VALUE' in refused('generate', 'deeplab-msc', '--define', 'EXP', status=2)
+
+
+def test_a_trunk_a_trous(tmp_path: Path, fcn) -> None:
+    result = fcn('generate', 'voc-fcn32s', '--out', tmp_path / 'a', '--output-stride', 8,
+                 '--width', 0.125)
+    assert result.exit_code == 0, result.stderr
+    for name in ('train', 'val', 'deploy'):
+        text = (tmp_path / f'a/{name}.prototxt').read_text()
+        assert text.startswith('# Caffe cannot read this net: ')
+        layers = {layer.name: layer for layer in read_net(tmp_path / f'a/{name}.prototxt').layer}
+        assert list(layers['pool5'].pooling_param.dilation) == [2]
+        assert list(layers['fc6'].convolution_param.dilation) == [4]
+        assert list(layers['upscore'].convolution_param.stride) == [8]
+    result = fcn('generate', 'voc-fcn8s', '--out', tmp_path / 'b', '--output-stride', 8,
+                 '--pooling', 'stride1')
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / 'b/deploy.prototxt').read_text().startswith('layer {')
+
+
+def test_resnet34_aligned(tmp_path: Path, fcn) -> None:
+    result = fcn('generate', 'voc-fcn8s-resnet34', '--aligned', '--out', tmp_path / 'a')
+    assert result.exit_code == 0, result.stderr
+    assert 'warning' in fcn('summary', 'voc-fcn8s-resnet34').stdout
+    assert 'warning' not in fcn('summary', tmp_path / 'a').stdout
+
+
+@pytest.mark.parametrize(('options', 'said'), [
+    (['voc-fcn8s', '--output-stride', 8], 'take the pooling stride1'),
+    (['voc-fcn32s', '--output-stride', 5], "layer 'relu7' lies on the image every 32 pixels"),
+    (['camvid-segnet', '--output-stride', 8], "layer 'pool4' (Pooling): strides cannot"),
+    (['voc-fcn32s', '--pooling', 'stride1'], '--pooling goes with --output-stride'),
+    (['voc-fcn8s', '--aligned'], 'only that of FCN-ResNet34 is half a pixel off'),
+    (['deeplab-largefov', '--aligned'], 'lies right already')])
+def test_what_a_row_cannot_be_is_one_line(tmp_path: Path, fcn, options, said: str) -> None:
+    result = fcn('generate', *options, '--out', tmp_path / 'a')
+    assert result.exit_code in (1, 2) and result.stderr.count('\n') == 1
+    assert said in result.stderr and not (tmp_path / 'a').exists()

@@ -113,6 +113,7 @@ def test_every_variant_finds_its_data_layers(row: object) -> None:
 
 def test_an_unknown_module_lists_the_known() -> None:
     assert set(BUILTIN) == {'voc_layers', 'nyud_layers', 'siftflow_layers',
-                            'pascalcontext_layers', 'camvid_layers', 'folder_layers'}
+                            'pascalcontext_layers', 'camvid_layers', 'cityscapes_layers',
+                            'folder_layers'}
     with pytest.raises(KeyError, match='called .coco_layers.; known: voc_layers'):
         builtin_module('coco_layers')

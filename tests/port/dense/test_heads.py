@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from netspec.schema.messages import TEST
+from netspec.written import as_spec
 from port.dense.convolutional import convolutionalize
-from port.dense.heads import as_spec, with_scores
+from port.dense.heads import with_scores
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 

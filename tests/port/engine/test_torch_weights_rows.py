@@ -123,7 +123,7 @@ def test_the_trunk_computes_what_torch_does(name: str, tmp_path: Path) -> None:
     new, report = recipes.start(row, net, read_donor(saved(module, tmp_path), row))
     assert not [layer for layer in report.missing if not layer.startswith(OURS)]
     rgb = np.random.default_rng(5).integers(0, 256, (3, 96, 96)).astype(np.float64)
-    ours = Net(net, TEST, weights=new)
+    ours = Net(net, TEST, weights={layer: blobs for layer, blobs in new.items() if blobs})
     mean = np.array(row.mean)[:, None, None]
     # Grey where the padding's zero is: the rows subtract torchvision's own mean.
     ours.forward(data=(rgb[::-1] - mean)[None].astype('f'))
