@@ -109,8 +109,8 @@ def draw_shifts(path: Path) -> None:
         print(f'{what}: by 1 pixel {found[1]:.3g}, by {STRIDE} {found[STRIDE]:.3g} of the largest '
               'score')
     axes.set(xlabel='the image is shifted by (pixels)', xticks=range(0, 65, 8),
-             ylabel='difference of the scores')
-    axes.legend()
+             ylabel='difference of the scores', ylim=(-0.03, 1))
+    axes.legend(loc='upper center', ncols=2)
     figure.savefig(path)
 
 
@@ -143,8 +143,7 @@ def tell_windows() -> None:
         rows, columns = found.windows.shape[1:]
         print(f'VGG16, convolutions pad {pad}: windows of {side} every {found.stride} pixels of '
               f'{image} give {rows} x {columns}; the map differs by {found.difference:.2g} of the '
-              f'largest score, and takes {found.map_seconds:.2f} s where the windows take '
-              f'{found.windows_seconds:.2f} s')
+              'largest score')
 
 
 # -- three ways up ---------------------------------------------------------------------------------
