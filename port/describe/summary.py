@@ -77,9 +77,12 @@ def summary(net: Net | NetParameter | Variant | str | PathLike[str],
         source: NetParameter | Path = NetParameter(layer=[entry.param for entry in net.entries])
         phase = net.phase
     else:
-        named = None if isinstance(net, NetParameter) else find_net(net)
-        source, row = (net, None) if named is None else (named.deploy(), named.row)
         phase = TEST
+        if isinstance(net, NetParameter):
+            source = net
+        else:
+            named = find_net(net)
+            source, row = named.deploy(), named.row
     return report(shaped_net(source, phase, size), row)
 
 

@@ -100,9 +100,10 @@ def add_holed_average(g: Graph, window: Window, pad: Pair, ends: Pair, x: str, o
     edge = g.ints(0, 0, *pad, 0, 0, *pad)
     plane = g.add('Concat', g.ints(-1, 1), g.sizes(x, 2), axis=0)
     flat = g.add('Pad', g.add('Reshape', x, plane), edge)
-    sums = g.add('Conv', flat, ones, **window, pads=over)
+    sums = g.add('Conv', flat, ones, **window, pads=over, out=None)
     inside = g.add('Expand', g.const(1), g.add('Concat', g.ints(1, 1), g.sizes(x, 2), axis=0))
-    counts = g.add('Conv', g.add('Pad', inside, edge, g.const(1)), ones, **window, pads=over)
+    inside = g.add('Pad', inside, edge, g.const(1))
+    counts = g.add('Conv', inside, ones, **window, pads=over, out=None)
     each = g.add('Concat', g.sizes(x, 0, 2), g.add('Shape', sums, start=2), axis=0)
     return g.add('Reshape', g.add('Div', sums, counts), each, out=out)
 
