@@ -167,13 +167,13 @@ class Campaign:
 
     def finish(self, job: Job, folder: Path, expected: Content) -> None:
         """Let it end; its files must be those of a whole run."""
-        if not self.done(job, folder, expected) or job.several == 1:
+        if not self.done(job, folder, expected) or job.several == 1 or making(folder):
             status = ended(self.begin(job, folder))
             told = said(folder).read_text()
             if status and 'is at iteration' not in told:
                 raise Fault(f'{job.name}: exit status {status} afterwards: {told[-500:]}')
         found = contents(folder)
-        for name in [n for n in found if job.more and n not in expected]:
+        for name in [n for n in found if job.trains and n not in expected]:
             del found[name]                          # snapshots that were asked for by a signal
         self.compare(job, found, expected)
         if making(folder):
@@ -203,7 +203,9 @@ class Campaign:
             for job in todo:
                 ways: list[Callable[[Job], None]] = [self.kills, self.kills]
                 if job.trains:
-                    ways += [self.signals, self.twice, self.copied]
+                    ways += [self.signals, self.twice]
+                if job.snapshots:
+                    ways += [self.copied]
                 for way in ways:
                     counted = self.counts.all
                     if counted['kills'] + counted['kills on sight'] >= kills:

@@ -16,8 +16,9 @@ TIMES = ('seconds', 'trained')
 @dataclass(frozen=True)
 class Job:
     """A command to kill. args(folder): its words, run inside the folder, which may hold what
-    earlier runs left. prepare: fills a new folder. several: kills before it may end. trains: its
-    snapshots are all that it makes. grows: files that are written bit by bit.
+    earlier runs left. prepare: fills a new folder. several: kills before it may end. trains: it
+    takes signals, keeps others out, and may leave more snapshots than a whole run. snapshots: they
+    are all that it makes. grows: files that are written bit by bit.
     """
 
     name: str
@@ -25,12 +26,8 @@ class Job:
     prepare: Callable[[Path], None]
     several: int = 1
     trains: bool = False
+    snapshots: bool = False
     grows: tuple[str, ...] = ('.txt', 'run.json')
-
-    @property
-    def more(self) -> bool:
-        """Whether a signal may have left more files than a whole run does."""
-        return self.trains
 
 
 def command(args: list[str]) -> Callable[[], object]:
@@ -171,15 +168,15 @@ def jobs(data: Path, weights: Path) -> list[Job]:
     """Return all jobs. data: drawn scenes; weights: of the narrow net."""
     narrow, pictures = ['--width', WIDTH], str(data / 'pascal/VOC2011/JPEGImages')
     out = [
-        Job('train', train_args(), nets(data), 3, True),
-        Job('train-fast', train_args('--fast'), nets(data), 3, True),
-        Job('train-hdf5', train_args(), nets(data, snapshot_format='HDF5'), 3, True),
+        Job('train', train_args(), nets(data), 3, True, True),
+        Job('train-fast', train_args('--fast'), nets(data), 3, True, True),
+        Job('train-hdf5', train_args(), nets(data, snapshot_format='HDF5'), 3, True, True),
         Job('reproduce', lambda folder: [
             'reproduce', 'voc-fcn32s', '--data', str(data), *narrow, '--block', '4', '--blocks',
-            '2', '--limit', '2', '--out', 'run'], lambda folder: None, 4),
+            '2', '--limit', '2', '--out', 'run'], lambda folder: None, 4, True),
         Job('ablate', lambda folder: [
             'ablate', 'voc', '--data', str(data), *narrow, '--block', '20', '--blocks', '1',
-            '--limit', '1', '--out', 'run'], lambda folder: None, 6)]
+            '--limit', '1', '--out', 'run'], lambda folder: None, 6, True)]
 
     def once(name: str, *words: str, needs: Callable[[Path], None] = lambda folder: None,
              grows: tuple[str, ...] = ()) -> None:
