@@ -1,7 +1,7 @@
 """Passes of nets with batch normalisation or unpooling (docs/groups.md): the plain engine, layer
-after layer, but groups of layers that our kernels compute at once: a convolution with the
-BatchNorm, Scale and ReLU behind it; 2 x 2 maxima and the Upsample that undoes them. The numbers
-are the plain engine's to float32 rounding; channels come last in memory.
+after layer, but groups of layers that our kernels compute at once: BatchNorm, Scale and ReLU; 2 x 2
+maxima and the Upsample that undoes them; and convolutions by the fastest route. The numbers are the
+plain engine's to float32 rounding; channels come last in memory.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ import torch
 from netspec.schema.messages import PoolingParameter
 from port.engine.net import Net
 from port.engine.wiring import Node, located
-from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
+from port.fast.convolutions.choice import ChosenConvolution
+from port.fast.convolutions.task import Task
 from port.fast.kernels import batch_norm, max_unpooling
 from port.fast.kernels.calls import available, vector_width
 from port.fast.kernels.planes import LAST
@@ -41,15 +42,15 @@ class LoneLayer:
                 node.layer.backward(node.top, node.propagate_down, node.bottom)
 
 
-class NormalisedConvolution:
-    """Convolution, BatchNorm of the batch, Scale with bias, and ReLU or not, on one blob.
+class Normalised:
+    """BatchNorm of the batch, Scale with bias, and ReLU or not, on one blob.
 
-    z: the convolution's output. scale, shift: what normalisation and Scale together do to it.
+    z: the values before. scale, shift: what normalisation and Scale together do to them.
     """
 
-    def __init__(self, conv: Node, norm: Node, affine: Node, relu: Node | None) -> None:
-        self.nodes = [n for n in (conv, norm, affine, relu) if n is not None]
-        self.conv = conv
+    def __init__(self, norm: Node, affine: Node, relu: Node | None) -> None:
+        self.nodes = [n for n in (norm, affine, relu) if n is not None]
+        self.blob = norm.bottom[0]
         self.norm: Any = norm.layer
         self.affine: Any = affine.layer
         self.relu = relu is not None
@@ -57,16 +58,15 @@ class NormalisedConvolution:
         self.alone = [LoneLayer(node) for node in self.nodes]
 
     def forward(self) -> torch.Tensor | float:
-        """Assign the top's data and count the batch into BatchNorm's statistics."""
+        """Assign the blob's data and count the batch into BatchNorm's statistics."""
         fit(self.nodes)
-        shape = self.conv.top[0].shape
+        shape = self.blob.shape
         self.together = batch_norm.fills_vectors(shape) and prod((shape[0], *shape[2:])) > 1
         if not self.together:
             return sum(layer.forward() for layer in self.alone)
-        self.chosen = choose(self.conv.layer)
-        self.z = z = last(self.chosen.forward(last(self.conv.bottom[0].data)))
+        self.z = z = last(self.blob.data)
         self._normalise(z.numel() // z.shape[1], *batch_norm.moments(z))
-        self.conv.top[0].data = batch_norm.affine(z, self.scale, self.shift, self.relu)
+        self.blob.data = batch_norm.affine(z, self.scale, self.shift, self.relu)
         return 0.0
 
     def _normalise(self, pixels: int, mean: torch.Tensor, variance: torch.Tensor) -> None:
@@ -78,7 +78,7 @@ class NormalisedConvolution:
         self.scale, self.shift = gamma * self.rate, beta - gamma * self.rate * mean
 
     def backward(self) -> None:
-        """Assign the bottom's diff, add to the parameters', and let go of what was kept.
+        """Assign the blob's diff, that of z, add to the parameters', and let go of z.
 
         With g = dy under the ReLU and x' = (z - mean) rate:
         dz = gamma rate (g - mean(g) - x' mean(g x')).
@@ -87,9 +87,8 @@ class NormalisedConvolution:
             for layer in reversed(self.alone):
                 layer.backward()
             return
-        z, top = self.z, self.conv.top[0]
-        assert z is not None, 'backward follows forward'
-        dy, self.z = last(top.diff), None
+        assert self.z is not None, 'backward follows forward'
+        dy, z, self.z = last(self.blob.diff), self.z, None
         total, along = batch_norm.gradient_sums(dy, z, self.scale, self.shift, self.mean,
                                                 self.relu)
         self._learn(along * self.rate, total)
@@ -97,18 +96,16 @@ class NormalisedConvolution:
         p = self.affine.blobs[0].data.double() * self.rate
         q = -p * self.rate * self.rate * along / pixels
         r = -p * total / pixels - q * self.mean
-        dz = batch_norm.gradient(dy, z, {'scale': self.scale, 'shift': self.shift, 'p': p,
-                                         'q': q, 'r': r}, self.relu)
-        top.drop_diff()
-        convolution_back(self.conv, self.chosen, dz)
+        self.blob.diff = batch_norm.gradient(dy, z, {'scale': self.scale, 'shift': self.shift,
+                                                     'p': p, 'q': q, 'r': r}, self.relu)
 
     def _learn(self, *gradients: torch.Tensor) -> None:
-        layer, bottom = self.affine, self.conv.top[0]
+        layer = self.affine
         for blob, wanted, found in zip(layer.blobs, layer.param_propagate_down, gradients,
                                        strict=True):
             if not wanted:
                 continue
-            if blob is layer.blobs[0] and layer.overwrites(bottom, blob):
+            if blob is layer.blobs[0] and layer.overwrites(self.blob, blob):
                 blob.diff = found.float()
             else:
                 blob.add_diff(found.float())
@@ -127,33 +124,30 @@ def fit(nodes: list[Node]) -> None:
 
 
 class LoneConvolution(LoneLayer):
-    """A convolution alone, by a faster route than torch's."""
+    """A convolution by the fastest route."""
 
     def forward(self) -> float:
         """Assign the top's data."""
         fit([self.node])
-        self.chosen = choose(self.node.layer)
+        layer: Any = self.node.layer
+        self.chosen = ChosenConvolution(Task(layer))
         self.node.top[0].data = last(self.chosen.forward(last(self.node.bottom[0].data)))
         return 0.0
 
     def backward(self) -> None:
-        """Assign the bottom's diff and add to the parameters'."""
-        if self.node.need_backward:
-            diff = last(self.node.top[0].diff)
-            convolution_back(self.node, self.chosen, diff)
-
-
-def convolution_back(node: Node, chosen: ChosenConvolution | AsTheLayer,
-                     diff: torch.Tensor) -> None:
-    """Assign the bottom's diff and add to the parameters', each if it is asked for."""
-    layer, down = node.layer, node.propagate_down[0]
-    found = chosen.gradients(diff, last(node.bottom[0].data), [down, *layer.param_propagate_down])
-    if found[0] is not None:
-        node.bottom[0].diff = found[0]
-    for blob, asked, gradient in zip(layer.blobs, layer.param_propagate_down, found[1:],
-                                     strict=False):
-        if asked and gradient is not None:
-            blob.add_diff(gradient)
+        """Assign the bottom's diff and add to the parameters', each if it is asked for."""
+        (top, bottom), layer = (self.node.top[0], self.node.bottom[0]), self.node.layer
+        down, asked = self.node.propagate_down[0], layer.param_propagate_down
+        if not self.node.need_backward:
+            return
+        diff = last(top.diff)
+        top.drop_diff()
+        found = self.chosen.gradients(diff, last(bottom.data), [down, *asked])
+        if found[0] is not None:
+            bottom.diff = found[0]
+        for blob, wanted, gradient in zip(layer.blobs, asked, found[1:], strict=False):
+            if wanted and gradient is not None:
+                blob.add_diff(gradient)
 
 
 class MaximaWithPlaces(LoneLayer):
@@ -209,7 +203,7 @@ class ValuesPutBack(LoneLayer):
             self.node.top[0].drop_diff()
 
 
-Group = LoneLayer | NormalisedConvolution
+Group = LoneLayer | Normalised
 
 
 class GroupedNet:
@@ -255,7 +249,7 @@ def find_groups(nodes: list[Node]) -> list[Group]:
     pools: dict[int, MaximaWithPlaces] = {}       # by the id of the blob that has the places
     i = 0
     while i < len(nodes):
-        normalised = _normalised(nodes[i:i + 4])
+        normalised = _normalised(nodes[i:i + 3])
         groups.append(normalised or _alone(nodes[i], pools))
         i += len(normalised.nodes) if normalised else 1
     return groups
@@ -268,9 +262,15 @@ def _alone(node: Node, pools: dict[int, MaximaWithPlaces]) -> LoneLayer:
         return found
     if node.layer.type == 'Upsample' and id(node.bottom[1]) in pools:
         return ValuesPutBack(node, pools[id(node.bottom[1])])
-    if node.layer.type == 'Convolution' and len(node.bottom) == 1 and choose(node.layer).faster:
-        return LoneConvolution(node)
-    return LoneLayer(node)
+    return LoneConvolution(node) if _is_faster(node) else LoneLayer(node)
+
+
+def _is_faster(node: Node) -> bool:
+    """Whether a layer is a convolution over rows and columns for which there is more than torch."""
+    layer: Any = node.layer
+    return (layer.type == 'Convolution' and len(node.bottom) == 1 and not layer.tail
+            and layer.channel_axis == 1 and layer.spatial_axes == 2
+            and ChosenConvolution(Task(layer)).faster)
 
 
 def _counted(shape: tuple[int, ...]) -> bool:
@@ -279,27 +279,24 @@ def _counted(shape: tuple[int, ...]) -> bool:
             and shape[2] * shape[3] <= MOST_PLACES)
 
 
-def _normalised(nodes: list[Node]) -> NormalisedConvolution | None:
+def _normalised(nodes: list[Node]) -> Normalised | None:
     """Return the group that the first layers make, if they make one."""
-    types = [node.layer.type for node in nodes]
-    if (types[:1] not in (['Convolution'], ['Deconvolution'])
-            or types[1:3] != ['BatchNorm', 'Scale']):
+    if [node.layer.type for node in nodes[:2]] != ['BatchNorm', 'Scale']:
         return None
-    conv, norm, affine = nodes[:3]
+    norm, affine = nodes[:2]
     layers: list[Any] = [node.layer for node in nodes]
-    blob = conv.top[0]
-    relu = nodes[3] if types[3:] == ['ReLU'] and layers[3].slope == 0 else None
-    if relu is not None and not relu.bottom[0] is relu.top[0] is blob:
+    blob = norm.bottom[0]
+    relu = nodes[2] if len(nodes) > 2 and layers[2].type == 'ReLU' else None
+    if relu is not None and (layers[2].slope or not relu.bottom[0] is relu.top[0] is blob):
         relu = None
-    alone = len(conv.bottom) == len(affine.bottom) == 1 and not layers[1].stored
     in_place = all(n.bottom[0] is n.top[0] is blob and not n.shared for n in (norm, affine))
     channels = (blob.shape[1],) if len(blob.shape) == 4 else ()
     each = ([b.shape for b in affine.layer.blobs] == [channels, channels]
-            and affine.layer.param.scale_param.axis == layers[0].channel_axis == 1)
-    asked = all(n.need_backward for n in (conv, norm, affine))
-    if not (alone and in_place and each and asked):
+            and affine.layer.param.scale_param.axis == 1)
+    asked = all(n.need_backward for n in (norm, affine))
+    if layers[0].stored or len(affine.bottom) > 1 or not (in_place and each and asked):
         return None
-    return NormalisedConvolution(conv, norm, affine, relu)
+    return Normalised(norm, affine, relu)
 
 
 def _halves(node: Node) -> bool:

@@ -15,11 +15,10 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | ByTorch          | ByTorch                | ByTorch         | everything else                    |
 
 All but ByWinograd, ByFourier, ByTaps and ByWindows, which take kernels of ours, run wherever torch
-does. Layers that are no convolution over rows and columns keep their own arithmetic (`AsTheLayer`).
+does. Layers that are no convolution over rows and columns keep their own arithmetic.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -33,10 +32,7 @@ from port.fast.convolutions.algorithms import (
     ByWinograd,
     Gradients,
 )
-from port.fast.convolutions.padding import is_narrow
 from port.fast.convolutions.task import Pads, Task
-from port.fast.kernels.planes import LAST
-from port.layers.bases.base_convolution import ConvBase
 
 FORWARD = (ByWinograd, ByProduct, ByFourier, ByTaps, ByWindows, ByOneDnn, ByTorch)
 BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
@@ -91,39 +87,3 @@ class ChosenConvolution:
         mask, pads = [*mask, False][:3], pads or self.pads
         way = next(way for way in self.backward_ways if way.takes_backward(x, pads, mask))
         return way.gradients(dy, x, pads, mask)
-
-
-class AsTheLayer:
-    """The layer's own arithmetic, on memory with channels last where torch takes it well."""
-
-    faster = False
-
-    def __init__(self, layer: ConvBase) -> None:
-        self.layer = layer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the top."""
-        bias = self.layer.blobs[1].data if len(self.layer.blobs) > 1 else None
-        return self.layer.apply(self._ordered(x, x), self.layer.blobs[0].data, bias)
-
-    def gradients(self, dy: torch.Tensor, x: torch.Tensor, mask: Sequence[bool]) -> Gradients:
-        """Return the gradients of bottom, weights and bias, each where the mask asks for it."""
-        mask = [*mask, False][:3]
-        if not any(mask):
-            return None, None, None
-        down, weight, bias = self.layer.gradients(
-            self._ordered(dy, x), self._ordered(x, x), self.layer.blobs[0].data, mask)
-        return down, weight, bias
-
-    def _ordered(self, value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        if is_narrow(x, self.layer.window):
-            return value.clone(memory_format=torch.contiguous_format)
-        return value.contiguous(memory_format=LAST)
-
-
-def choose(layer: Any) -> ChosenConvolution | AsTheLayer:
-    """Return how a layer of weights over a window is computed over all of its bottom."""
-    over_rows_and_columns = layer.channel_axis == 1 and layer.spatial_axes == 2
-    if layer.type != 'Convolution' or layer.tail or not over_rows_and_columns:
-        return AsTheLayer(layer)
-    return ChosenConvolution(Task(layer))

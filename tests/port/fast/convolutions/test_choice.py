@@ -13,10 +13,9 @@ from port.fast.convolutions.algorithms import (
     ByWindows,
     ByWinograd,
 )
-from port.fast.convolutions.choice import AsTheLayer, ChosenConvolution, choose
+from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.kernels import calls
 
-from ..small import conv, layer, make, source
 from .test_algorithms import bottom, task
 
 NO_PADS = (0, 0, 0, 0)
@@ -103,13 +102,3 @@ def test_holes_go_by_winograd_where_they_fill_tiles(side: int, taken: type) -> N
     back = next(way for way in chosen.backward_ways
                 if way.takes_backward(bottom(32, (side, side)), NO_PADS, [True]))
     assert type(found) is type(back) is taken
-
-
-@pytest.mark.parametrize('text', [
-    layer('Deconvolution', 'x', 'y', 'convolution_param { num_output: 2 kernel_size: 4 }'),
-    conv('x', 'y', 2, 14, 'stride: 9'),                     # overhangs the bottom
-    conv('x', 'y', 2, 3, 'axis: 2')])
-def test_what_keeps_the_layers_own_arithmetic(text: str) -> None:
-    net = make(source('x', 1, 3, 12, 12) + text)
-    chosen = choose(net.nodes[1].layer)
-    assert isinstance(chosen, AsTheLayer) and not chosen.faster
