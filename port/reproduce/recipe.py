@@ -24,8 +24,8 @@ SETTINGS_FILE = 'run.json'
 class Settings:
     """Everything that decides a run's numbers; a folder holds one run.
 
-    block, blocks: iterations and number of blocks in place of the published. images: score that
-    many in place of the whole split. split: score on this list in place of the row's.
+    block, blocks: images of a block and number of blocks in place of the published. images: score
+    that many in place of the whole split. split: score on this list in place of the row's.
     options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
     in place of training that net. fast: the same numbers within rounding, in less time.
     train_data: further entries of the training data layer's param_str, keyed as options.
@@ -180,10 +180,11 @@ def _scored_on(experiment: Experiment, split: str) -> Experiment:
 
 
 def _given(experiment: Experiment, settings: Settings) -> int | None:
-    """Return the iterations of a block that were asked for; a step of 20 images counts as 20."""
+    """Return the iterations of a block of so many images; each takes batch times iter_size."""
     if settings.block is None:
         return None
-    return max(1, settings.block // experiment.row.schedule.iter_size)
+    row = experiment.row
+    return max(1, settings.block // (row.batch * row.schedule.iter_size))
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:

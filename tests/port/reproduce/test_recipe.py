@@ -44,3 +44,12 @@ def test_a_damaged_record_of_a_run_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match=r'run.json: this record of a run is damaged: .*; write it '
                                          'anew with the settings'):
         Settings('voc-fcn32s', 'data').claim(tmp_path)
+
+
+@pytest.mark.parametrize(('name', 'iterations'), [
+    ('voc-fcn32s', 600), ('accum', 30), ('camvid-segnet-basic', 50), ('deeplab-largefov', 20),
+    ('deeplab-resnet101', 60)])
+def test_a_block_is_counted_in_images(name: str, iterations: int) -> None:
+    """An iteration takes batch times iter_size of them: 20, 12, 30, 10."""
+    found = chain(Settings(name, '.', width=0.5, block=600), OUT)[-1]
+    assert found.block == iterations
