@@ -1,6 +1,6 @@
 """Connect the layers of a net and find out which of them need a backward pass (Net::Init)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import TracebackType
@@ -15,6 +15,7 @@ from port.engine.params import ParamTable
 from port.engine.registry import create
 
 AUTOMATIC = '(automatic)'               # the name of a loss's top that the file does not name
+CROPS = 32                              # how far from a crop that is refused another is looked for
 LONE_VIEWS = ('Concat', 'Slice')         # of one bottom and one top share its memory
 
 
@@ -67,6 +68,46 @@ class located:
                 error.add_note(label)
 
 
+def crop_to_blame(nodes: Sequence[Node], refused: Node | None) -> str:
+    """Say to which size a data layer should crop, where the bottoms of a layer that was refused
+    have several sizes, and would meet had the images another; '' where that is not so.
+
+    nodes: those before it. Their shapes are not what they were after this.
+    """
+    sizes = dict.fromkeys(blob.shape[2:] for blob in refused.bottom) if refused else {}
+    if refused is None or len(sizes) < 2:
+        return ''
+    for data in nodes:
+        size = data.entry.param.transform_param.crop_size
+        found = _nearest(data, [*nodes, refused], size) if size and not data.bottom else size
+        if found != size:
+            said = ' and '.join(' x '.join(map(str, shape)) for shape in sizes)
+            return (f'{data.entry.label}: crop_size {size} does not suit the strides of the net, '
+                    f'{found} does; bottoms of {said} do not go together in {refused.entry.label}')
+    return ''
+
+
+def _nearest(data: Node, nodes: Sequence[Node], size: int) -> int:
+    """Return the crop nearest to a size that all layers take; the size itself where none is."""
+    around = sorted(range(max(1, size - CROPS), size + CROPS + 1),
+                    key=lambda other: (abs(other - size), -other))
+    return next((other for other in around if _meet(data, nodes, other)), size)
+
+
+def _meet(data: Node, nodes: Sequence[Node], other: int) -> bool:
+    """Tell whether the layers take images of another size."""
+    for blob in data.top:
+        if len(blob.shape) == 4 and blob.shape[2:] != (1, 2):       # (1, 2): of data_dim
+            blob.reshape(*blob.shape[:2], other, other)
+    try:
+        for node in nodes:
+            if node.bottom:
+                node.layer.reshape(node.bottom, node.top)
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
 class Wiring:
     """The nodes, blobs and parameters of a net, made layer by layer."""
 
@@ -74,6 +115,7 @@ class Wiring:
                  log: Callable[..., None]) -> None:
         self.phase, self.dtype, self.device, self.log = phase, dtype, device, log
         self.nodes: list[Node] = []
+        self._last: Node | None = None            # the one that was connected last
         self.blobs: dict[str, Blob] = {}
         self.hidden: dict[str, str] = {}          # blobs of automatic splits -> what they split
         self.inputs: list[str] = []
@@ -85,7 +127,21 @@ class Wiring:
         self._views: set[int] = set()            # ids of the blobs on another's memory
 
     def add(self, entry: Entry) -> None:
-        """Make a layer, connect it, set it up and take in its parameters."""
+        """Make a layer, connect it, set it up and take in its parameters.
+
+        Raises ValueError, KeyError that name the layer; or the data layer, where its crop is what
+        no layer would have refused.
+        """
+        self._last = None
+        try:
+            self._add(entry)
+        except ValueError as error:
+            said = crop_to_blame(self.nodes, self._last)
+            if said:
+                raise ValueError(said) from error
+            raise
+
+    def _add(self, entry: Entry) -> None:
         with located(entry):
             param = entry.param
             if not param.HasField('phase'):
@@ -99,6 +155,7 @@ class Wiring:
             node.layer.dtype, node.layer.device = self.dtype, self.device
             rates = [spec.lr_mult for spec in param.param]  # before BatchNorm adds
             self._connect(node)
+            self._last = node
             self._set_up(node)
             self.params.add(entry, node.layer)
             self._mark(node, rates)

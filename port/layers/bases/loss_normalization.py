@@ -57,17 +57,7 @@ def check_label_count(scores: Blob, label: Blob, axis: int) -> None:
         raise ValueError(
             f'{label.name!r} {list(label.shape)} holds {label.count} labels; expected {want}, one '
             f'for each prediction of {scores.name!r} {list(scores.shape)} with classes on axis '
-            f'{axis} (for N x C x H x W scores, N*H*W labels from 0 to C-1)'
-            f'{_unlike(scores, label)}')
-
-
-def _unlike(scores: Blob, label: Blob) -> str:
-    """Say what is to be done where labels of images do not lie on the scores."""
-    ours, theirs = scores.shape[2:], label.shape[2:]
-    if len(ours) != 2 or len(theirs) != 2 or ours == theirs:
-        return ''
-    return (f'; {theirs[0]} x {theirs[1]} labels for {ours[0]} x {ours[1]} scores: is crop_size '
-            "one that the net's strides divide (DeepLab's: a multiple of 8, and one)?")
+            f'{axis} (for N x C x H x W scores, N*H*W labels from 0 to C-1)')
 
 
 def class_indices(label: torch.Tensor, scores: tuple[int, ...], axis: int,

@@ -1,13 +1,17 @@
 """DeepLab's nets, narrow, as the engine runs them: the sizes that the papers state."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from netspec.families import make_net
 from netspec.families.deeplab_authors import authors_files
+from netspec.generate import data_roots
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
+from port.data.scenes import draw_dataset
 from port.describe.timing import timed_net
 from port.engine.net import Net
 
@@ -79,3 +83,31 @@ def test_a_step_is_taken_on_three_scales() -> None:
     net.backward()
     for name in ('conv1', 'res3b3_branch2b', 'res5c_branch2c', 'fc1_voc12_c3'):
         assert net.params[name][0].diff.abs().max() > 0, name
+
+
+@pytest.mark.parametrize(('name', 'size', 'better'), [
+    ('deeplab-largefov', 320, 321), ('deeplab-largefov', 5, 9),
+    pytest.param('deeplab-resnet101', 310, 321, marks=pytest.mark.slow)])
+def test_a_crop_that_no_strides_divide(name: str, size: int, better: int, tmp_path: Path) -> None:
+    """The line says it of the data layer, which decides the sizes of scores and labels."""
+    data = draw_dataset(tmp_path, 1, 1, (33, 41))
+    net = make_net(name, 'train', width=WIDTH, data_root=data_roots(VARIANTS[name], data))
+    net.layer[0].transform_param.crop_size = size
+    with pytest.raises(ValueError, match='crop_size') as caught:
+        Net(net, TRAIN)
+    said = str(caught.value)
+    assert said.startswith(f"layer 'data' (ImageSegData): crop_size {size} does not suit the "
+                           f'strides of the net, {better} does; bottoms of ')
+    assert '(SoftmaxWithLoss)' in said or '(Eltwise)' in said
+    net.layer[0].transform_param.crop_size = better
+    Net(net, TRAIN)
+
+
+def test_a_crop_is_not_blamed_for_other_faults(tmp_path: Path) -> None:
+    data = draw_dataset(tmp_path, 1, 1, (33, 41))
+    row = VARIANTS['deeplab-largefov']
+    net = make_net(row.name, 'train', width=WIDTH, data_root=data_roots(row, data))
+    shrink = next(layer for layer in net.layer if layer.name == 'label_shrink')
+    shrink.interp_param.shrink_factor = 5
+    with pytest.raises(ValueError, match=r"^layer 'loss' .* holds 126750 labels; expected 50430"):
+        Net(net, TRAIN)

@@ -59,10 +59,3 @@ def test_label_count():
     check_label_count(scores, label, 1)
     with pytest.raises(ValueError, match="'label' .* holds 6 labels; expected 10"):
         check_label_count(scores, label, 2)
-
-
-def test_labels_that_do_not_lie_on_the_scores():
-    """A crop that the net's strides do not divide: the line says so."""
-    scores, label = Blob('s', (1, 3, 4, 4)), Blob('l', (1, 1, 3, 3))
-    with pytest.raises(ValueError, match=r'3 x 3 labels for 4 x 4 scores: is crop_size one that'):
-        check_label_count(scores, label, 1)
