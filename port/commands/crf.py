@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from port.commands._shared import (
 if TYPE_CHECKING:
     from port.scoring.crf_search import CrfSearch, Grid
 
+EVERY = 60.0    # seconds between two lines where there is no bar to show them
 SHOWN = 5       # weights that the end lists
 ROUNDS = 3      # of port.scoring.crf_search
 
@@ -125,7 +127,7 @@ def search(given: Request) -> None:
     from port.engine.net import Net
     from port.engine.net_weights import paths_of
     from port.engine.starting_weights import load
-    from port.scoring.crf_search import GRIDS, CrfSearch, net_pictures
+    from port.scoring.crf_search import GRIDS, CrfSearch, net_pictures, pictures_of
     from port.scoring.evaluate import heads
     model, weights = scored_file(given.net.named), given.net.weights(given.weights)
     refuse_fitting(model)
@@ -139,18 +141,29 @@ def search(given: Request) -> None:
     score, label = pairs[0]
     asked = {'bi_w': given.bi_w, 'bi_xy': given.bi_xy, 'bi_rgb': given.bi_rgb}
     first: Grid = {axis: asked[axis] or values for axis, values in GRIDS[given.grid].items()}
-    what = {'model': os.path.abspath(model), 'weights': weights, 'images': given.limit,
+    images = pictures_of(net, given.limit)
+    what = {'model': os.path.abspath(model), 'weights': weights, 'images': images,
             'grid': {axis: list(values) for axis, values in first.items()}}
     found = CrfSearch(given.out, what, first, rounds=given.rounds,
                       threads=torch.get_num_threads())
-    found.run(net_pictures(net, score, label), given.limit, net.blobs[score].shape[1], bar)
+    found.run(net_pictures(net, score, label), images, net.blobs[score].shape[1], bar)
     report(found, first)
 
 
-def bar(numbers: Iterable[int], what: str) -> Iterable[int]:
-    """Show how far a round has come."""
+def bar(numbers: Iterable[int], what: str, left: Callable[[], float]) -> Iterator[int]:
+    """Show how far a round has come, and what is left of all; off a terminal once a minute."""
     from tqdm import tqdm
-    return tqdm(numbers, desc=what, unit='img', disable=not sys.stderr.isatty())
+
+    from port.reproduce.report_pages import duration
+    shown = time.monotonic()
+    with tqdm(numbers, desc=what, unit='img', disable=not sys.stderr.isatty()) as rows:
+        for done, number in enumerate(rows):
+            text = f'{duration(left())} left in all' if done else ''
+            rows.set_postfix_str(text, refresh=False)
+            if rows.disable and done and time.monotonic() - shown >= EVERY:
+                shown = time.monotonic()
+                click.echo(f'{what}: image {number + 1}, about {text}', err=True)
+            yield number
 
 
 def report(found: CrfSearch, grid: Grid) -> None:

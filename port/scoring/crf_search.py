@@ -7,11 +7,13 @@ there.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,16 @@ from netspec.schema import write_atomic
 from port.crf.crf_weights import CrfWeights
 from port.data.seg_layer import SegDataLayer
 from port.engine.net import Net
+from port.layers.bases.image_list import ImageListLayer
 from port.scoring.crf_labels import CrfOfData, crf_labels
-from port.scoring.evaluate import data_instance
+from port.scoring.evaluate import data_instance, listed_data, names_of, seek
 from port.scoring.metrics import Scores, fast_hist
 
 Labels = Callable[[CrfWeights | None], np.ndarray]      # of one image; None: without a CRF
 Picture = tuple[Labels, np.ndarray]                     # and its truth
 Pictures = Callable[[int], Iterable[Picture]]           # from that number on
-Progress = Callable[[Iterable[int], str], Iterable[int]]
+Left = Callable[[], float]                              # seconds, estimated
+Progress = Callable[[Iterable[int], str, Left], Iterable[int]]
 Grid = dict[str, tuple[float, ...]]                     # of bi_w, bi_xy, bi_rgb
 GRIDS: dict[str, Grid] = {
     'v1': {'bi_w': (5, 6, 7, 8, 9, 10), 'bi_xy': (50, 60, 70, 80, 90, 100),
@@ -80,9 +84,12 @@ class CrfSearch:
     threads: int = 1
     counted: dict[CrfWeights | None, tuple[int, np.ndarray]] = field(default_factory=dict)
     tried: list[CrfWeights] = field(default_factory=list)
+    spent: float = 0                    # seconds in this process
+    refined: int = 0                    # how often a picture was in it
+    due: int = 0                        # how often one will still be, in all rounds
 
     def run(self, pictures: Pictures, images: int, classes: int,
-            progress: Progress = lambda numbers, what: numbers) -> list[CrfWeights]:
+            progress: Progress = lambda numbers, what, left: numbers) -> list[CrfWeights]:
         """Search; return all weights that were tried, the best first.
 
         Goes on where the file says; ValueError where that is another search's.
@@ -90,13 +97,20 @@ class CrfSearch:
         if self.path.exists():
             self._read()
         grid, self.tried = self.grid, []
+        # A later round tries three values of an axis, the middle ones of which are counted.
+        later = prod(3 for values in grid.values() if len(values) > 1) - 1
         for n in range(self.rounds):
             wanted = points(grid, self.pos)
+            self.due = (self.rounds - 1 - n) * later * images
             self._count([None, *wanted], pictures, images, classes, progress,
                         f'round {n + 1} of {self.rounds}, {len(wanted)} weights')
             self.tried += wanted
             grid = finer(self.grid, self.ranked()[0], n + 1)
         return self.ranked()
+
+    def left(self) -> float:
+        """Estimate the seconds that are left, with the rounds to come."""
+        return self.spent / self.refined * self.due if self.refined else 0
 
     def ranked(self) -> list[CrfWeights]:
         """Return the weights of the rounds so far, the best first; of equals the first tried."""
@@ -114,14 +128,18 @@ class CrfSearch:
         first = min(self.counted[point][0] for point in wanted)
         if first >= images:
             return
-        rows = zip(progress(range(first, images), what), pictures(first), strict=False)
+        self.due += sum(images - self.counted[point][0] for point in wanted)
+        rows = zip(progress(range(first, images), what, self.left), pictures(first), strict=False)
         with ThreadPoolExecutor(self.threads, 'search') as pool:
+            begin = time.monotonic()
             for number, (labels, truth) in rows:
                 due = [point for point in wanted if self.counted[point][0] == number]
                 for point, found in zip(due, pool.map(labels, due), strict=True):
                     hist = self.counted[point][1] + fast_hist(truth, found, classes)
                     self.counted[point] = number + 1, hist
                 self._write()
+                self.due, self.refined = self.due - len(due), self.refined + len(due)
+                self.spent, begin = self.spent + time.monotonic() - begin, time.monotonic()
 
     def _write(self) -> None:
         rows = [{'weights': point, 'images': count, 'hist': hist.tolist()}
@@ -144,15 +162,20 @@ class CrfSearch:
                                  f'{self.what.get(key)!r}; give another --out')
 
 
+def pictures_of(net: Net, most: int) -> int:
+    """Return how many pictures a net's data has; at most that many."""
+    data = data_instance(net) or listed_data(net)
+    return most if data is None else min(most, len(names_of(data)))
+
+
 def net_pictures(net: Net, score: str, label: str) -> Pictures:
     """Return the pictures of a net with data: each pass is one, refined by one thread a weights.
     """
-    crf, data = CrfOfData(net), data_instance(net)
+    crf, data = CrfOfData(net), data_instance(net) or listed_data(net)
 
     def pictures(first: int) -> Iterator[Picture]:
-        if isinstance(data, SegDataLayer):
-            data.start(first)
-        else:                       # the pass that is due is not known: those before it are lost
+        seek(data, first)
+        if not isinstance(data, (SegDataLayer, ImageListLayer)):    # it cannot be told
             for _ in range(first):
                 net.run_forward()
         while True:
