@@ -21,6 +21,7 @@ SMALL = {
     'loading': ('--width', '0.03', '--pairs', '8', '--steps', '2'), 'net_load': ('--repeat', '1'),
     'onnx_time': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
     'pycaffe_face': ('--size', '30', '--rounds', '1'),
+    'sharpened': ('--width', '0.03', '--iterations', '2', '--scenes', '8', '--size', '49x65'),
     'startup': ('--runs', '1'),
     'segnet_step': ('--size', '360x480', '--batch', '1', '--runs', '1'),
     'train_step': ('--width', '0.03', '--size', '40x50', '--runs', '1')}

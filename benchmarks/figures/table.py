@@ -22,7 +22,8 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS, ROOT = HERE.parent, HERE.parent.parent
 README, BEGIN, END = ROOT / 'README.md', '<!-- figures -->\n', '<!-- /figures -->\n'
 OPTIONS = {'cost': ('--out', str(ROOT / 'docs/cost.svg')),
-           'dense_crf': ('--picture', str(ROOT / 'docs/crf.png'))}
+           'dense_crf': ('--picture', str(ROOT / 'docs/crf.png')),
+           'sharpened': ('--picture', str(ROOT / 'docs/sharpened.png'))}
 Row = tuple[str, str, str]          # what, its seconds, ours over it
 
 
