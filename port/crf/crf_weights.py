@@ -49,6 +49,8 @@ SOURCES: dict[str, tuple[CrfWeights, str]] = {
     'deeplab-vgg16-largefov': (CrfWeights(3, 3, 4, 49, 5), SCRIPT),
     'deeplab-vgg16-aspp-s': (CrfWeights(3, 3, 4, 49, 5), SCRIPT),
     'deeplab-vgg16-aspp-l': (CrfWeights(3, 3, 4, 49, 5), SCRIPT),
+    'deeplab-vgg16-others': (CrfWeights(2, 2, 4, 65, 3), "what others' programs run after v2's "
+                             'VGG16; none says where it found the numbers'),
     'deeplab-resnet101': (CrfWeights(3, 1, 4, 67, 3), "a retraining on PyTorch, kazuto1011's "
                           'voc12.yaml: 76.65 to 77.93 mean IU, there with the symmetric '
                           'normalisation'),
