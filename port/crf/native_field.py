@@ -67,6 +67,11 @@ class NativeTerm:
         self.vertices = vertices[:known.value]
         self.count = len(self.vertices)
 
+    def index(self) -> None:
+        """Number the vertices and gather their points; one thread."""
+        self.number()
+        self.gather_points()
+
     def find_neighbours(self) -> None:
         """Find the numbers of each vertex's two neighbours in each direction."""
         demand(self.count * (self.row + self.corners) * 8, f'the lattice of {self.points} points '
@@ -105,8 +110,8 @@ class NativeTerm:
         """
         old, new = np.zeros((2, self.count + 1), np.float32)
         total = np.empty(self.points, np.float32)
-        kernels().splat_ones(self.starts.ctypes.data, self.members.ctypes.data, old.ctypes.data,
-                             0, self.count)
+        self.team((partial(kernels().splat_ones, self.starts.ctypes.data,
+                           self.members.ctypes.data, old.ctypes.data), self.parts))
         for pairs in self.pairs:
             self.team((partial(kernels().blur_ones, pairs.ctypes.data, old.ctypes.data,
                                new.ctypes.data), self.even))
@@ -150,24 +155,31 @@ class NativeField:
         self.team = team
         self.even = self.team.even(self.points)
         self.scores = np.empty((self.points, self.row), np.float32)
-        self.team((partial(kernels().to_rows, scores.ctypes.data, self.points, self.classes,
-                           self.scores.ctypes.data, self.row, NEVER), self.even))
         self.q = np.empty_like(self.scores)
-        self._softmax(())
         self.terms = [NativeTerm(*term, symmetric, self.row, team) for term in terms]
-        self._build()
+        self._build(scores)
         self.stages = self._stages()
 
-    def _build(self) -> None:
-        """Make all terms' lattices."""
+    def _build(self, scores: np.ndarray) -> None:
+        """Make all terms' lattices, and the first q.
+
+        Numbering vertices is one thread's work: the largest term's begins first, and other threads
+        do the other terms' and the scores meanwhile.
+        """
         for term in self.terms:
             term.embed()
-        self.team.each([term.number for term in self.terms])
+        largest_first = sorted(self.terms, key=lambda term: -term.corners)
+        self.team.each([*(term.index for term in largest_first), partial(self._begin, scores)])
         for term in self.terms:
             term.find_neighbours()
-        self.team.each([term.gather_points for term in self.terms])
-        for term in self.terms:
             term.finish()
+
+    def _begin(self, scores: np.ndarray) -> None:
+        """Lay the scores out as rows, and take their softmax; one thread."""
+        kernels().to_rows(scores.ctypes.data, self.points, self.classes, self.scores.ctypes.data,
+                          self.row, NEVER, 0, self.points)
+        kernels().slice_softmax(None, 0, self.scores.ctypes.data, self.q.ctypes.data, self.row, 0,
+                                self.points)
 
     def _stages(self) -> list[list[Work]]:
         """Return the works of an iteration before its slice: all terms' splats; all their blurs
