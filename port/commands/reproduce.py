@@ -273,6 +273,9 @@ def summary(content: Mapping[str, Any], out: Path) -> str:
         lines += [f'{row["name"]}: {line["metric"]} {pages.number(line["measured"])}, published '
                   f'{line["published"]} ({line["source"]}{_on(line["split"], row["split"])}), '
                   f'{pages.number(line["difference"], True)}' for line in targets]
+        if row['refined']:
+            lines.append(f'{row["name"]}: mean IU {pages.number(row["refined"]["mean IU"])} after '
+                         f'the dense CRF {row["refined"]["crf"]}')
     return '\n'.join([*lines, f'report: {out / "report.html"}, {out / "report.md"}, '
                               f'{out / "report.json"}'])
 

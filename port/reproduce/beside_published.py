@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from netspec.experiments import find_experiment
 from netspec.schema import write_atomic
+from port.crf.crf_weights import crf_weights
 from port.reproduce import published_figures as published
 from port.reproduce.recipe import Settings, Stage
 from port.scoring.evaluate import Evaluation
@@ -48,14 +50,18 @@ def percent(value: float) -> float | None:
     return None if plain(value) is None else 100 * value
 
 
-def comparison(stage: Stage, result: Evaluation, settings: Settings) -> list[dict[str, Any]]:
+def comparison(stage: Stage, result: Evaluation, settings: Settings,
+               refined: Evaluation | None = None) -> list[dict[str, Any]]:
     """Return a line for each published figure of a net: source, value, ours, difference.
 
-    An experiment done with another net than the paper's has no target.
+    An experiment done with another net than the paper's has no target. refined: what was scored
+    after a dense CRF, which stands beside the figures of that.
     """
-    ours, scored, lines = measured(stage, result), stage.row.splits[1].name, []
+    scored, lines = stage.row.splits[1].name, []
     for figure in published.figures(stage.name, settings.released):
         target = figure.target and not settings.net
+        said = refined if published.REFINED in figure.note else result
+        ours = {} if said is None else measured(stage, said)
         for metric, value in figure.values.items():
             mine = ours.get(metric)
             lines.append({
@@ -75,7 +81,8 @@ def _remark(figure: published.Figure, target: bool, scored: str, net: str) -> st
     return '; '.join(filter(None, (what or ('' if target else 'another recipe'), where)))
 
 
-def stage_report(stage: Stage, results: list[Evaluation], settings: Settings) -> dict[str, Any]:
+def stage_report(stage: Stage, results: list[Evaluation], settings: Settings,
+                 refined: Evaluation | None = None) -> dict[str, Any]:
     """Return everything the pages say of one net."""
     last = results[-1]
     best = max(results, key=lambda e: e.main.mean_iu)
@@ -89,7 +96,9 @@ def stage_report(stage: Stage, results: list[Evaluation], settings: Settings) ->
         'block': stage.block,
         'measured': measured(stage, last),
         'best': {'iteration': best.iteration, **measured(stage, best)},
-        'comparison': comparison(stage, last, settings),
+        'comparison': comparison(stage, last, settings, refined),
+        'refined': None if refined is None else {
+            'crf': str(crf_weights(stage.name)), **measured(stage, refined)},
         'retrained_by_others': others,
         'spread_of_others': published.spread(stage.name) if trained else None,
         'spread_of_one_code': published.SAME_CODE_SPREAD if others else None,
@@ -143,8 +152,8 @@ def _expected_splits(settings: Settings) -> list[str]:
 
 
 def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,
-           device: torch.device) -> dict[str, Any]:
-    """Return the whole report as plain values."""
+           device: torch.device, refined: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """Return the whole report as plain values; refined: by stage, where there is such."""
     where = (torch.cuda.get_device_name(device) if device.type == 'cuda'
              else f'CPU, {torch.get_num_threads()} thread(s)')
     return {
@@ -154,7 +163,8 @@ def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: 
         'seconds': sum(e.seconds + e.trained for rows in results.values() for e in rows),
         'caveats': caveats(stages, settings), 'sources': published.SOURCES,
         'metrics': list(METRICS),
-        'stages': [stage_report(stage, results[stage.name], settings) for stage in stages]}
+        'stages': [stage_report(stage, results[stage.name], settings, refined.get(stage.name))
+                   for stage in stages]}
 
 
 def write(path: Path, content: dict[str, Any]) -> Path:

@@ -95,6 +95,9 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
             f'({", ".join(row["absent"]["classes"])}): means are over the classes present. '
             f'Counting them as 0, mean IU would be {number(row["absent"]["mean_iu_absent_as_0"])} '
             f'instead of {number(row["absent"]["mean_iu_present"])}.')
+    if row['refined']:
+        lines.append(f"What stands beside figures after a dense CRF was scored with one too, the "
+                     f"net's published weights {row['refined']['crf']}.")
     best = row['best']
     if best['iteration'] != row['iterations']:
         lines.append(f'Best block: iteration {best["iteration"]:,} with {row["metric"]} '

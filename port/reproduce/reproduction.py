@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from port.reproduce import beside_published as compare
 from port.reproduce import report_pages as pages
 from port.reproduce import report_pictures as pictures
 from port.reproduce.recipe import Settings, Stage, chain, check_options
-from port.reproduce.stage_training import done, final_weights, latest, run_stage
+from port.reproduce.stage_training import done, final_weights, latest, refined, run_stage
 from port.scoring.bounds import open_layer
 from port.scoring.evaluate import Evaluation
 from port.training.run_lock import running_alone
@@ -177,6 +177,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
                 stack.enter_context(running_alone(out))
                 settings.claim(out)
         clock, results = Clock(stages, settings.images), {}
+        after_crf: dict[str, Evaluation] = {}
 
         def told(stage: Stage, result: Evaluation) -> None:
             clock.note(result)
@@ -192,9 +193,12 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
             for stage in stages:
                 results[stage.name] = run_stage(stage, settings, device, tick, told, keep_all,
                                                 ranks)
+                found = refined(stage, settings, device, ranks)
+                after_crf |= {stage.name: found} if found else {}
         finally:
             clock.close()
-        return ranks.by_first(lambda: write_report(stages, results, settings, device, out))
+        return ranks.by_first(
+            lambda: write_report(stages, results, settings, device, out, after_crf))
 
 
 def progress(stage: Stage, result: Evaluation, left: float) -> str:
@@ -206,9 +210,10 @@ def progress(stage: Stage, result: Evaluation, left: float) -> str:
 
 
 def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,
-                 device: torch.device, out: Path) -> dict[str, Any]:
+                 device: torch.device, out: Path,
+                 after_crf: Mapping[str, Evaluation] | None = None) -> dict[str, Any]:
     """Write report.json, .md, .html and their pictures; return what report.json holds."""
-    content = compare.report(stages, results, settings, device)
+    content = compare.report(stages, results, settings, device, after_crf or {})
     drawn = pictures.draw(out / 'pictures', content, stages, final_weights(stages[-1], settings),
                           device)
     compare.write(out / 'report.json', content)

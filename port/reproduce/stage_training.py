@@ -20,6 +20,7 @@ import surgery
 from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
+from port.crf.crf_weights import SOURCES
 from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
@@ -242,6 +243,28 @@ def run_stage(stage: Stage, settings: Settings, device: torch.device, tick: Tick
     finally:
         glog.stop(handler)
     return done(stage)
+
+
+def refined(stage: Stage, settings: Settings, device: torch.device,
+            ranks: Alone = ALONE) -> Evaluation | None:
+    """Score a stage's last weights after the dense CRF that was published for its net, or read that
+    scoring; None for a net without one. Raises Interrupted where a stop is asked for.
+    """
+    if stage.name not in SOURCES:
+        return None
+    path = stage.scores(stage.iterations).with_suffix('.crf.json')
+    if ranks.by_first(path.exists):
+        return read(path)
+    with ranks.agreed():
+        net = Net(stage.file(test=True), TEST, device=device)
+        load(net, final_weights(stage, settings))
+    with Requests(SIGNALS) as requests:
+        result = evaluate(net, settings.images, iteration=stage.iterations, progress=shown,
+                          crf=SOURCES[stage.name][0], ranks=ranks,
+                          forward=fast_forward(net) if settings.fast else None,
+                          asked=lambda: STOP in requests.pending)
+    ranks.by_first(lambda: result.write(path))
+    return result
 
 
 def final_weights(stage: Stage, settings: Settings) -> Path:

@@ -11,10 +11,12 @@ import torch
 
 from netspec.experiments import Experiment
 from netspec.generate import data_roots
+from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.crf.crf_weights import CrfWeights
 from port.data.scenes import draw_dataset
-from port.engine.starting_weights import prepare
+from port.engine.net import Net
+from port.engine.starting_weights import load, prepare
 from port.reproduce.recipe import Settings
 from port.reproduce.reproduction import reproduce
 from port.scoring.evaluate import Evaluation, evaluate
@@ -89,7 +91,14 @@ def test_reproduce_lays_the_papers_figures_beside(data, tmp_path):
     content = reproduce(Settings('deeplab-largefov', str(data), width=1 / 32, block=1, blocks=1,
                                  images=2), tmp_path / 'run', CPU, lambda line: None)
     (row,) = content['stages']
-    found = {(line['source'], line['value']) for line in row['comparison'] if line['target']} \
-        if 'value' in row['comparison'][0] else {line['source'] for line in row['comparison']}
-    assert found and 'DL1 Table 1' in str(found)
-    assert (tmp_path / 'run/report.md').is_file()
+    plain, refined, server = row['comparison']
+    assert [line['published'] for line in (plain, refined, server)] == [62.25, 67.64, 70.3]
+    assert {line['source'] for line in (plain, refined)} == {'DL1 Table 1'}
+    assert row['refined']['crf'] == '3,3,4,121,5'
+    assert plain['measured'] == row['measured']['mean IU']
+    assert refined['measured'] == server['measured'] == row['refined']['mean IU']
+    net = Net(tmp_path / 'run/deeplab-largefov/test.prototxt', TEST)
+    load(net, tmp_path / 'run/deeplab-largefov/snapshot/train_iter_1.caffemodel')
+    again = evaluate(net, 2, crf=CrfWeights(3, 3, 4, 121, 5)).main.mean_iu
+    assert refined['measured'] == pytest.approx(100 * again)
+    assert "the net's published weights 3,3,4,121,5" in (tmp_path / 'run/report.md').read_text()
