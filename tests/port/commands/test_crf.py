@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from port.commands import crf
 from port.crf.crf_weights import SOURCES
 
 
@@ -35,6 +36,19 @@ def test_search(trained: Path, lively: Path, tmp_path: Path, fcn) -> None:
     assert {row['images'] for row in kept['counted']} == {2}
     assert kept['what']['grid'] == {'bi_w': [3, 5], 'bi_xy': [20, 40], 'bi_rgb': [5]}
     assert fcn(*asked).stdout == done.stdout
+
+
+def test_no_image_twice(trained: Path, lively: Path, tmp_path: Path, fcn, monkeypatch) -> None:
+    """The split has three; off a terminal a line says where the search stands."""
+    monkeypatch.setattr(crf, 'EVERY', 0.0)
+    done = fcn('crf', 'search', trained / 'val.prototxt', '--weights', lively, '--bi-w', '3',
+               '--bi-xy', '20,40', '--bi-rgb', '5', '--rounds', '2', '--out', tmp_path / 's.json')
+    assert done.exit_code == 0
+    kept = json.loads((tmp_path / 's.json').read_text())
+    assert kept['what']['images'] == 3 and {row['images'] for row in kept['counted']} == {3}
+    said = done.stderr.splitlines()
+    assert said[0].startswith('round 1 of 2, 2 weights: image 2, about ')
+    assert len(said) == 4 and all(line.endswith(' left in all') for line in said)
 
 
 @pytest.mark.parametrize('text', ['3,x', '6:3', '1:0:5', '1:2:3:4', '0,1', 'nan', 'inf', ''])

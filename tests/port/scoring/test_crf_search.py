@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from port.crf.crf_weights import CrfWeights
+from port.scoring import crf_search
 from port.scoring.crf_search import GRIDS, CrfSearch, edges, finer, points
 
 BEST = CrfWeights(3, 3, 4.25, 62, 5)
@@ -73,6 +75,25 @@ def _hist(number: int, weights: CrfWeights) -> np.ndarray:
     for t, f in zip(truth, found, strict=True):
         hist[t, f] += 1
     return hist
+
+
+def test_what_is_left(tmp_path: Path, monkeypatch) -> None:
+    """A picture takes a second: 12 weights and none in the first round, then the 8 around the best.
+    """
+    clock = count()
+    monkeypatch.setattr(crf_search, 'time', SimpleNamespace(monotonic=lambda: next(clock)))
+    told = []
+
+    def progress(numbers, what, left):
+        for number in numbers:
+            told.append((what[:7], number, left()))
+            yield number
+    search = CrfSearch(tmp_path / 's.json', {}, GRID, rounds=2)
+    search.run(Images(), 4, 2, progress)
+    assert told[0] == ('round 1', 0, 0) and search.left() == 0
+    assert search.refined == 4 * 13 + 4 * 8 and search.spent == 8
+    assert told[1][2] == pytest.approx((3 * 13 + 4 * 8) * 1 / 13)
+    assert told[5][2] == pytest.approx(3 * 8 * 5 / (4 * 13 + 8))
 
 
 def test_it_goes_on(tmp_path: Path) -> None:
