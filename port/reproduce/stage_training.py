@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
 from netspec.schema.messages import TEST
 from port.crf.crf_weights import SOURCES
+from port.data.datasets import class_names
 from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
@@ -28,6 +30,7 @@ from port.engine.torch_weights import read_donor
 from port.fast.speed_up import fast_forward, use_fast
 from port.reproduce.recipe import Settings, Stage, of_stage, solver_options
 from port.scoring.evaluate import Evaluation, data_instance, evaluate, read
+from port.scoring.metrics import Scores
 from port.training import glog
 from port.training.batch_norm_statistics import PASSES, recount
 from port.training.job import SIGNALS
@@ -186,8 +189,8 @@ class Training:
             solver.snapshot()
         net = solver.test_nets[0]
         net.share_from(solver.net)
-        result = evaluate(net, self.settings.images, iteration=mark, forward=self.forward,
-                          progress=shown, asked=asked, ranks=self.ranks)
+        result = scored(net, self.stage, self.settings, iteration=mark, forward=self.forward,
+                        asked=asked, ranks=self.ranks)
         result.trained = trained
         self.ranks.by_first(lambda: self._keep(result, mark))
         self.told(self.stage, result)
@@ -216,6 +219,16 @@ class Training:
                 path.unlink()
 
 
+def scored(net: Net, stage: Stage, settings: Settings, **options: Any) -> Evaluation:
+    """Score a net on its stage's split; where its data layer knows no class names, the row does."""
+    result = evaluate(net, settings.images, progress=shown, **options)
+    for (blob, found), head in zip(result.scores.items(), stage.row.heads, strict=False):
+        names = class_names(head)
+        if found.names[0] == '0' and len(names) == len(found.names):
+            result.scores[blob] = Scores(found.hist, names, found.loss)
+    return result
+
+
 def score_only(stage: Stage, settings: Settings, device: torch.device,
                ranks: Alone = ALONE) -> Evaluation:
     """Score weights that are not trained here: released ones, or another experiment's."""
@@ -223,8 +236,8 @@ def score_only(stage: Stage, settings: Settings, device: torch.device,
     with ranks.agreed():
         net = Net(stage.file(test=True), TEST, device=device)
         load(net, weights)
-    result = evaluate(net, settings.images, progress=shown, ranks=ranks,
-                      forward=fast_forward(net) if settings.fast else None)
+    result = scored(net, stage, settings, ranks=ranks,
+                    forward=fast_forward(net) if settings.fast else None)
     ranks.by_first(lambda: result.write(stage.scores(0)))
     return result
 
@@ -259,10 +272,10 @@ def refined(stage: Stage, settings: Settings, device: torch.device,
         net = Net(stage.file(test=True), TEST, device=device)
         load(net, final_weights(stage, settings))
     with Requests(SIGNALS) as requests:
-        result = evaluate(net, settings.images, iteration=stage.iterations, progress=shown,
-                          crf=SOURCES[stage.name][0], ranks=ranks,
-                          forward=fast_forward(net) if settings.fast else None,
-                          asked=lambda: STOP in requests.pending)
+        result = scored(net, stage, settings, iteration=stage.iterations,
+                        crf=SOURCES[stage.name][0], ranks=ranks,
+                        forward=fast_forward(net) if settings.fast else None,
+                        asked=lambda: STOP in requests.pending)
     ranks.by_first(lambda: result.write(path))
     return result
 
