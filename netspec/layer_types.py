@@ -1,9 +1,10 @@
 """One row for each layer type: all that may be known of a layer without running it.
 
 Read by the generator (spec, coord_map), by surgery, by the layers themselves (how many blobs they
-take), by summary, draw, random weights and the fast engine. The rules that the rows name lie in
-layer_shapes, window_shapes, layer_params and layer_coords. The types are those of Caffe 1.0 and of
-SegNet's and DeepLab's forks; a new one needs its row here and its file in port/layers.
+take, the shapes of their tops), by summary, draw, random weights and the fast engine. The rules
+that the rows name lie in layer_shapes, window_shapes, layer_params and layer_coords.
+The types are those of Caffe 1.0 and of SegNet's and DeepLab's forks; a new one needs its row here
+and its file in port/layers.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,8 +41,8 @@ class LayerType:
     reach: ReachRule = place.one_place       # how far around its place a value reads
     size_bottom: int | None = None            # the bottom that gives its size only, no values
     pointwise: bool = False                   # with the usual options, a value depends on those
-                                              # in its place alone (fast.program knows which)
-    copies: bool = False                      # testing, each top is the bottom
+                                              # in its place alone (port.fast checks them)
+    copies: bool = False                      # in the TEST phase each top is the bottom
     shares_memory: bool = False               # the tops are the bottom's memory
     params: ParamRule = learnt.no_params
     params_alone: bool = False                # whose shapes follow from no bottom
@@ -152,7 +153,7 @@ LAYER_TYPES: dict[str, LayerType] = {
     'BiasChannel': replace(NORM, kind='other', bottoms=(2, 2)),                # DeepLab
     'BN': replace(NORM, shapes=shape.bn, tops=(1, 3), params=learnt.bn),      # SegNet
     'DenseCRF': LayerType(bottoms=(2, 3)),                                     # DeepLab
-    'LRN': replace(NORM, pointwise=True, reach=place.of_lrn),
+    'LRN': replace(NORM, shapes=shape.same_image, pointwise=True, reach=place.of_lrn),
     'MVN': replace(NORM, shapes=shape.mvn),
     'Scale': replace(NORM, bottoms=(1, 2), pointwise=True, params=learnt.scale),
     'Softmax': LayerType(coords=place.channelwise('softmax_param'), pointwise=True),
@@ -221,7 +222,7 @@ def top_shapes(layer: LayerParameter, bottoms: Sequence[MaybeShape]) -> list[May
     return [*row.shapes(layer, known)]
 
 
-def param_shapes(layer: LayerParameter, bottoms: Sequence[MaybeShape]) -> list[learnt.Param]:
+def param_shapes(layer: LayerParameter, bottoms: Sequence[MaybeShape]) -> list[learnt.ParamShape]:
     """Return the parameters of a layer, given the shapes of its bottoms.
 
     A dimension is None where it follows from an open one; [UNKNOWN] where a whole shape that they

@@ -5,7 +5,7 @@ With them weights can be transplanted and written without running the net.
 
 import numpy as np
 
-from netspec.layer_params import Param
+from netspec.layer_params import ParamShape
 from netspec.layer_shapes import MaybeShape
 from netspec.layer_types import param_shapes as param_shapes_of
 from netspec.layer_types import top_shapes
@@ -93,7 +93,7 @@ def _bottom(shapes: dict[str, MaybeShape], layer: LayerParameter, name: str) -> 
     return shapes[name]
 
 
-def _closed(param: Param, layer: LayerParameter, bottoms: list[MaybeShape]) -> Start:
+def _closed(param: ParamShape, layer: LayerParameter, bottoms: list[MaybeShape]) -> Start:
     """Return a parameter all of whose dimensions are known; ValueError where one is not."""
     shape = tuple(dim for dim in param.shape if dim is not None)
     if len(shape) < len(param.shape):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.layer_params import Param
+from netspec.layer_params import ParamShape
 from netspec.layer_shapes import MaybeShape, Shape
 from netspec.layer_types import LayerType, layer_type, param_shapes, top_shapes
 from netspec.schema.messages import LayerParameter, NetParameter
@@ -31,7 +31,7 @@ class ShapedLayer:
     tops: list[str]
     bottom_shapes: list[MaybeShape]
     top_shapes: list[MaybeShape]
-    params: list[Param]
+    params: list[ParamShape]
 
     @property
     def name(self) -> str:
