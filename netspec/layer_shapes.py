@@ -80,6 +80,11 @@ def alike(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     return [bottoms[0]]
 
 
+def same_image(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
+    """The top has the bottom's shape, which must be N x C x H x W."""
+    return [four_axes(layer, bottoms)]
+
+
 def none(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     """There are no tops."""
     return []
@@ -153,7 +158,7 @@ def parameter(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
 def concat(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     """The sizes along one axis add up; the others agree."""
     param, first = layer.concat_param, bottoms[0]
-    axis = _axis_or_dim(param, 'concat_dim', len(first))
+    axis = axis_or_dim(param, 'concat_dim', len(first))
     for i, shape in enumerate(bottoms):
         if len(shape) != len(first) or not agree(_with(shape, axis, first[axis]), first):
             raise ValueError(f'bottom {layer.bottom[i]!r} has shape {list(shape)}; expected that '
@@ -162,7 +167,7 @@ def concat(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     return [_with(first, axis, known_sum([shape[axis] for shape in bottoms]))]
 
 
-def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, axes: int) -> int:
+def axis_or_dim(param: ConcatParameter | SliceParameter, old: str, axes: int) -> int:
     """Return the axis that Concat or Slice works along: `axis`, or the old concat_dim."""
     if not param.HasField(old):
         return canonical(param.axis, axes)
@@ -175,7 +180,7 @@ def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, axes: int) -
 def cut(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     """Slice: at the slice points, or into equal parts."""
     param, shape, count = layer.slice_param, bottoms[0], len(layer.top)
-    axis = _axis_or_dim(param, 'slice_dim', len(shape))
+    axis = axis_or_dim(param, 'slice_dim', len(shape))
     whole, points = shape[axis], list(param.slice_point)
     if points and len(points) != count - 1:
         raise ValueError(f'{len(points)} slice_point(s) for {count} tops; expected {count - 1}')
@@ -317,6 +322,8 @@ def batch_reindex(layer: LayerParameter, bottoms: list[Shape]) -> list[Shape]:
     if len(bottoms[1]) != 1:
         raise ValueError(f'the index {layer.bottom[1]!r} has shape {list(bottoms[1])}; expected '
                          'one axis')
+    if not bottoms[0]:
+        raise ValueError(f'{layer.bottom[0]!r} has no axis; expected items along its first')
     return [(*bottoms[1], *bottoms[0][1:])]
 
 

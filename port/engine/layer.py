@@ -5,6 +5,7 @@ tops. backward reads the tops' diffs, assigns the bottoms' diffs and adds to the
 """
 
 from math import prod
+from typing import cast
 
 import torch
 
@@ -46,7 +47,9 @@ class Layer:
         """Read self.param and make the parameters, once."""
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """Give each top its shape."""
+        """Give each top its shape, by the type's row; layers without bottoms do so in setup."""
+        if bottom:
+            self.shape_tops(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Assign each top's data from the bottoms' data."""
@@ -114,6 +117,12 @@ class Layer:
         self.blobs.append(blob)
         return blob
 
+    def shape_tops(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Give each top the shape that the type's row in netspec.layer_types gives it."""
+        shapes = self.facts.shapes(self.param, [blob.shape for blob in bottom])
+        for blob, shape in zip(top, shapes, strict=True):
+            blob.reshape(*cast(tuple[int, ...], shape))
+
     def axis(self, axis: int, axes: int, what: str = 'axis') -> int:
         """Return a possibly negative axis as 0..axes-1; ValueError if it is out of range."""
         return canonical(axis, axes, what)
@@ -130,12 +139,6 @@ class LossLayer(Layer):
 
     def allow_force_backward(self, index: int) -> bool:
         return index != 1
-
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        if len(bottom) > 1 and bottom[0].shape[:1] != bottom[1].shape[:1]:
-            raise ValueError(f'{bottom[0].name!r} {list(bottom[0].shape)} and {bottom[1].name!r} '
-                             f'{list(bottom[1].shape)} must have the same first dimension')
-        top[0].reshape()
 
     def refuse_label_gradient(self, propagate_down: list[bool]) -> None:
         """Raise ValueError, as Caffe aborts, when the label is asked for a gradient."""

@@ -27,9 +27,7 @@ class Accuracy(Layer):
         if top_k > shape[self.classes]:
             raise ValueError(f'top_k is {top_k}; expected at most the number of classes, '
                              f'{shape[self.classes]}')
-        top[0].reshape()
-        if len(top) > 1:
-            top[1].reshape(shape[self.classes])
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         scores, axis = bottom[0].data, self.classes

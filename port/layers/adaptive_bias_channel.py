@@ -42,7 +42,7 @@ class AdaptiveBiasChannel(Layer):
             raise ValueError(f'scores {bottom[0].name!r} {list(scores)} and labels '
                              f'{bottom[1].name!r} {list(labels)}; expected N x C x H x W with at '
                              'least 2 classes and N x L x 1 x 1, the labels of each image')
-        top[0].reshape(*scores)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         out = bottom[0].data.clone(memory_format=torch.contiguous_format)

@@ -31,15 +31,6 @@ class ArgMax(Layer):
             raise ValueError(f'top_k is {self.k}; expected 1 to {most}, the number of values '
                              f'compared in bottom {bottom[0].name!r} {list(shape)}')
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = list(bottom[0].shape)
-        if self.at is not None:
-            shape[self.at] = self.k
-        else:
-            pairs = 2 if self.values else 1
-            shape = [shape[0], pairs, self.k] + [1] * (len(shape) - 3)
-        top[0].reshape(*shape)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, shape = bottom[0].data, top[0].shape
         if self.at is not None:

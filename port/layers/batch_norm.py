@@ -59,7 +59,7 @@ class BatchNorm(Layer):
         if not self.stored and not bottom[0].count:
             raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}: no value to take '
                              'a mean over')
-        top[0].reshape(*shape)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data

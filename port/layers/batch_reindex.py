@@ -15,15 +15,6 @@ from port.onnx.graph_builder import Graph
 class BatchReindex(Layer):
     """y[i] = x[index[i]]; an item picked more than once gets the sum of the diffs."""
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        index = bottom[1]
-        if len(index.shape) != 1:
-            raise ValueError(f'the index {index.name!r} has shape {list(index.shape)}; expected '
-                             'one axis')
-        if not bottom[0].shape:
-            raise ValueError(f'{bottom[0].name!r} has no axis; expected items along its first')
-        top[0].reshape(*index.shape, *bottom[0].shape[1:])
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         index, items = bottom[1].data, bottom[0].shape[0]
         outside = ~((index >= 0) & (index < items))

@@ -17,7 +17,7 @@ class Bias(Broadcast):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.fit(bottom[0], (bottom[1:] or self.blobs)[0], self.param.bias_param.axis)
-        top[0].reshape(*bottom[0].shape)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, bias = bottom[0].data, self.spread((bottom[1:] or self.blobs)[0])

@@ -46,7 +46,7 @@ class BiasChannel(Layer):
         if self.background is not None and not 0 <= self.background < scores[1]:
             raise ValueError(f'background_label is {self.background}; expected 0 to '
                              f'{scores[1] - 1}')
-        top[0].reshape(*scores)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         given, scores = self.param.bias_channel_param, bottom[0].data

@@ -38,9 +38,7 @@ class BN(Layer):
         if len(shape) != 4 or shape[1] != channels:
             raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected 4 axes '
                              f'with {channels} channels')
-        top[0].reshape(*shape)
-        for blob in top[1:]:
-            blob.reshape(1, channels, 1, 1)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, (scale, shift) = bottom[0].data, (blob.data for blob in self.blobs)

@@ -2,6 +2,7 @@
 
 import torch
 
+from netspec.layer_shapes import axis_or_dim
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -18,22 +19,8 @@ class Concat(Layer):
             raise ValueError('concat_param gives both axis and concat_dim; expected one of them')
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        param, first = self.param.concat_param, bottom[0].shape
-        if param.HasField('concat_dim'):
-            if param.concat_dim >= len(first):
-                raise ValueError(f'concat_dim {param.concat_dim} is out of range; expected 0 to '
-                                 f'{len(first) - 1} for a blob of {len(first)} axes')
-            at = param.concat_dim
-        else:
-            at = self.axis(param.axis, len(first))
-        for blob in bottom[1:]:
-            same = (*blob.shape[:at], *first[at:at + 1], *blob.shape[at + 1:])
-            if len(blob.shape) != len(first) or same != first:
-                raise ValueError(f'bottom {blob.name!r} has shape {list(blob.shape)}; expected '
-                                 f'that of {bottom[0].name!r}, {list(first)}, except on the '
-                                 f'concatenated axis {at}')
-        self.at = at
-        top[0].reshape(*first[:at], sum(b.shape[at] for b in bottom), *first[at + 1:])
+        super().reshape(bottom, top)
+        self.at = axis_or_dim(self.param.concat_param, 'concat_dim', len(bottom[0].shape))
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         if len(bottom) == 1:

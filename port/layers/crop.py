@@ -21,22 +21,12 @@ class Crop(Layer):
                              f'each of the {cropped} axes from axis {p.axis} on')
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        p, shape, like = self.param.crop_param, bottom[0].shape, bottom[1].shape
-        axis = self.axis(p.axis, len(shape))
-        if len(like) < len(shape):
-            raise ValueError(f'{bottom[1].name!r} {list(like)} has fewer axes than '
-                             f'{bottom[0].name!r} {list(shape)}, which it is to give the size')
-        count = len(shape) - axis
-        offsets = [0] * axis + (list(p.offset) * (count if len(p.offset) == 1 else 1)
-                                or [0] * count)
-        sizes = (*shape[:axis], *like[axis:len(shape)])
-        for i, (have, start, size) in enumerate(zip(shape, offsets, sizes, strict=True)):
-            if start + size > have:
-                raise ValueError(f'axis {i}: offset {start} and size {size} of '
-                                 f'{bottom[1].name!r} {list(like)} reach past the {have} of '
-                                 f'{bottom[0].name!r} {list(shape)}')
+        super().reshape(bottom, top)
+        p, sizes = self.param.crop_param, top[0].shape
+        axis = self.axis(p.axis, len(sizes))
+        given = list(p.offset) or [0]
+        offsets = [0] * axis + given * (len(sizes) - axis if len(given) == 1 else 1)
         self.part = tuple(slice(o, o + n) for o, n in zip(offsets, sizes, strict=True))
-        top[0].reshape(*sizes)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = bottom[0].data[self.part].clone()  # a view would let in-place layers reach x

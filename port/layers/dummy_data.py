@@ -2,16 +2,11 @@
 DummyDataLayer).
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from netspec.schema.messages import FillerParameter
 from port.engine.blob import Blob
 from port.engine.fillers import fill
 from port.engine.layer import Layer
 from port.engine.registry import layer
-
-LEGACY = ('num', 'channels', 'height', 'width')
 
 
 @layer('DummyData')
@@ -22,26 +17,8 @@ class DummyData(Layer):
             raise ValueError(f'dummy_data_param has {len(fillers)} data_filler for {len(top)} '
                              'top(s); expected none, one for all, or one for each top')
         self.fillers = fillers * len(top) if len(fillers) == 1 else fillers
-        for blob, shape in zip(top, self._shapes(len(top)), strict=True):
-            blob.reshape(*shape)
+        self.shape_tops([], top)
         self._fill(top, constant=True)
-
-    def _shapes(self, tops: int) -> list[tuple[int, ...]]:
-        param = self.param.dummy_data_param
-        if not any(len(getattr(param, field)) for field in LEGACY):
-            return [tuple(s.dim) for s in self._one_each('shape', param.shape, tops)]
-        if param.shape:
-            raise ValueError('dummy_data_param gives both shape and the old num, channels, '
-                             'height, width; expected one of them')
-        sizes = [self._one_each(field, getattr(param, field), tops) for field in LEGACY]
-        return list(zip(*sizes, strict=True))
-
-    @staticmethod
-    def _one_each(field: str, given: Sequence[Any], tops: int) -> list:
-        if len(given) not in (1, tops):
-            raise ValueError(f'dummy_data_param gives {field} {len(given)} time(s) for {tops} '
-                             'top(s); expected once for all, or once for each top')
-        return list(given) * (tops if len(given) == 1 else 1)
 
     def _fill(self, top: list[Blob], constant: bool) -> None:
         for blob, filler in zip(top, self.fillers, strict=True):

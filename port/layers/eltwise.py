@@ -33,13 +33,6 @@ class Eltwise(Layer):
                       EltwiseParameter.MAX: (self._max, self._max_diff)}[param.operation]
         self.winner: torch.Tensor | None = None
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for blob in bottom[1:]:
-            if blob.shape != bottom[0].shape:
-                raise ValueError(f'bottoms {bottom[0].name!r} {list(bottom[0].shape)} and '
-                                 f'{blob.name!r} {list(blob.shape)} must have the same shape')
-        top[0].reshape(*bottom[0].shape)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = self.steps[0]([blob.data for blob in bottom], top[0] is bottom[0])
 

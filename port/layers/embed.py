@@ -25,11 +25,9 @@ class Embed(Layer):
         if p.bias_term:
             self.add_blob((p.num_output,), p.bias_filler)
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].reshape(*bottom[0].shape, self.param.embed_param.num_output)
-
     def indices(self, bottom: Blob) -> torch.Tensor:
-        """Return the rows that the bottom names, flat; checked where that costs no wait."""
+        """Return the rows that the bottom names, flat; on a GPU without a check, which would wait.
+        """
         found = bottom.data.reshape(-1).long()
         if found.device.type == 'cpu' and found.numel():
             low, high = torch.aminmax(found)

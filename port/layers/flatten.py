@@ -2,8 +2,6 @@
 FlattenLayer).
 """
 
-from math import prod
-
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -17,13 +15,7 @@ class Flatten(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
-        param, shape = self.param.flatten_param, bottom[0].shape
-        start = self.axis(param.axis, len(shape))
-        end = self.axis(param.end_axis, len(shape), 'end_axis') + 1
-        if start > end:
-            raise ValueError(f'axis {param.axis} comes after end_axis {param.end_axis} in bottom '
-                             f'{bottom[0].name!r} {list(shape)}')
-        top[0].reshape(*shape[:start], prod(shape[start:end]), *shape[end:])
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = bottom[0].viewed(*top[0].shape)

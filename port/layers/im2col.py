@@ -29,9 +29,7 @@ class Im2col(Layer):
         if len(shape) != axis + 1 + self.spatial_axes:
             raise ValueError(f'bottom {bottom[0].name!r} has {len(shape)} axes; the layer was set '
                              f'up for {axis + 1 + self.spatial_axes}')
-        slides = self.window.slides(shape[axis + 1:])
-        columns = shape[axis] * prod(self.window.kernel)
-        top[0].reshape(*shape[:axis], columns, *slides)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape, axis = bottom[0].shape, self.channel_axis

@@ -53,8 +53,6 @@ class InfogainLoss(LossLayer):
         if have != shape[self.classes] ** 2:
             raise ValueError(f'the infogain matrix holds {have} values; expected classes x '
                              f'classes, {shape[self.classes]} x {shape[self.classes]}')
-        if len(top) > 1:
-            top[1].reshape(*shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.prob = bottom[0].data.softmax(self.classes)

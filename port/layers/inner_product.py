@@ -34,7 +34,7 @@ class InnerProduct(Layer):
         if prod(shape[axis:]) != self.inputs:
             raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} has {prod(shape[axis:])} '
                              f'inputs from axis {axis} on; the weights are for {self.inputs}')
-        top[0].reshape(*shape[:axis], p.num_output)
+        super().reshape(bottom, top)
 
     def weight(self) -> torch.Tensor:
         """Return the weights as inputs x num_output."""

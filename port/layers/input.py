@@ -11,12 +11,7 @@ class Input(Layer):
     """Give the tops their first shape; later shapes are the user's (Blob.reshape)."""
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shapes = self.param.input_param.shape
-        if len(shapes) not in (0, 1, len(top)):
-            raise ValueError(f'input_param has {len(shapes)} shapes for {len(top)} top(s); '
-                             'expected none, one for all, or one for each top')
-        for i, blob in enumerate(top if shapes else []):
-            blob.reshape(*shapes[i if len(shapes) > 1 else 0].dim)
+        self.shape_tops([], top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """Leave the tops as the user filled them."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from netspec.window_shapes import interp_size
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -35,19 +34,12 @@ class Interp(Layer):
             raise ValueError('expected shrink_factor, zoom_factor, or height and width')
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        super().reshape(bottom, top)
         p, shape = self.param.interp_param, bottom[0].shape
-        if len(shape) != 4:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
-                             'channels, height, width')
         self.part: tuple[Any, ...] = (
             ..., *(slice(-p.pad_beg, n + p.pad_end) for n in shape[2:]))
         self.inner = [n + p.pad_beg + p.pad_end for n in shape[2:]]
-        self.outer = [interp_size(p, n, fixed) for n, fixed
-                      in zip(self.inner, (p.height, p.width), strict=True)]
-        if min(self.inner + self.outer) < 1:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} is {self.inner} after '
-                             f'cropping and {self.outer} resized; expected at least 1')
-        top[0].reshape(*shape[:2], *self.outer)
+        self.outer = list(top[0].shape[2:])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data[self.part]

@@ -31,11 +31,8 @@ class LRN(Layer):
         self.beta = p.beta
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        super().reshape(bottom, top)
         shape, n = bottom[0].shape, self.param.lrn_param.local_size
-        if len(shape) != 4:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
-                             'channels, height, width')
-        top[0].reshape(*shape)
         pad = (n - 1) // 2
         self.rows, self.columns = (Axis(i, shape[i], n, 1, pad, shape[i]) for i in (-2, -1))
         self.channels = Axis(-2, shape[1], n, 1, pad, shape[1])  # of num x channels x pixels

@@ -61,8 +61,7 @@ class LSTMUnit(Layer):
             if blob.shape != want:
                 raise ValueError(f'{blob.name!r} has shape {list(blob.shape)}; expected '
                                  f'{list(want)} beside {bottom[0].name!r} {list(shape)}')
-        for blob in top:
-            blob.reshape(*shape)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         before, gates, cont = (blob.data for blob in bottom)

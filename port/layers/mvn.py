@@ -20,15 +20,12 @@ class MVN(Layer):
     """
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = bottom[0].shape
-        if len(shape) > 4:
-            raise ValueError(f'bottom {bottom[0].name!r} has shape {list(shape)}; expected at '
-                             'most 4 axes')
-        self.given, self.shape = shape, (*shape, *[1] * (4 - len(shape)))
+        self.given = bottom[0].shape
+        super().reshape(bottom, top)
+        self.shape = top[0].shape
         across = self.param.mvn_param.across_channels
         split = 1 if across else 2
         self.rows = prod(self.shape[:split]), prod(self.shape[split:])
-        top[0].reshape(*self.shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data.reshape(self.rows)

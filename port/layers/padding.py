@@ -22,17 +22,6 @@ class Padding(Layer):
             raise ValueError(f'pad_beg is {given.pad_beg} and pad_end {given.pad_end}; expected '
                              'both to add (0 or more) or both to cut (0 or less)')
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = bottom[0].shape
-        if len(shape) != 4:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
-                             'channels, height, width')
-        size = [n + sum(self.pads) for n in shape[2:]]
-        if min(size) < 1:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} is {size} after padding by '
-                             f'{self.pads[0]} and {self.pads[1]}; expected at least 1')
-        top[0].reshape(*shape[:2], *size)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = padded(bottom[0].data, *self.pads)
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from netspec.schema.messages import TRAIN, PoolingParameter
-from netspec.window import PoolWindow, pool_window, pooled_sizes
+from netspec.window import PoolWindow, pool_window
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.pool_axis import Axis, first_index, maximum, route, spread, total
@@ -36,18 +36,11 @@ class Pooling(Layer):
         self.dilation = held.dilation if held else (1, 1)     # our own: Caffe's windows have none
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = bottom[0].shape
-        if len(shape) != 4:
-            raise ValueError(f'bottom {bottom[0].name!r} {list(shape)} must have 4 axes: num, '
-                             'channels, height, width')
-        sizes, kernel = shape[2:], self.kernel or shape[2:]
-        ceil = self.param.pooling_param.round_mode == PoolingParameter.CEIL
-        extent = PoolWindow(kernel, self.stride, self.pad, self.dilation).extent
-        out = pooled_sizes(sizes, extent, self.stride, self.pad, ceil)
+        super().reshape(bottom, top)
+        sizes = bottom[0].shape[2:]
         self.rows, self.columns = (Axis(*numbers) for numbers in zip(
-            (-2, -1), sizes, kernel, self.stride, self.pad, out, self.dilation, strict=True))
-        for blob in top:
-            blob.reshape(*shape[:2], *out)
+            (-2, -1), sizes, self.kernel or sizes, self.stride, self.pad, top[0].shape[2:],
+            self.dilation, strict=True))
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data

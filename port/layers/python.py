@@ -54,16 +54,17 @@ class Python(Layer):
         self.instance.param_str, self.instance.phase = given.param_str, self.phase
         self.blobs.extend(getattr(self.instance, 'blobs', BlobVec()).held)
         self.instance.blobs = BlobVec(self.blobs, self.dtype, self.device)
-        self._call(self.instance.setup, faces(bottom), faces(top))
+        self._call(self.instance.setup, with_arrays(bottom), with_arrays(top))
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self._call(self.instance.reshape, faces(bottom), faces(top))
+        self._call(self.instance.reshape, with_arrays(bottom), with_arrays(top))
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self._call(self.instance.forward, faces(bottom), faces(top))
+        self._call(self.instance.forward, with_arrays(bottom), with_arrays(top))
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        self._call(self.instance.backward, faces(top), list(propagate_down), faces(bottom))
+        self._call(self.instance.backward, with_arrays(top), list(propagate_down),
+                   with_arrays(bottom))
 
     def state(self) -> Any:
         """Return what the instance's `state` tells for a snapshot, None where it has none."""
@@ -104,7 +105,7 @@ class Python(Layer):
             raise
 
 
-def faces(blobs: list[Blob]) -> list:
+def with_arrays(blobs: list[Blob]) -> list:
     """Return the blobs as a Python layer sees them: with numpy arrays."""
     return [blob.face() for blob in blobs]
 

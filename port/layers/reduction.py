@@ -20,9 +20,9 @@ ONNX_KINDS = {ReductionParameter.ASUM: 'ReduceL1', ReductionParameter.SUMSQ: 'Re
 @layer('Reduction')
 class Reduction(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        super().reshape(bottom, top)
         param, shape = self.param.reduction_param, bottom[0].shape
-        self.at = self.axis(param.axis, len(shape))
-        top[0].reshape(*shape[:self.at])
+        self.at = len(top[0].shape)
         self.op, self.coeff = param.operation, param.coeff
         if self.op == ReductionParameter.MEAN:
             self.coeff /= max(prod(shape[self.at:]), 1)

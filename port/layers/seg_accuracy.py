@@ -33,7 +33,7 @@ class SegAccuracy(Layer):
             raise ValueError(f'scores {bottom[0].name!r} {list(scores)} and labels '
                              f'{bottom[1].name!r} {list(labels)}; expected N x C x H x W and '
                              'N x 1 x H x W')
-        top[0].reshape(1, 1, 1, 3)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         scores = bottom[0].data

@@ -2,6 +2,7 @@
 
 import torch
 
+from netspec.layer_shapes import axis_or_dim
 from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.registry import layer
@@ -18,34 +19,9 @@ class Slice(Layer):
             raise ValueError('slice_param gives both axis and slice_dim; expected one of them')
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        param, shape = self.param.slice_param, bottom[0].shape
-        if param.HasField('slice_dim'):
-            if param.slice_dim >= len(shape):
-                raise ValueError(f'slice_dim {param.slice_dim} is out of range; expected 0 to '
-                                 f'{len(shape) - 1} for a blob of {len(shape)} axes')
-            self.at = param.slice_dim
-        else:
-            self.at = self.axis(param.axis, len(shape))
-        self.sizes = self._sizes(shape[self.at], len(top))
-        for blob, size in zip(top, self.sizes, strict=True):
-            blob.reshape(*shape[:self.at], size, *shape[self.at + 1:])
-
-    def _sizes(self, whole: int, pieces: int) -> list[int]:
-        points = list(self.param.slice_param.slice_point)
-        if not points:
-            if whole % pieces:
-                raise ValueError(f'{pieces} tops cannot evenly divide the {whole} of axis '
-                                 f'{self.at}; give slice_point')
-            return [whole // pieces] * pieces
-        if len(points) != pieces - 1:
-            raise ValueError(f'{len(points)} slice_point(s) for {pieces} tops; expected '
-                             f'{pieces - 1}')
-        ends = [0, *points, whole]
-        sizes = [b - a for a, b in zip(ends[:-1], ends[1:], strict=True)]
-        if pieces > whole or min(sizes[:-1]) <= 0 or sizes[-1] < 0:
-            raise ValueError(f'slice_point {points} must rise from above 0 and stay within the '
-                             f'{whole} of axis {self.at}')
-        return sizes
+        super().reshape(bottom, top)
+        self.at = axis_or_dim(self.param.slice_param, 'slice_dim', len(bottom[0].shape))
+        self.sizes = [blob.shape[self.at] for blob in top]
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         if len(top) == 1:

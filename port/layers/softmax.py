@@ -12,7 +12,7 @@ from port.onnx.graph_builder import Graph
 class Softmax(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.at = self.axis(self.param.softmax_param.axis, len(bottom[0].shape))
-        top[0].reshape(*bottom[0].shape)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = torch.softmax(bottom[0].data, self.at)

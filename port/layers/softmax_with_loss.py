@@ -60,8 +60,6 @@ class SoftmaxWithLoss(LossLayer):
                       else 'class_weighting')
             raise ValueError(f'{source} gives {len(self.weights)} weight(s); expected one '
                              f'for each of the {shape[self.classes]} classes')
-        if len(top) > 1:
-            top[1].reshape(*shape)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         prob = bottom[0].data.softmax(self.classes)

@@ -16,8 +16,7 @@ from port.onnx.graph_builder import Graph
 class Split(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         refuse_in_place(self, bottom, top)
-        for blob in top:
-            blob.reshape(*bottom[0].shape)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in top:

@@ -45,14 +45,15 @@ class SPP(Layer):
 
     def _level(self, level: int, bottom: list[Blob]) -> tuple[Pooling, Blob]:
         """Make the pooling of one level and the blob for its top."""
-        param = LayerParameter(name=f'{self.name}_{level}', type='Pooling')
+        name = f'{self.name}_{level}'
+        param = LayerParameter(name=name, type='Pooling', bottom=self.param.bottom, top=[name])
         p = param.pooling_param
         p.pool = self.param.spp_param.pool
         p.kernel_h, p.pad_h = bins(bottom[0].shape[2], 2 ** level)
         p.kernel_w, p.pad_w = bins(bottom[0].shape[3], 2 ** level)
         p.stride_h, p.stride_w = p.kernel_h, p.kernel_w
         pooling = Pooling(param, self.phase)
-        blob = Blob(param.name, (), bottom[0].dtype, bottom[0].device)
+        blob = Blob(name, (), bottom[0].dtype, bottom[0].device)
         pooling.setup(bottom, [blob])
         pooling.reshape(bottom, [blob])
         return pooling, blob

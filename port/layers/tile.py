@@ -11,12 +11,9 @@ from port.onnx.graph_builder import Graph
 @layer('Tile')
 class Tile(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        param, shape = self.param.tile_param, list(bottom[0].shape)
-        self.at, self.tiles = self.axis(param.axis, len(shape)), param.tiles
-        if not param.HasField('tiles') or self.tiles <= 0:
-            raise ValueError(f'tile_param gives tiles {self.tiles}; expected 1 or more')
-        shape[self.at] *= self.tiles
-        top[0].reshape(*shape)
+        super().reshape(bottom, top)
+        param = self.param.tile_param
+        self.at, self.tiles = self.axis(param.axis, len(bottom[0].shape)), param.tiles
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data

@@ -27,7 +27,7 @@ class UniqueLabel(Layer):
         shape = bottom[0].shape
         if len(shape) != 4 or shape[1] != 1:
             raise ValueError(f'labels {bottom[0].name!r} {list(shape)}; expected N x 1 x H x W')
-        top[0].reshape(shape[0], self.most, 1, 1)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         labels = bottom[0].data

@@ -45,15 +45,6 @@ class Upsample(Layer):
                              'scale_h and scale_w; not as a mixture')
         return (p.scale_h, p.scale_w) if all(sides) else (p.scale, p.scale)
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        shape = bottom[0].shape
-        if len(shape) != 4 or bottom[1].shape != shape:
-            raise ValueError(f'values {list(shape)} and mask {list(bottom[1].shape)} must have the '
-                             'same 4 axes: num, channels, height, width')
-        size = self.fixed or tuple(n * s - less for n, s, less in
-                                   zip(shape[2:], self.scale, self.less, strict=True))
-        top[0].reshape(*shape[:2], *size)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, size = bottom[0].data, top[0].shape[2:]
         self.places = bottom[1].data.long().flatten(2)

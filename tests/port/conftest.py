@@ -41,6 +41,7 @@ class Driven:
         self.bottom = [Blob(n, a.shape, dtype) for n, a in zip(names, arrays, strict=True)]
         least, most = self.layer.facts.tops
         tops = list(param.top) or ['top'] * max(int(most != 0), least)
+        param.bottom[:], param.top[:] = names, tops       # as every layer of a net has them
         self.top = self.bottom[:1] if in_place else [Blob(n, (), dtype) for n in tops]
         self.layer.check_arity(len(self.bottom), len(self.top))
         self.fill()

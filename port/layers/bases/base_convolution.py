@@ -79,9 +79,9 @@ class ConvBase(Layer):
             blob.reshape(*shape[:axis], self.num_output, *sizes)
 
     def _stride(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """Return the stride for torch, which ends by a signal where it is out of all proportion.
+        """Return the stride to give torch, which crashes on strides of billions.
 
-        One beyond the padded image steps nowhere: that is as good as one of the image's size.
+        A stride larger than the padded image leaves one window, just as one of its size does.
         """
         w = self.window
         stride = tuple(min(s, max(n + 2 * p, 1))

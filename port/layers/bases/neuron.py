@@ -24,9 +24,6 @@ class Neuron(Layer):
         """
         raise ValueError(f'{self.type} has no backward pass')
 
-    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].reshape(*bottom[0].shape)
-
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
         out = x if top[0] is bottom[0] else torch.empty_like(x)

@@ -86,9 +86,7 @@ class Recurrent(Layer):
                                  f'expected {list(state)}')
         for blob in self.carried:
             blob.reshape(self.streams, self.width)
-        top[0].reshape(self.length, self.streams, self.width)
-        for blob in top[1:]:
-            blob.reshape(*state)
+        super().reshape(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x, cont = bottom[0].data.flatten(2), bottom[1].data

@@ -20,7 +20,7 @@ class Doubled(Neuron):
 
 def run(x: torch.Tensor, in_place: bool, asked: bool = True) -> tuple[Blob, Blob]:
     """Forward and backward with a diff of ones; return bottom and top."""
-    layer = Doubled(LayerParameter(name='d'), TRAIN)
+    layer = Doubled(LayerParameter(name='d', bottom=['x'], top=['y']), TRAIN)
     bottom = Blob('x', tuple(x.shape))
     bottom.data = x
     top = bottom if in_place else Blob('y')
@@ -55,7 +55,7 @@ def test_keeps_the_memory_format():
 
 
 def test_refuse_in_place_names_the_blob():
-    layer, blob = Doubled(LayerParameter(name='d'), TRAIN), Blob('x')
+    layer, blob = Doubled(LayerParameter(name='d', bottom=['x'], top=['y']), TRAIN), Blob('x')
     refuse_in_place(layer, [blob], [Blob('y')])
     with pytest.raises(ValueError, match="Doubled cannot work in place: .* 'x'"):
         refuse_in_place(layer, [blob], [blob])
