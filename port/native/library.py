@@ -1,6 +1,7 @@
 """A C source file as a loaded library: taken from the cache, or compiled at first use.
 
-Where there is no compiler, or FCN_NATIVE=0, nothing breaks: torch's operators do the work.
+Where there is no compiler, or FCN_NATIVE=0, nothing breaks: each room that has C code can do the
+same work by torch or numpy, only slower.
 """
 
 import ctypes
@@ -30,7 +31,7 @@ def load(source: Path) -> ctypes.CDLL | None:
         return None
     compiler = _compiler(os.environ.get('CC', ''), os.environ.get('PATH', ''))
     if compiler is None:
-        log.info('no C compiler; torch does the work of %s', source.name)
+        log.info('no C compiler; the work of %s is done without it, slower', source.name)
         return None
     key = cache_key(compiler, source)
     failure = ''
@@ -40,7 +41,8 @@ def load(source: Path) -> ctypes.CDLL | None:
                                    or _build(compiler, source, folder, key)))
         except (OSError, subprocess.SubprocessError) as error:
             failure = f'{folder}: {_last_line(error)}'
-    log.warning('%s cannot be compiled, torch does its work: %s', source.name, failure)
+    log.warning('%s cannot be compiled; its work is done without it, slower: %s', source.name,
+                failure)
     return None
 
 
