@@ -39,7 +39,8 @@ wheel-test:
 	mkdir -p build/away && cp -r tests pyproject.toml build/away/
 	cd build/away && OMP_NUM_THREADS=1 $(abspath $(VENV)-wheel)/bin/python -m pytest -q -n 2
 
-# Small changes of chosen modules that no test notices; takes hours. ONLY=solver: modules so named.
+# Small changes of chosen modules that no test notices; takes hours. ONLY=solver: modules so named;
+# ONLY='solver 40': 40 changes of each, drawn by chance.
 mutate: $(VENV)/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py $(ONLY)
