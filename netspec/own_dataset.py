@@ -15,12 +15,13 @@ FOLDER_LAYER = DataLayer('folder_layers', 'FolderSegDataLayer',
                          (('images', 'images'), ('labels', 'labels'), ('lists', '.')))
 BASES = {32: 'voc-fcn32s', 16: 'voc-fcn16s', 8: 'voc-fcn8s-atonce'}
 SKIP_SCALES = {32: (), 16: (('pool4', 0.01),), 8: (('pool4', 0.01), ('pool3', 0.0001))}
+VOID = 255         # the label that is neither learnt nor scored where none is named
 # The published rate goes with losses summed over a VOC image; one from scratch was tried here.
 VOC_PIXELS, RATE, RATE_FROM_SCRATCH = 500 * 375, 1e-10, 1e-9
 
 
 def own_row(name: str, classes: int, mean: tuple[float, float, float], val_images: int,
-            ignore_label: int = 255, stride: int = 32, pixels: float = VOC_PIXELS,
+            ignore_label: int = VOID, stride: int = 32, pixels: float = VOC_PIXELS,
             width: float = 1.0) -> Variant:
     """Return the row of a dataset: `pixels` is the mean size of its images.
 

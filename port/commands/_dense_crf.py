@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from port.commands._shared import Context, Param
+from port.commands._values import Context, Named, Param
 
 
-class CrfType(click.ParamType):
+class CrfType(Named):
     """A model's name or pos_w,pos_xy,bi_w,bi_xy,bi_rgb."""
 
     name = 'model|w,xy,w,xy,rgb'

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import click
 
-from port.commands._shared import Context, Decorator, Param, tf32_option
+from port.commands._shared import Decorator, tf32_option
 from port.commands._shared import device as on_gpu
+from port.commands._values import Context, Named, Param
 
 if TYPE_CHECKING:
     from port.distributed.alone import Alone
@@ -36,7 +37,7 @@ def ranks_here(gpu: bool = False) -> Iterator[Alone]:
         yield ranks
 
 
-class Gpus(click.ParamType):
+class Gpus(Named):
     """One GPU, several with commas, or all."""
 
     name = 'ID[,ID…]|all'

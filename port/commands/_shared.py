@@ -1,4 +1,4 @@
-"""What several commands ask for in the same way: a net, a mean, the device, kinds of numbers.
+"""What several commands ask for in the same way: a net and its weights, the device, JSON.
 
 Nothing here, nor in the commands' files, imports netspec or torch before a command does its work:
 their import is most of the time that help would take.
@@ -6,8 +6,6 @@ their import is most of the time that help would take.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from port.commands._screen import screenful
+from port.commands._values import WIDTH, ClassCounts, Colours, NetName
 from port.engine.net_policy import looking_only
 
 if TYPE_CHECKING:
@@ -27,146 +26,8 @@ if TYPE_CHECKING:
     from port.engine.net import Loaded
 
 SHOWN = 20  # problems printed before the rest is only counted
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
-Context: TypeAlias = click.Context | None
-Param: TypeAlias = click.Parameter | None
 Decorator: TypeAlias = Callable[[Any], Any]
 
-
-# -- kinds of values -------------------------------------------------------------------------------
-
-class NetName(click.ParamType):
-    """NET: a published name, a folder of `fcn new` or `fcn reproduce`, or a prototxt file."""
-
-    name = 'net'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> NamedNet:
-        from netspec import named_net
-        if isinstance(value, named_net.NamedNet):
-            return value
-        try:
-            return named_net.find_net(value)
-        except KeyError as error:
-            self.fail(str(error.args[0]), param, ctx)
-
-
-class RowName(NetName):
-    """A NET of which it is known where it comes from: no prototxt."""
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
-        from netspec import variants
-        if isinstance(value, variants.Variant):
-            return value
-        try:
-            return super().convert(value, param, ctx).known_row('this command')
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Sizes(click.ParamType):
-    """Image sizes, height first: HxW, several with commas."""
-
-    name = 'HxW[,HxW…]'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> list[tuple[int, int]]:
-        if isinstance(value, list):
-            return value
-        sizes = []
-        for part in value.split(','):
-            match = re.fullmatch(r'\s*([1-9]\d{0,4})x([1-9]\d{0,4})\s*', part)
-            if not match:
-                self.fail(f'{part!r} is not a size; expected HEIGHTxWIDTH, such as 375x500',
-                          param, ctx)
-            sizes.append((int(match[1]), int(match[2])))
-        return sizes
-
-
-class Size(Sizes):
-    """One image size, height first: HxW."""
-
-    name = 'HxW'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
-        if isinstance(value, tuple):
-            return value
-        sizes = super().convert(value, param, ctx)
-        if len(sizes) > 1:
-            self.fail(f'{value!r}: expected one size', param, ctx)
-        return sizes[0]
-
-
-class ClassCounts(click.ParamType):
-    """A number of classes, or one for each head with commas."""
-
-    name = 'N[,N]'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> Classes:
-        if not isinstance(value, str):
-            return value
-        try:
-            counts = tuple(int(v) for v in value.split(','))
-        except ValueError:
-            self.fail(f'{value!r} is not a number of classes', param, ctx)
-        if min(counts) < 1:
-            self.fail(f'{value!r}: expected 1 class or more', param, ctx)
-        return counts[0] if len(counts) == 1 else counts
-
-
-class Finite(click.FloatRange):
-    """A number of a range; neither infinite nor nan, which lies in every range for click."""
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> float:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f'{value!r} is not a finite number', param, ctx)
-        return number
-
-
-class Colours(click.ParamType):
-    """Three numbers, red green blue."""
-
-    name = 'R,G,B'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        numbers = three_numbers(value)
-        if not numbers or not all(0 <= v <= 1 for v in numbers):
-            self.fail(f'{value!r} is not three numbers of 0..1 with commas', param, ctx)
-        return numbers
-
-
-class Mean(NetName):
-    """Three numbers, blue green red, or a NET whose mean is meant."""
-
-    name = 'B,G,R|NET'
-
-    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
-        if isinstance(value, tuple):
-            return value
-        if re.fullmatch(r'[-+.,\deE\s]+', value):
-            numbers = three_numbers(value)
-            if not numbers:
-                self.fail(f'{value!r} is no mean; expected B,G,R such as 104.007,116.669,122.679',
-                          param, ctx)
-            return numbers
-        return RowName().convert(value, param, ctx).mean
-
-
-def three_numbers(text: str) -> tuple[float, ...]:
-    """Read three numbers with commas between; () where they are none."""
-    try:
-        numbers = tuple(float(v) for v in text.split(','))
-    except ValueError:
-        return ()
-    return numbers if len(numbers) == 3 else ()
-
-
-WIDTH = Finite(min=0, min_open=True)
-
-
-# -- options ---------------------------------------------------------------------------------------
 
 def renamed(old: str, new: str, flag: bool = False) -> Decorator:
     """Let an option of earlier versions say in one line what it is called now.
@@ -266,9 +127,10 @@ def refuse_fitting(file: object) -> None:
 
 
 MODEL_IS_NET = 'NET itself, which may be a prototxt'
-weights_option = click.option('--weights', metavar='FILE', help='The weights; several files with '
-                              'commas.  [default: what was trained in the folder NET, or comes '
-                              'along with it: `fcn weights`]')
+weights_option = click.option('--weights', metavar='FILE[,FILE…]', help='The weights.  '
+                              '[default: what was trained in the folder NET, or comes along with '
+                              'it: `fcn weights`]')
+
 
 
 def looking(function: Callable) -> Callable:
@@ -360,10 +222,25 @@ def device(gpu: int | None, tf32: bool = False) -> str:
     return f'cuda:{gpu}'
 
 
+class WithJson(click.Command):
+    """A command with --json[=FILE]: what follows --json alone is an argument, such as NET."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word, after in zip(args, args[1:], strict=False):
+            if word == '--json' and after.endswith('.json'):
+                raise click.UsageError(f'--json {after} is now --json={after}', ctx)
+        return super().parse_args(ctx, ['--json=-' if word == '--json' else word for word in args])
+
+
+class GroupWithJson(WithJson, click.Group):
+    """A group of commands that does something by itself, with --json[=FILE]."""
+
+
 def json_option(what: str) -> Decorator:
-    """Add --json [FILE]: `json_path`, '-' where no file is named."""
-    return click.option('--json', 'json_path', is_flag=False, flag_value='-', metavar='[FILE]',
-                        help=f'Write {what} as JSON to FILE, or print it instead of the table.')
+    """Add --json[=FILE] to a command WithJson: `json_path`, '-' where no file is named."""
+    return click.option('--json', 'json_path', metavar='[=FILE]',
+                        help=f'Print {what} as JSON instead of the table, or write it to FILE as '
+                        'well.')
 
 
 def tell(content: object, table: str, json_path: str | None) -> None:
@@ -386,6 +263,19 @@ def check_json(json_path: str | None, read: Sequence[str | Path] = ()) -> None:
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
     spare([path], read, 'name another --json')
+
+
+def seed_option(what: str) -> Decorator:
+    """Add --seed: the seed of what is drawn at random."""
+    return click.option('--seed', type=click.IntRange(min=0), metavar='N', default=1337,
+                        show_default=True, help=f'Of {what}.')
+
+
+def ignore_option(default: str) -> Decorator:
+    """Add --ignore-label: `ignore_label`, None where none is named."""
+    return click.option('--ignore-label', type=click.IntRange(0, 255), metavar='LABEL',
+                        help='Label value that is neither learnt nor scored, of no class.  '
+                        f'[default: {default}]')
 
 
 def stop_at(problems: list[str], end: str) -> None:

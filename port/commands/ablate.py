@@ -11,9 +11,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands._ranks import ranked
-from port.commands._shared import FILE, FOLDER, WIDTH, given_as, renamed
+from port.commands._shared import given_as, renamed, seed_option
+from port.commands._values import FILE, FOLDER, WIDTH, Context, NetName, Param
 from port.commands.bound import data_option
-from port.commands.reproduce import fast_option, goes_on, limit_option, seed_option, set_option
+from port.commands.reproduce import fast_option, goes_on, limit_option, set_option
+
+
+class DatasetOfNet(NetName):
+    """The name of a dataset, or a NET whose dataset is meant: one with nets of all three strides.
+    """
+
+    def convert(self, value: Any, param: Param, ctx: Context) -> Any:
+        from netspec.variants import VARIANTS
+        from port.reproduce.ablation import findings
+        datasets = {row.dataset for row in VARIANTS.values()}
+        try:
+            if value not in datasets and (value in VARIANTS or Path(value).exists()):
+                value = super().convert(value, param, ctx).known_row('`fcn ablate`').dataset
+            if value == 'own':
+                raise ValueError('the nets of `fcn new` start from VGG16 each, whatever their '
+                                 'stride; the findings are of published nets, 32s, 16s, 8s')
+            findings(value)
+        except (KeyError, ValueError) as error:
+            self.fail(str(error.args[0]), param, ctx)
+        return value
 
 if TYPE_CHECKING:
     from port.distributed.alone import Alone
@@ -44,7 +65,7 @@ class Request:
 
 @click.command(epilog='Example:  fcn ablate camvid --data data/camvid --out runs/ablation '
                       '--width 0.25 --block 400 --blocks 5 --set base_lr=1e-9')
-@click.argument('dataset', default='camvid')
+@click.argument('dataset', metavar='[DATASET|NET]', type=DatasetOfNet(), default='camvid')
 @data_option
 @click.option('--out', type=FOLDER, help='Folder of the runs.  [default: runs/ablate-DATASET]')
 @click.option('--weights', type=FILE, help='VGG16, for the full width, or those of --trunk.  '
@@ -59,12 +80,12 @@ class Request:
               'each regime; may be repeated.  [default: 3e-10, 1e-9, 3e-9, 1e-8]')
 @click.option('--width', type=WIDTH, default=0.25, show_default=True,
               help="Scale the trunk's channels.")
-@click.option('--block', type=click.IntRange(min=1), default=400, show_default=True,
+@click.option('--block', type=click.IntRange(min=1), metavar='N', default=400, show_default=True,
               help='Images of a block.')
-@click.option('--blocks', type=click.IntRange(min=1), default=5, show_default=True,
+@click.option('--blocks', type=click.IntRange(min=1), metavar='N', default=5, show_default=True,
               help='Blocks to train each net.')
 @limit_option
-@seed_option
+@seed_option('fillers and dropout')
 @set_option
 @fast_option
 @ranked()
@@ -73,8 +94,9 @@ class Request:
 def command(given: Request) -> None:
     """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
 
-    Every regime sees the same images as often. Ctrl-C at any time; the same command goes on.
-    With --trunk also pretrained or random weights, stages or all at once, skips or none.
+    NET stands for the dataset that it is for. Every regime sees the same images as often. Ctrl-C
+    at any time; the same command goes on. With --trunk also pretrained or random weights, stages
+    or all at once, skips or none.
     """
     if given.trunk:
         _seeded(given)
@@ -84,10 +106,6 @@ def command(given: Request) -> None:
     from netspec.schema import write_atomic
     from port.reproduce import ablation
     from port.reproduce.recipe import Settings
-    try:
-        ablation.findings(given.dataset)
-    except KeyError as error:
-        raise click.UsageError(str(error.args[0])) from error
     settings = Settings('', str(given.data.resolve()),
                         str(given.weights.resolve()) if given.weights else '', width=given.width,
                         block=given.block, blocks=given.blocks, images=given.limit,

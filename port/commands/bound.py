@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import FOLDER, RowName, json_option, renamed, tell
+from port.commands._shared import WithJson, json_option, renamed, tell
+from port.commands._values import FOLDER, NetName
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from netspec.named_net import NamedNet
     from netspec.variants import Variant
 
 PUBLISHED = 'published'
@@ -30,9 +32,10 @@ def bar(name: str) -> Callable[[Sequence[int]], Iterable[int]]:
     return lambda walk: tqdm(walk, desc=name, unit='img', disable=not sys.stderr.isatty())
 
 
-@click.command(epilog='Example:  fcn bound voc-fcn32s --data data')
-@click.argument('variant', metavar='[NET]', type=RowName(), default='voc-fcn32s')
-@data_option
+@click.command(cls=WithJson, epilog='Example:  fcn bound voc-fcn32s --data data')
+@click.argument('net', metavar='[NET]', type=NetName(), default='voc-fcn32s')
+@click.option('--data', type=FOLDER, help='Folder of the datasets, or of this one.  '
+              '[default: data; of a folder NET the data that its test net reads]')
 @click.option('--absent', is_flag=True, help='Instead list the classes that the test split lacks.')
 @click.option('--method', 'methods', multiple=True, type=click.Choice(METHODS),
               help='How labels are resampled; may be repeated.  [default: all]')
@@ -40,23 +43,30 @@ def bar(name: str) -> Callable[[Sequence[int]], Iterable[int]]:
 @limit_option
 @json_option('the figures')
 @renamed('--images', '--limit')
-def command(variant: Variant, data: Path, absent: bool, methods: tuple[str, ...],
+def command(net: NamedNet, data: Path | None, absent: bool, methods: tuple[str, ...],
             split: str, limit: int | None, json_path: str | None) -> None:
     """Show how well a net of each stride could score at best on the data of NET.
+
+    NET is a published name (`fcn list`) or a folder of `fcn new` or `fcn reproduce`.
 
     The true labels are made coarse, as a net of that stride sees them, brought back to full size
     and scored as if they were a prediction. The paper does not say how it resampled them; three
     ways are shown beside its figures.
     """
-    figures, text = from_labels(variant, data, absent, methods, split, limit)
+    figures, text = from_labels(net, data, absent, methods, split, limit)
     tell(figures, text, json_path)
 
 
-def from_labels(variant: Variant, data: Path, absent: bool, methods: Sequence[str] = (),
+def from_labels(net: NamedNet, data: Path | None, absent: bool, methods: Sequence[str] = (),
                 split: str = '', limit: int | None = None) -> tuple[dict[str, Any], str]:
     """Return what the labels alone tell, and as text; the arguments are the command's options."""
+    from netspec.named_net import scored_file
     from port.scoring import bounds
-    layer = bounds.open_layer(variant, data, name=split)
+    variant = net.known_row('`fcn bound`')
+    if data is None and net.folder:
+        layer = bounds.open_net_layer(scored_file(net), split)
+    else:
+        layer = bounds.open_layer(variant, data or Path('data'), name=split)
     layer.indices = layer.indices[:limit]
     if absent:
         return absences(variant, bounds.counts(layer, variant, bar('count')))

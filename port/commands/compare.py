@@ -11,8 +11,7 @@ import click
 
 from port.commands._pictures import find_pictures
 from port.commands._shared import (
-    FILE,
-    Mean,
+    WithJson,
     check_json,
     defining,
     fitting,
@@ -23,6 +22,7 @@ from port.commands._shared import (
     renamed,
     tell,
 )
+from port.commands._values import FILE, Mean
 
 if TYPE_CHECKING:
     from netspec.named_net import Classes
@@ -45,8 +45,8 @@ class Request:
     classes: Classes = None
 
 
-@click.command(epilog='Example:  fcn compare voc-fcn8s:fcn8s-heavy-pascal.caffemodel fcn8s.onnx '
-                      '--images pictures --html differences.html')
+@click.command(cls=WithJson, epilog='Example:  fcn compare voc-fcn8s:fcn8s-heavy-pascal.caffemodel '
+                                    'fcn8s.onnx --images pictures --html differences.html')
 @click.argument('a')
 @click.argument('b')
 @click.option('--images', type=click.Path(path_type=Path), required=True, metavar='PATH',
@@ -59,7 +59,7 @@ class Request:
 @json_option('all figures')
 @click.option('--html', 'html_path', type=FILE,
               help='Write a page with the pictures where they differ most.')
-@click.option('--worst', type=click.IntRange(min=1), default=6, show_default=True,
+@click.option('--worst', type=click.IntRange(min=1), metavar='N', default=6, show_default=True,
               help='Number of pictures in table and page.')
 @click.option('--check', is_flag=True, help='Exit 1 over 1e-4 of the largest score or under '
               '99.99 % agreement.')

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FILE, RowName, pixel_options
+from port.commands._shared import pixel_options
+from port.commands._values import FILE, RowName
 
 if TYPE_CHECKING:
     from netspec.variants import Variant

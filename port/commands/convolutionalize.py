@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FILE, FOLDER, NetName, Size, defining
+from port.commands._shared import defining
+from port.commands._values import FILE, FOLDER, ClassCount, NetName, Size
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
               'classifies.  [default: as the file states it]')
 @click.option('--drop-pool', is_flag=True, help='Leave out a pooling over the whole image; else it '
               'becomes a window of that size that moves by one.')
-@click.option('--classes', type=click.IntRange(min=1), help='Give scores of so many classes for '
+@click.option('--classes', type=ClassCount(), help='Give scores of so many classes for '
               'each pixel, by bilinear upsampling, in the place of the classes of the image.')
 @click.option('--skips', metavar='TOP[,TOP…]', default='', help='With --classes: add the scores of '
               'these tops, from coarse to fine.')

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands._shared import (
-    FILE,
     MODEL_IS_NET,
     AskedNet,
     defining,
     device_options,
     given_as,
-    net_argument,
-    refuse_fitting,
     renamed,
     weights_option,
 )
+from port.commands._values import FILE, Named, NetName
 
 if TYPE_CHECKING:
+    from netspec.named_net import NamedNet
     from port.scoring.crf_search import CrfSearch, Grid
 
 EVERY = 60.0    # seconds between two lines where there is no bar to show them
@@ -33,7 +32,7 @@ SHOWN = 5       # weights that the end lists
 ROUNDS = 3      # of port.scoring.crf_search
 
 
-class Values(click.ParamType):
+class Values(Named):
     """Numbers with commas, or a range in the papers' notation: first:last, first:step:last."""
 
     name = 'a,b|a:step:b'
@@ -81,7 +80,7 @@ def list_weights() -> None:
 class Request:
     """The options of the search."""
 
-    net: AskedNet
+    net: NamedNet
     weights: str | None
     limit: int
     grid: str
@@ -95,17 +94,17 @@ class Request:
 
 @command.command(epilog='Example:  fcn crf search val.prototxt --weights w.caffemodel '
                         '--out runs/crf.json')
-@net_argument
+@click.argument('net', type=NetName())
 @weights_option
-@click.option('--limit', type=click.IntRange(min=1), default=100, show_default=True, metavar='N',
+@click.option('--limit', type=click.IntRange(min=1), metavar='N', default=100, show_default=True,
               help='Use the first N images of the split.')
 @click.option('--grid', type=click.Choice(['v1', 'v2']), default='v2', show_default=True,
               help="The first round's grid, of DeepLab v1 or v2.")
 @click.option('--bi-w', type=Values(), help="In place of the grid's bi_w, such as 3:6.")
 @click.option('--bi-xy', type=Values(), help="In place of the grid's bi_xy, such as 30:10:100.")
 @click.option('--bi-rgb', type=Values(), help="In place of the grid's bi_rgb, such as 3,5,8.")
-@click.option('--rounds', type=click.IntRange(min=1), default=ROUNDS, show_default=True,
-              help='Each after the first halves the steps around the best.')
+@click.option('--rounds', type=click.IntRange(min=1), metavar='N', default=ROUNDS,
+              show_default=True, help='Each after the first halves the steps around the best.')
 @click.option('--out', type=FILE, required=True,
               help='JSON file that keeps what was counted; the same command goes on from it.')
 @device_options()
@@ -129,8 +128,7 @@ def search(given: Request) -> None:
     from port.engine.starting_weights import load
     from port.scoring.crf_search import GRIDS, CrfSearch, net_pictures, pictures_of
     from port.scoring.evaluate import heads
-    model, weights = scored_file(given.net.named), given.net.weights(given.weights)
-    refuse_fitting(model)
+    model, weights = scored_file(given.net), AskedNet(given.net).weights(given.weights)
     spare([given.out], [model, *paths_of(weights)], 'name another --out')
     net = Net(model, TEST, device=given.device)
     load(net, weights)

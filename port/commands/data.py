@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import FOLDER, Context, Param, Size, json_option, renamed, tell
+from port.commands._shared import WithJson, json_option, renamed, tell
+from port.commands._values import FOLDER, Context, Param, Size
 from port.commands.bound import data_option
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> No
                + (f'; {unseen}' if left_out else ''))
 
 
-@command.command('compare', epilog='Example:  fcn data compare camvid:train camvid:val --data '
-                                    'data/camvid')
+@command.command('compare', cls=WithJson,
+                 epilog='Example:  fcn data compare camvid:train camvid:val --data data/camvid')
 @click.argument('first', metavar='DATASET:LIST')
 @click.argument('second', metavar='DATASET:LIST')
 @data_option
@@ -123,7 +124,7 @@ def layout_command(name: str | None) -> None:
 @click.argument('table')
 @click.argument('source', type=FOLDER)
 @click.argument('target', type=FOLDER)
-@click.option('--unknown', type=click.IntRange(0, 255),
+@click.option('--unknown', type=click.IntRange(0, 255), metavar='LABEL',
               help='Index for colours that the table lacks.  [default: they are an error]')
 @click.option('--label-suffix', default='', metavar='TEXT',
               help="What the labels' names end in beyond the images', such as _L; it is cut off.")

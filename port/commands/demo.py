@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FOLDER
+from port.commands._values import FOLDER
 
 if TYPE_CHECKING:
     from port.reproduce.demo import DemoPlan

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FILE, Mean, NetName, Size, defining, renamed
+from port.commands._shared import defining, renamed
+from port.commands._values import FILE, Mean, NetName, Size
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from port.commands._frame import framed
-from port.commands._shared import FILE, AskedNet, Size, defining, net_argument
+from port.commands._shared import AskedNet, defining, net_argument
+from port.commands._values import FILE, Size
 from port.commands.summary import SIZE_OF_NET
 
 

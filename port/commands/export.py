@@ -11,17 +11,17 @@ import click
 
 from port.commands._frame import framed, sizes_of
 from port.commands._shared import (
-    FILE,
     MODEL_IS_NET,
     AskedNet,
-    Sizes,
     defining,
     given_as,
     looking,
     net_argument,
     renamed,
+    seed_option,
     weights_option,
 )
+from port.commands._values import FILE, Sizes
 
 if TYPE_CHECKING:
     from port.engine.net import Net
@@ -49,8 +49,7 @@ class Request:
 @net_argument
 @weights_option
 @click.option('--random-weights', is_flag=True, help='Draw weights, for a net that has none.')
-@click.option('--seed', type=click.IntRange(min=0), default=1337, show_default=True,
-              help='Seed of --random-weights and of the pictures of --compare.')
+@seed_option('--random-weights and of the pictures of --compare')
 @click.option('--out', type=FILE, required=True,
               help='The .onnx file; weights over 2 GB go to OUT.data beside it.')
 @click.option('--with-preprocess', is_flag=True, help='Take RGB, uint8, N x H x W x 3: put '

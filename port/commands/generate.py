@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import (
-    FOLDER,
-    RowName,
-    define_option,
-    fitting,
-    given_as,
-    renamed,
-)
+from port.commands._shared import define_option, fitting, given_as, ignore_option, renamed
+from port.commands._values import FOLDER, RowName
 
 if TYPE_CHECKING:
     from netspec.named_net import Classes
@@ -117,7 +111,7 @@ class Request:
               'sbdd_dir=DIR.  [default: ../data, as published]')
 @click.option('--filler', type=click.Choice(['msra', 'xavier']),
               help='Random start of the trunk.  [default: msra where --width is not 1]')
-@click.option('--ignore-label', type=int, help='Label value that is left out of the loss.')
+@ignore_option('that of NET')
 @click.option('--pad', type=click.IntRange(min=0), metavar='N', help='Padding of the image, in the '
               'place of 100; `fcn pad` computes the least. Finetune again: weights that were '
               'finetuned with 100 want 100.')

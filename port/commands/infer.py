@@ -17,13 +17,8 @@ from port.commands._frame import framed
 from port.commands._pictures import find_pictures, label_files, overlay_file
 from port.commands._ranks import ranked
 from port.commands._shared import (
-    FOLDER,
     MODEL_IS_NET,
     AskedNet,
-    Context,
-    Mean,
-    Param,
-    Size,
     defining,
     given_as,
     looking,
@@ -32,6 +27,7 @@ from port.commands._shared import (
     stop_at,
     weights_option,
 )
+from port.commands._values import FOLDER, Context, Mean, Param, Size
 
 if TYPE_CHECKING:
     import numpy as np

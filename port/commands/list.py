@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import json_option, tell
+from port.commands._shared import WithJson, json_option, tell
 
 if TYPE_CHECKING:
     from netspec.variants import Variant
@@ -24,7 +24,7 @@ def row(variant: Variant) -> dict[str, Any]:
             'iterations': schedule.block * schedule.repeats}
 
 
-@click.command(epilog='Example:  fcn list --json')
+@click.command(cls=WithJson, epilog='Example:  fcn list --json')
 @click.option('--all', 'everything', is_flag=True,
               help='Also the nets that start from nothing: SegNet-Basic and FCN-Basic.')
 @json_option('the table')

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import FILE, FOLDER, WIDTH, Finite, given_as, renamed, stop_at
+from port.commands._shared import given_as, ignore_option, renamed, seed_option, stop_at
+from port.commands._values import FILE, FOLDER, WIDTH, Finite
 
 if TYPE_CHECKING:
     from port.data.survey import Survey
@@ -26,7 +27,7 @@ class Request:
     out: Path | None
     val_share: float
     seed: int
-    ignore_label: int
+    ignore_label: int | None
     label_suffix: str
     stride: str
     width: float
@@ -43,9 +44,8 @@ class Request:
 @click.option('--out', type=FOLDER, help='Folder to write.  [default: NAME]')
 @click.option('--val-share', type=Finite(0, 1, min_open=True, max_open=True),
               default=0.2, show_default=True, help='Share of images to score on.')
-@click.option('--seed', default=1337, show_default=True, help='Of the split.')
-@click.option('--ignore-label', type=click.IntRange(0, 255), default=255, show_default=True,
-              help='Label value that is neither learnt nor scored; of no class.')
+@seed_option('the split')
+@ignore_option('255')
 @click.option('--label-suffix', default='', metavar='TEXT', help="What the labels' names end in "
               "beyond the images', such as _mask for street.jpg and street_mask.png.")
 @click.option('--stride', type=click.Choice(['32', '16', '8']), default='32', show_default=True,
@@ -61,15 +61,16 @@ def command(given: Request) -> None:
     """
     from tqdm import tqdm
 
-    from netspec.own_dataset import check_ignored, check_name, check_names
+    from netspec.own_dataset import VOID, check_ignored, check_name, check_names
     from port.data import survey as own
     from port.data.folder import read_class_names
     out = given.out or Path(given.name)
     check_name(given.name, out.name)
     classes = check_names(read_class_names(given.class_file), str(given.class_file))
-    check_ignored(given.ignore_label, classes)
+    ignored = VOID if given.ignore_label is None else given.ignore_label
+    check_ignored(ignored, classes)
     pairs, alone = own.pair_up(given.images, given.labels, given.label_suffix)
-    found = own.survey(pairs, classes, given.ignore_label, lambda p: tqdm(
+    found = own.survey(pairs, classes, ignored, lambda p: tqdm(
         p, desc='check', unit='img', disable=not sys.stderr.isatty()))
     stop_at(alone + found.problems, 'nothing was written')
     parts = own.split(found.names, given.val_share, given.seed)

@@ -1,37 +1,15 @@
 """fcn pad: the least padding with which a net covers images of some size."""
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import RowName
+from port.commands._values import RowName, SizeRange
 
 if TYPE_CHECKING:
     from netspec.variants import Variant
 
 Size = tuple[int, int]
-SIDES = r'([1-9]\d{0,4})x([1-9]\d{0,4})'
-
-
-class SizeRange(click.ParamType):
-    """One image size, HxW, or all between two, HxW-HxW: the smallest and the largest."""
-
-    name = 'HxW[-HxW]'
-
-    def convert(self, value: Any, param: click.Parameter | None,
-                ctx: click.Context | None) -> tuple[Size, Size]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(f'{SIDES}(?:-{SIDES})?', value)
-        if not match:
-            self.fail(f'{value!r} is not a size; expected HEIGHTxWIDTH, such as 375x500, or a '
-                      'range of them, such as 200x200-500x500', param, ctx)
-        least = int(match[1]), int(match[2])
-        most = (int(match[3]), int(match[4])) if match[3] else least
-        if most[0] < least[0] or most[1] < least[1]:
-            self.fail(f'{value!r}: the first size is larger than the second', param, ctx)
-        return least, most
 
 
 def squares(least: Size, most: Size) -> list[Size]:

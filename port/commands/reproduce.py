@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +15,21 @@ import click
 from port.commands import bound
 from port.commands._ranks import ranked
 from port.commands._shared import (
-    FILE,
-    FOLDER,
-    WIDTH,
     given_as,
     options_given,
     renamed,
+    seed_option,
 )
+from port.commands._values import FILE, FOLDER, WIDTH, RowName
 from port.commands.bound import data_option
 from port.commands.generate import setting
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
 
 if TYPE_CHECKING:
+    from netspec.variants import Variant
     from port.distributed.alone import Alone
+    from port.reproduce.recipe import Settings
 
 # What needs no net to run: the row whose labels it reads, and what is published of it.
 LABELS_ONLY = {
@@ -37,6 +38,8 @@ LABELS_ONLY = {
               'PAMI section 6.3: upper bound of mean IU at each stride, on seg11valid'),
     'absent': ('siftflow-fcn8s', f"{published.ABSENT_SIFTFLOW} of SIFT Flow's 33 classes",
                'PAMI footnote 6: classes that the test split lacks')}
+# What Settings calls otherwise than the command's parameters are called.
+SETTINGS = {'limit': 'images', 'given': 'donors'}
 LABELS_OPTIONS = ('name', 'data', 'out', 'net', 'split', 'limit')
 # What needs neither data nor weights.
 SPEED = {
@@ -74,8 +77,6 @@ def goes_on() -> Iterator[None]:
         raise Interrupted(f'{str(stop) or "stopped"}; the same command goes on from here') from stop
 
 
-seed_option = click.option('--seed', default=1337, show_default=True,
-                           help='Of fillers and dropout.')
 set_option = click.option('--set', 'options', multiple=True, callback=setting,
                           metavar='[NET.]KEY=VALUE',
                           help='A solver field of all nets, or of one; may be repeated.')
@@ -114,7 +115,7 @@ class Request:
     data: Path
     weights: Path | None
     out: Path | None
-    net: str
+    net: Variant | None
     width: float
     block: int | None
     blocks: int | None
@@ -135,7 +136,7 @@ class Request:
 
 @click.command(epilog='Example:  fcn reproduce voc-fcn8s --data data --weights VGG16.caffemodel '
                       '--out runs/voc-fcn8s')
-@click.argument('name', required=False)
+@click.argument('name', metavar='[NET|EXPERIMENT]', required=False)
 @click.option('--list', 'listing', is_flag=True, help='List nets and experiments, and their '
               'published figures.')
 @data_option
@@ -144,17 +145,17 @@ class Request:
                    'of its own; with --released the weights to score.')
 @click.option('--out', type=FOLDER, help='Folder of this run: state and report.  '
               '[default: runs/NAME]')
-@click.option('--net', default='', metavar='NET',
+@click.option('--net', type=RowName(), metavar='NET',
               help='Do an experiment with this net.  [default: voc-fcn32s]')
 @click.option('--width', type=WIDTH, default=1.0, show_default=True, help="Scale the trunk's "
               'channels: a narrow net trains from scratch on a small machine.')
-@click.option('--block', type=click.IntRange(min=1),
+@click.option('--block', type=click.IntRange(min=1), metavar='N',
               help='Images of a block.  [default: the published number]')
-@click.option('--blocks', type=click.IntRange(min=1),
+@click.option('--blocks', type=click.IntRange(min=1), metavar='N',
               help='Blocks to train each net.  [default: the published number]')
 @limit_option
 @click.option('--split', default='', help="Score on this list.  [default: the paper's]")
-@seed_option
+@seed_option('fillers and dropout')
 @set_option
 @train_data_option
 @statistics_option
@@ -169,19 +170,22 @@ class Request:
 @renamed('--iterations-per-block', '--block')
 @given_as(Request)
 def command(given: Request) -> None:
-    """Reproduce NAME, a net or one of the papers' experiments, in the original's blocks.
+    """Reproduce a published NET, or one of the papers' experiments, in the original's blocks.
 
     Surgery, training, scoring after each block; for a net that starts from another, that one
-    first. Ctrl-C at any time; the same command goes on. Ends with report.md, .json and .html.
+    first. Ctrl-C at any time; the same command goes on, and so does `fcn reproduce FOLDER`, with
+    the run's --out. Ends with report.md, .json and .html.
     """
     if given.listing:
         if given.ranks.first:
             click.echo(table())
         return
     if given.name is None:
-        raise click.UsageError('give NAME, or --list')
-    _check_names(given.name, given.net)
-    out = given.out or Path('runs', given.name)
+        raise click.UsageError('give NET or EXPERIMENT, or --list')
+    begun = run_folder(given.name)
+    if begun is None:
+        _check_names(given.name, net_name(given))
+    out = begun or given.out or Path('runs', given.name)
     if given.name in LABELS_ONLY:
         if given.ranks.first:
             _from_labels(given, given.name, out)
@@ -194,22 +198,59 @@ def command(given: Request) -> None:
         raise FileNotFoundError(f'{given.weights}: no such weights')
     import torch
 
-    from port.reproduce.recipe import Settings
+    from port.engine.precision import use_tf32
     from port.reproduce.reproduction import reproduce
-    weights = str(given.weights.resolve()) if given.weights else ''
-    settings = Settings(
-        given.name, str(given.data.resolve()), weights,
-        net=given.net, width=given.width, block=given.block, blocks=given.blocks,
-        images=given.limit, split=given.split, seed=given.seed, released=given.released,
-        options=dict(given.options), donors=dict(given.given), fast=given.fast, tf32=given.tf32,
-        train_data=dict(given.train_data), statistics=given.statistics)
+    settings = settings_of(given, begun)
     with given.ranks.agreed():
         device = torch.device(given.device())
+        if settings.tf32:
+            use_tf32(True)
     with goes_on():
         content = reproduce(settings, out, device, click.echo, given.keep_all,
                             given.ranks)
     if given.ranks.first:
         click.echo(summary(content, out))
+
+
+def run_folder(name: str) -> Path | None:
+    """Return the folder of an earlier run where one is named, or that of one of its nets; None
+    for a name. UsageError for a folder without a run.
+    """
+    from netspec.experiments import EXPERIMENTS
+    from netspec.named_net import RUN_FILE
+    from netspec.variants import VARIANTS
+    if name in (*VARIANTS, *EXPERIMENTS, *LABELS_ONLY) or not Path(name).is_dir():
+        return None
+    for folder in (Path(name), Path(name).resolve().parent):
+        if (folder / RUN_FILE).is_file():
+            return folder
+    raise click.UsageError(f'{name}: no run of `fcn reproduce` lies in this folder; nothing is '
+                           'published of other nets: `fcn train` trains them, `fcn score` scores '
+                           'them')
+
+
+def settings_of(given: Request, begun: Path | None) -> Settings:
+    """Return the settings of a run: as the options have them, or those that it was begun with."""
+    from port.reproduce.recipe import Settings
+    settings = Settings(
+        given.name or '', str(given.data.resolve()),
+        str(given.weights.resolve()) if given.weights else '', net=net_name(given),
+        width=given.width, block=given.block, blocks=given.blocks, images=given.limit,
+        split=given.split, seed=given.seed, released=given.released, options=dict(given.options),
+        donors=dict(given.given), fast=given.fast, tf32=given.tf32,
+        train_data=dict(given.train_data), statistics=given.statistics)
+    if begun is None:
+        return settings
+    asked = {SETTINGS.get(option.name or '', option.name) for option in options_given()}
+    asked -= {'name', 'keep_all', 'gpus'}
+    if 'out' in asked:
+        raise click.UsageError(f'{given.name} is the folder of a run: leave --out out')
+    return replace(Settings.of_run(begun), **{name: getattr(settings, str(name)) for name in asked})
+
+
+def net_name(given: Request) -> str:
+    """Return the name of the net to do an experiment with, '' for the usual one."""
+    return given.net.name if given.net else ''
 
 
 def _check_names(name: str, net: str) -> None:
@@ -227,14 +268,14 @@ def _check_names(name: str, net: str) -> None:
 
 def _from_labels(given: Request, name: str, out: Path) -> None:
     """Do as `fcn bound` does, which needs no net; UsageError for the options of a training."""
+    from netspec.named_net import find_net
     from netspec.schema import write_atomic
-    from netspec.variants import find_variant
     idle = [option.opts[0] for option in options_given() if option.name not in LABELS_OPTIONS]
     if idle:
         raise click.UsageError(f'{name} reads labels only and takes no {", ".join(idle)}; it takes '
                                '--data, --out, --net, --split and --limit')
-    row = find_variant(given.net or LABELS_ONLY[name][0])
-    figures, text = bound.from_labels(row, given.data, name == 'absent', (), given.split,
+    net = find_net(net_name(given) or LABELS_ONLY[name][0])
+    figures, text = bound.from_labels(net, given.data, name == 'absent', (), given.split,
                                       given.limit)
     click.echo(text)
     out.mkdir(parents=True, exist_ok=True)

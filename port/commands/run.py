@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from port.commands._shared import FILE
+from port.commands._values import FILE
 
 
 @click.command(context_settings={'allow_interspersed_args': False},

@@ -13,10 +13,9 @@ import click
 from port.commands._dense_crf import crf_option
 from port.commands._ranks import ranked
 from port.commands._shared import (
-    FILE,
-    FOLDER,
     MODEL_IS_NET,
     AskedNet,
+    WithJson,
     check_json,
     defining,
     given_as,
@@ -27,6 +26,7 @@ from port.commands._shared import (
     tell,
     weights_option,
 )
+from port.commands._values import FILE, FOLDER
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet
@@ -60,8 +60,8 @@ class Request:
     tolerance: float | None
 
 
-@click.command(epilog='Example:  fcn score voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
-                      '--data data')
+@click.command(cls=WithJson, epilog='Example:  fcn score voc-fcn8s --weights '
+                                    'fcn8s-heavy-pascal.caffemodel --data data')
 @net_argument
 @weights_option
 @click.option('--data', type=FOLDER, help='Folder of the datasets, or of this one: score a '

@@ -3,12 +3,13 @@
 import click
 
 from port.commands._frame import framed
-from port.commands._shared import AskedNet, Size, defining, json_option, net_argument, tell
+from port.commands._shared import AskedNet, WithJson, defining, json_option, net_argument, tell
+from port.commands._values import Size
 
 SIZE_OF_NET = "Height and width of the image.  [default: the net's own]"
 
 
-@click.command(epilog='Example:  fcn summary voc-fcn8s --size 500x500')
+@click.command(cls=WithJson, epilog='Example:  fcn summary voc-fcn8s --size 500x500')
 @net_argument
 @click.option('--size', type=Size(), help=SIZE_OF_NET)
 @click.option('--phase', type=click.Choice(['train', 'test']), default='test', show_default=True,

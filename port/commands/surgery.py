@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from port.commands._shared import (
-    FILE,
     MODEL_IS_NET,
     AskedNet,
-    RowName,
     defining,
     net_argument,
     pixel_options,
     renamed,
 )
+from port.commands._values import FILE, RowName
 
 if TYPE_CHECKING:
     from netspec.variants import Variant

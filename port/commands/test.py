@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from port.commands._shared import MODEL_IS_NET, NetName, defining, device_options, renamed
+from port.commands._shared import (
+    MODEL_IS_NET,
+    AskedNet,
+    defining,
+    device_options,
+    renamed,
+    weights_option,
+)
+from port.commands._values import NetName
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet
@@ -16,10 +24,9 @@ if TYPE_CHECKING:
 @click.command(epilog='Example:  fcn test runs/camvid32/val.prototxt '
                       '--weights runs/camvid32/snapshot/train_iter_4000.caffemodel')
 @click.argument('net', type=NetName())
-@click.option('--weights', metavar='FILE', help='The weights; several files with commas.  '
-              '[default: what was trained in the folder NET]')
-@click.option('--iterations', type=click.IntRange(min=1), default=50, show_default=True,
-              help='Number of forward passes.')
+@weights_option
+@click.option('--iterations', type=click.IntRange(min=1), metavar='N', default=50,
+              show_default=True, help='Number of forward passes.')
 @device_options()
 @renamed('--model', MODEL_IS_NET)
 @defining
@@ -35,11 +42,8 @@ def command(net: NamedNet, weights: str | None, iterations: int, device: str) ->
     from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.starting_weights import prepare
-    given = weights or net.trained()
-    if given is None:
-        raise click.UsageError(f'give --weights: {net.given} is no folder in which a net was '
-                               'trained')
-    built = Net(scored_file(net), TEST, weights=str(given), device=device)
+    given = AskedNet(net).weights(weights)
+    built = Net(scored_file(net), TEST, weights=given, device=device)
     prepare(built)
     sums: list[float] = []
     loss = 0.0

@@ -5,15 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 import click
 
 from port.commands._frame import framed, sizes_of
-from port.commands._shared import (
-    AskedNet,
-    Size,
-    defining,
-    device_options,
-    looking,
-    net_argument,
-    renamed,
-)
+from port.commands._shared import AskedNet, defining, device_options, looking, net_argument, renamed
+from port.commands._values import Size
 
 SIZE = (375, 500)
 
@@ -24,9 +17,9 @@ SIZE = (375, 500)
               '[default: 375x500, or the size that the net is made for]')
 @click.option('--phase', type=click.Choice(['train', 'test']), default='train', show_default=True,
               help='Of the net; test leaves the backward pass out.')
-@click.option('--weights', metavar='FILE', help='The weights.  [default: random]')
-@click.option('--iterations', type=click.IntRange(min=1), default=10, show_default=True,
-              help='Passes; the medians are shown.')
+@click.option('--weights', metavar='FILE[,FILE…]', help='The weights.  [default: random]')
+@click.option('--iterations', type=click.IntRange(min=1), metavar='N', default=10,
+              show_default=True, help='Passes; the medians are shown.')
 @device_options()
 @renamed('--runs', '--iterations')
 @looking

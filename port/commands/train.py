@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from port.commands._ranks import ranked
-from port.commands._shared import FILE, defining, given_as
+from port.commands._shared import defining, given_as
+from port.commands._values import FILE
 
 if TYPE_CHECKING:
     from logging.handlers import MemoryHandler
@@ -38,10 +39,10 @@ class Request:
                       '--weights init.caffemodel --iterations 4000')
 @click.option('--solver', 'path', required=True, type=click.Path(path_type=Path),
               help='The solver prototxt, or the folder that holds solver.prototxt.')
-@click.option('--weights', metavar='FILE', help='Weights to start from; several with commas.')
+@click.option('--weights', metavar='FILE[,FILE…]', help='Weights to start from.')
 @click.option('--snapshot', type=FILE, help='A .solverstate to go on from.')
-@click.option('--iterations', type=click.IntRange(min=1), help='Train to this iteration; '
-              'the rate goes as the solver file has it.  [default: its max_iter]')
+@click.option('--iterations', type=click.IntRange(min=1), metavar='N', help='Train to this '
+              'iteration; the rate goes as the solver file has it.  [default: its max_iter]')
 @click.option('--fast/--no-fast', default=False, show_default=True, help='--fast leaves out the '
               'zeros around the images (docs/padding.md) and takes layers together: the same '
               'gradients within rounding, in less time.')

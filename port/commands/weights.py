@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from port.commands._shared import json_option, tell
+from port.commands._shared import GroupWithJson, json_option, tell
 
 
-@click.group(invoke_without_command=True, epilog='Example:  fcn weights')
+@click.group(cls=GroupWithJson, invoke_without_command=True, epilog='Example:  fcn weights')
 @json_option('the tables')
 @click.pass_context
 def command(ctx: click.Context, json_path: str | None) -> None:

@@ -53,6 +53,17 @@ class Settings:
     scale: float = 1.0
     statistics: int = PASSES
 
+    @classmethod
+    def of_run(cls, out: Path) -> 'Settings':
+        """Return the settings that the run of a folder was begun with."""
+        try:
+            found = read_json(out / SETTINGS_FILE, 'record of a run')
+            return cls(**{key: value for key, value in found.items()
+                          if key in cls.__dataclass_fields__})
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{error}; write it anew with the settings that the run was begun '
+                             'with, or name another --out') from None
+
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
 
@@ -66,13 +77,9 @@ class Settings:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
             return
-        try:
-            theirs = asdict(Settings('', '')) | read_json(path, 'record of a run')
-        except ValueError as error:
-            raise ValueError(f'{error}; write it anew with the settings that the run was begun '
-                             'with, or name another --out') from None
-        changed = [f'{key} {theirs.get(key)!r}, now {value!r}' for key, value in mine.items()
-                   if theirs.get(key, getattr(Settings, key, None)) != value]
+        theirs = asdict(Settings.of_run(out))
+        changed = [f'{key} {theirs[key]!r}, now {value!r}' for key, value in mine.items()
+                   if theirs[key] != value]
         if changed:
             raise ValueError(f'{out} was begun with {"; ".join(changed)}: go on with the same '
                              'settings, or name another --out')

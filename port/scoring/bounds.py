@@ -10,9 +10,10 @@ import numpy as np
 
 from netspec.families.fcn import param_str
 from netspec.generate import data_roots
+from netspec.schema import read_net
 from netspec.variants import Variant
 from port.data.listed import ListedSplit
-from port.data.seg_layer import SegDataLayer
+from port.data.seg_layer import SegDataLayer, read_params
 from port.layers.python import builtin_module
 from port.scoring.metrics import Scores, fast_hist
 
@@ -35,7 +36,30 @@ def open_layer(row: Variant, data: Path, test: bool = True,
         return ListedSplit(roots['root_folder'], Path(roots['source'], f'{split.name}.txt'))
     layer = getattr(builtin_module(split.layer.module), split.layer.type)()
     roots = data_roots(row, data)
-    layer.param_str = param_str(row, split, {key: roots[key] for key, _ in split.layer.dirs})
+    return _listed(layer, param_str(row, split, {key: roots[key] for key, _ in split.layer.dirs}))
+
+
+def open_net_layer(file: Path, name: str = '') -> SegDataLayer | ListedSplit:
+    """Open the split that a net's file reads, or the list of that name beside it; reads the list,
+    no image.
+
+    ValueError where the file has no data layer of the kinds that our rows have.
+    """
+    for layer in read_net(file).layer:
+        if layer.type == 'ImageSegData':
+            source = Path(layer.image_data_param.source)
+            return ListedSplit(layer.image_data_param.root_folder,
+                               source.with_name(f'{name}{source.suffix}') if name else source)
+        module = builtin_module(layer.python_param.module) if layer.type == 'Python' else None
+        if module and not layer.bottom:
+            found = getattr(module, layer.python_param.layer)()
+            params = read_params(layer.python_param.param_str, f'{file}: layer {layer.name!r}')
+            return _listed(found, str(params | ({'split': name} if name else {})))
+    raise ValueError(f'{file}: has no layer that reads the labels of a dataset')
+
+
+def _listed(layer: SegDataLayer, param_str: str) -> SegDataLayer:
+    layer.param_str = param_str
     layer.read_param_str()
     layer.indices, layer.lines = layer.read_list()
     return layer

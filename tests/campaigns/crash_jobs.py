@@ -192,9 +192,9 @@ def jobs(data: Path, weights: Path) -> list[Job]:
     for ending in ('png', 'pdf', 'svg'):
         once(f'draw-{ending}', 'draw', 'voc-fcn32s', '--out', f'n.{ending}', '--no-graphviz')
     once('score', 'score', 'given/val.prototxt', '--weights', str(weights), '--save', 'predicted',
-         '--json', 'score.json', needs=scored(data))
+         '--json=score.json', needs=scored(data))
     once('compare', 'compare', f'voc-fcn32s:{weights}', f'voc-fcn32s:{weights}', *narrow,
-         '--images', pictures, '--json', 'c.json', '--html', 'c.html')
+         '--images', pictures, '--json=c.json', '--html', 'c.html')
     once('crf-search', 'crf', 'search', 'given/val.prototxt', '--weights', str(weights), '--limit',
          '1', '--bi-w', '3,4', '--bi-xy', '30', '--bi-rgb', '3', '--rounds', '1', '--out',
          'crf.json', needs=scored(data), grows=('.json',))

@@ -161,7 +161,7 @@ def test_data(what: str, own_scenes, trained: Path, make_run, tmp_path: Path, re
     run = make_run(tmp_path / 'r', own_scenes)
     path, words = break_data(what, own_scenes)
     line = refused('score', run / 'val.prototxt', '--weights',
-                   trained / 'trained.caffemodel', '--json', tmp_path / 'scores.json', limit=800)
+                   trained / 'trained.caffemodel', f'--json={tmp_path / "scores.json"}', limit=800)
     for word in [str(path), *words]:
         assert word in line
 

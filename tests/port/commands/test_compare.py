@@ -31,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_same_net(models: Path, scenes, tmp_path: Path) -> None:
     done = invoke(f'voc-fcn16s:{models}/w.caffemodel', models / 'same.onnx', '--width', 1 / 16,
-                  '--images', scenes.voc / 'JPEGImages', '--json', tmp_path / 'r.json', '--html',
+                  '--images', scenes.voc / 'JPEGImages', f'--json={tmp_path / "r.json"}', '--html',
                   tmp_path / 'r.html', '--check')
     assert done.exit_code == 0, done.output
     assert 'of the largest score' in done.output

@@ -28,7 +28,7 @@ def test_search(trained: Path, lively: Path, tmp_path: Path, fcn) -> None:
     assert lines[0].startswith('without a CRF') and lines[1].startswith('--crf 3,3,')
     for name, line in ((None, lines[0]), (lines[1].split()[1], lines[1])):
         crf = ('--crf', name) if name else ()
-        score = fcn('score', *shared, *crf, '--json', tmp_path / 'f.json')
+        score = fcn('score', *shared, *crf, f'--json={tmp_path / "f.json"}')
         assert score.exit_code == 0
         figures = json.loads((tmp_path / 'f.json').read_text())['score']
         assert line.split()[-1] == f'{100 * figures["mean_IU"]:.2f}'

@@ -26,3 +26,16 @@ def test_json(fcn) -> None:
     assert rows['voc-fcn32s'].items() >= expected.items()
     assert rows['nyud-fcn32s-color-hha']['inputs'] == ['color', 'hha']
     assert rows['camvid-fcn8s']['classes'] == [11]
+
+
+def test_json_alone_prints_and_a_file_is_named_behind_a_sign(tmp_path, fcn) -> None:
+    """So that what follows --json is NET: a net is not taken for a file to write."""
+    printed = fcn('summary', '--json', 'voc-fcn32s')
+    assert printed.exit_code == 0
+    assert printed.stdout == fcn('summary', 'voc-fcn32s', '--json').stdout
+    written = fcn('summary', f'--json={tmp_path / "s.json"}', 'voc-fcn32s')
+    assert written.exit_code == 0 and 'receptive field' in written.stdout
+    assert json.loads((tmp_path / 's.json').read_text()) == json.loads(printed.stdout)
+    refused = fcn('list', '--json', tmp_path / 'l.json')
+    assert refused.exit_code == 2 and not (tmp_path / 'l.json').exists()
+    assert f'--json {tmp_path / "l.json"} is now --json={tmp_path / "l.json"}' in refused.stderr

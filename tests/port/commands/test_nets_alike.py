@@ -1,14 +1,19 @@
 """NET in every command: a folder in which a net was trained, and a prototxt of anybody's."""
 
 from pathlib import Path
+from shutil import copyfile, rmtree
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from netspec.schema.messages import TEST
+from port.cli import main
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
+from port.reproduce.recipe import Settings, chain
+from port.reproduce.stage_training import write_nets
 
 # A face detector's first stage, as others publish such nets: no data layer, no FCN, one input.
 DETECTOR = '''name: "P"
@@ -87,3 +92,86 @@ def test_folders_are_searched_with_those_in_them(folder: Path, tmp_path: Path, f
     made = {str(p.relative_to(tmp_path / 'photos/labels'))
             for p in (tmp_path / 'photos/labels').rglob('*.png')}
     assert made == {f'{name}{end}.png' for name in ('a/x', 'b/x', 'y') for end in ('', '_overlay')}
+
+
+# -- every command, every form ---------------------------------------------------------------------
+
+# A command's words, and what each form of NET leads to: '' is done, else words of the one line.
+# Weights that are not there stand for all that a command does with a net that it has found.
+FORMS = {'name': 'voc-fcn32s', 'fcn new': 'cars', 'fcn reproduce': 'run', 'file': 'own.prototxt'}
+NEEDS_ROW = 'needs a published net, or a folder of `fcn new` or `fcn reproduce`'
+LOST = 'absent.caffemodel'
+EVERY = {
+    'summary {net}': ('', '', '', ''),
+    'draw {net} --out o.svg --no-graphviz': ('', '', '', ''),
+    'time {net} --weights absent.caffemodel {fitted}': (LOST, LOST, LOST, LOST),
+    'generate {net} --out made': ('', '', '', NEEDS_ROW),
+    'pad {net} --size 20x20': ('', '', '', NEEDS_ROW),
+    'bound {net} --method nearest': ('', '', '', NEEDS_ROW),
+    'convert lively.caffemodel o.npz --net {net}': ('', '', '', NEEDS_ROW),
+    'surgery {net} --from absent.caffemodel --out s.caffemodel': (
+        LOST, LOST, LOST, 'give --recipe NAME of the published net'),
+    'surgery voc-fcn32s --from absent.caffemodel --out s.caffemodel --recipe {net}': (
+        LOST, LOST, LOST, NEEDS_ROW),
+    'infer {net} a.png --weights absent.caffemodel --mean voc-fcn32s': (LOST, LOST, LOST, LOST),
+    'infer voc-fcn32s a.png --weights absent.caffemodel --mean {net}': (
+        LOST, LOST, LOST, NEEDS_ROW),
+    'export {net} --weights absent.caffemodel --out o.onnx': (LOST, LOST, LOST, LOST),
+    'compare {net}:absent.caffemodel voc-fcn32s:b.caffemodel --images a.png --width 0.03125': (
+        LOST, LOST, LOST, LOST),
+    'score {net} --weights absent.caffemodel {data}': (LOST, LOST, LOST, LOST),
+    'test {net} --weights absent.caffemodel': (
+        'name its folder or file, or the data to score it on', LOST, LOST, LOST),
+    'crf search {net} --weights absent.caffemodel --out c.json': (
+        'name its folder or file, or the data to score it on', LOST, LOST, LOST),
+    'convolutionalize {net} --out conv': ('no InnerProduct', 'no InnerProduct', 'no InnerProduct',
+                                          'no InnerProduct'),
+    'dense {net} a.png --weights absent.caffemodel': (
+        'no InnerProduct', 'no InnerProduct', 'no InnerProduct', 'no InnerProduct'),
+    'reproduce {net} --weights absent.caffemodel': (
+        LOST, 'no run of `fcn reproduce` lies in this folder', LOST, 'no net or experiment'),
+    'reproduce fixed --net {net} --weights absent.caffemodel': (
+        LOST, 'is of no published data', LOST, NEEDS_ROW),
+    'ablate {net} --weights absent.caffemodel --width 1': (
+        LOST, 'the findings are of published nets', LOST, NEEDS_ROW)}
+
+
+@pytest.fixture(scope='module')
+def forms(tmp_path_factory: pytest.TempPathFactory, scenes, lively: Path) -> Path:
+    """A folder that holds a net in each form that lies on disk, and the drawn scenes as data."""
+    folder = tmp_path_factory.mktemp('forms')
+    (folder / 'data').symlink_to(scenes.root)
+    for name in ('images', 'labels'):
+        (folder / name).mkdir()
+    for name in ('val_000000', 'val_000001', 'val_000002'):
+        copyfile(scenes.image(name), folder / f'images/{name}.jpg')
+        copyfile(scenes.label(name), folder / f'labels/{name}.png')
+    (folder / 'names.txt').write_text('\n'.join(map(str, range(21))))
+    done = CliRunner().invoke(main, [
+        'new', 'cars', '--images', f'{folder}/images', '--labels', f'{folder}/labels',
+        '--class-names', f'{folder}/names.txt', '--width', '0.03125', '--out', f'{folder}/cars'])
+    assert done.exit_code == 0, done.output
+    settings = Settings('voc-fcn32s', str(scenes.root), width=1 / 32)
+    settings.claim(folder / 'run')
+    write_nets(chain(settings, folder / 'run')[0], settings)
+    (folder / 'own.prototxt').write_bytes((folder / 'cars/val.prototxt').read_bytes())
+    copyfile(lively, folder / 'lively.caffemodel')
+    copyfile(scenes.image('val_000000'), folder / 'a.png')
+    return folder
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('command', EVERY)
+def test_every_command_takes_every_form_that_means_something(
+        command: str, form: str, forms: Path, fcn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(forms)
+    more = {'data': '--data data', 'fitted': '--width 0.03125'} if form == 'name' else {}
+    words = command.format_map({'data': '', 'fitted': '', 'net': FORMS[form]} | more)
+    expected = EVERY[command][list(FORMS).index(form)]
+    result = fcn(*words.split())
+    if expected:
+        assert result.exit_code in (1, 2) and expected in result.stderr, result.output
+        assert len(result.stderr.splitlines()) == 1
+    else:
+        assert result.exit_code == 0, result.output
+    rmtree(forms / 'made', ignore_errors=True)

@@ -32,8 +32,8 @@ def count(scenes, folder: Path, names: list[str]) -> np.ndarray:
 
 
 def test_figures(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
-    result = fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
-                 tmp_path / 's.json', '--save', tmp_path / 'out')
+    result = fcn('score', trained / 'val.prototxt', '--weights', lively,
+                 f'--json={tmp_path / "s.json"}', '--save', tmp_path / 'out')
     assert result.exit_code == 0 and result.stderr == ''
     names = [f'val_{i:06d}' for i in range(3)]
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [f'{n}.png' for n in names]
@@ -58,8 +58,8 @@ def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path
     monkeypatch.setattr(FastScoring, '__call__', lambda self: passes.append(1) or run(self))
     hists = []
     for more in ((), ('--fast',)):
-        assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
-                   tmp_path / 's.json', *more).exit_code == 0
+        assert fcn('score', trained / 'val.prototxt', '--weights', lively,
+                   f'--json={tmp_path / "s.json"}', *more).exit_code == 0
         hists.append(np.array(json.loads((tmp_path / 's.json').read_text())['score']['hist']))
     assert len(passes) == 3
     assert hists[0].sum() == hists[1].sum()
@@ -69,8 +69,8 @@ def test_fast_counts_the_same_pixels(trained: Path, lively: Path, tmp_path: Path
 def test_the_first_images_only(trained: Path, lively: Path, tmp_path: Path,
                                           fcn) -> None:
     def pixels(*more: object) -> int:
-        assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
-                   tmp_path / 's.json', *more).exit_code == 0
+        assert fcn('score', trained / 'val.prototxt', '--weights', lively,
+                   f'--json={tmp_path / "s.json"}', *more).exit_code == 0
         return np.sum(json.loads((tmp_path / 's.json').read_text())['score']['hist'])
     one, three, six = pixels('--limit', 1), pixels(), pixels('--limit', 6)
     assert 0 < one < three == six
@@ -81,7 +81,7 @@ def test_two_heads(own_scenes, tmp_path: Path, fcn) -> None:
     net = Net(two_heads(tmp_path), TEST)
     net.save(tmp_path / 'w.caffemodel')
     result = fcn('score', tmp_path / 'net.prototxt', '--weights',
-                 tmp_path / 'w.caffemodel', '--limit', 2, '--json', tmp_path / 's.json')
+                 tmp_path / 'w.caffemodel', '--limit', 2, f'--json={tmp_path / "s.json"}')
     assert result.exit_code == 0
     assert result.stdout.startswith('score_a\n') and '\nscore_b\n' in result.stdout
     figures = json.loads((tmp_path / 's.json').read_text())
@@ -107,7 +107,7 @@ def test_refusals(trained: Path, lively: Path, tmp_path: Path, refused) -> None:
     net = (trained / 'val.prototxt', '--weights', lively)
     line = refused('score', trained / 'deploy.prototxt', '--weights', lively)
     assert 'score the net with data (train, val, test), not deploy' in line
-    line = refused('score', *net, '--json', tmp_path / 'no' / 's.json')
+    line = refused('score', *net, f'--json={tmp_path / "no" / "s.json"}')
     assert f'{tmp_path / "no" / "s.json"}: the folder' in line and 'does not exist' in line
     assert '0 is not in the range' in refused('score', *net, '--limit', 0, status=2)
     two_heads(tmp_path)
@@ -138,8 +138,8 @@ def test_labels_are_not_written_over(own_scenes, lively: Path, make_run, tmp_pat
                        folder)
         assert f'{folder}/val_000000.png: is read here, and would be written over' in line
         assert '--save' in line
-    line = refused('score', run / 'val.prototxt', '--weights', lively, '--json',
-                   run / 'val.prototxt')
+    line = refused('score', run / 'val.prototxt', '--weights', lively,
+                   f'--json={run / "val.prototxt"}')
     assert 'val.prototxt: is read here' in line and '--json' in line
 
 
@@ -147,7 +147,7 @@ def test_crf(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
     """The labels that are saved and counted are those refined on the picture as it lies there."""
     for more in ((), ('--fast',)):
         assert fcn('score', trained / 'val.prototxt', '--weights', lively, '--save',
-                   tmp_path / 'out', '--json', tmp_path / 's.json', '--crf', 'deeplab-largefov',
+                   tmp_path / 'out', f'--json={tmp_path / "s.json"}', '--crf', 'deeplab-largefov',
                    *more).exit_code == 0
         net, names = Net(trained / 'val.prototxt', TEST, weights=lively), []
         for i in range(3):
@@ -166,8 +166,8 @@ def test_crf(trained: Path, lively: Path, scenes, tmp_path: Path, fcn) -> None:
 
 def test_the_interval_the_frames_and_the_boundaries(trained: Path, lively: Path, tmp_path: Path,
                                                     fcn) -> None:
-    result = fcn('score', trained / 'val.prototxt', '--weights', lively, '--json',
-                 tmp_path / 's.json', '--frames', tmp_path / 'f.csv', '--boundaries',
+    result = fcn('score', trained / 'val.prototxt', '--weights', lively,
+                 f'--json={tmp_path / "s.json"}', '--frames', tmp_path / 'f.csv', '--boundaries',
                  '--tolerance', 3)
     assert result.exit_code == 0 and result.stderr == ''
     found = json.loads((tmp_path / 's.json').read_text())['score']

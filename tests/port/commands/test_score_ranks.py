@@ -29,8 +29,8 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 def test_score_gives_the_same_figures_and_files(trained, fcn, torchrun, tmp_path: Path) -> None:
     """Three images on two ranks: one has two, the other one."""
     common = 'score', trained / 'val.prototxt', '--weights', trained / 'trained.caffemodel'
-    assert fcn(*common, '--json', tmp_path / '1.json', '--save', tmp_path / '1').exit_code == 0
-    ended = torchrun.fcn(2, *common, '--json', tmp_path / '2.json', '--save', tmp_path / '2')
+    assert fcn(*common, f'--json={tmp_path / "1.json"}', '--save', tmp_path / '1').exit_code == 0
+    ended = torchrun.fcn(2, *common, f'--json={tmp_path / "2.json"}', '--save', tmp_path / '2')
     assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
     assert (tmp_path / '1.json').read_bytes() == (tmp_path / '2.json').read_bytes()
     files = bytes_below(tmp_path / '1')

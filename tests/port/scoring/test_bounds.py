@@ -73,7 +73,7 @@ def test_the_bound_falls_with_the_factor(data):
 
 def test_the_command_shows_the_published_bound(data, tmp_path):
     result = CliRunner().invoke(main, ['bound', '--data', str(data), '--method', 'majority',
-                                       '--json', str(tmp_path / 'b.json')])
+                                       f'--json={tmp_path / "b.json"}'])
     assert result.exit_code == 0, result.output
     assert '50.9' in result.output
     known = json.loads((tmp_path / 'b.json').read_text())['published']

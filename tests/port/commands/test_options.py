@@ -1,0 +1,142 @@
+"""One name and one form for each option: a table of all commands' options, as help shows them."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import click
+
+from port import cli
+
+# An option and its value, … where it may be repeated; the commands that take it.
+TABLE = '''
+--absent: bound
+--all: generate, list
+--allow-python MODULE …: compare, export, infer, time
+--argmax: export
+--bi-rgb a,b|a:step:b: crf search
+--bi-w a,b|a:step:b: crf search
+--bi-xy a,b|a:step:b: crf search
+--block N: ablate, reproduce
+--blocks N: ablate, reproduce
+--check: compare, generate
+--class-names FILE: dense, new
+--classes N: convolutionalize
+--classes N[,N]: compare, draw, export, generate, infer, score, summary, surgery, time
+--compare: export
+--cpu: run
+--crf model|w,xy,w,xy,rgb: infer, score
+--data DIRECTORY: ablate, bound, data check, reproduce, score
+--data DIR|KEY=DIR …: generate
+--define NAME=VALUE …: caffe, compare, convolutionalize, crf search, dense, draw, export,
+    generate, infer, score, summary, surgery, test, time, train
+--donor NET=WEIGHTS …: reproduce
+--drop-pool: convolutionalize
+--fast/--no-fast: ablate, infer, reproduce, score, train
+--filler [msra|xavier]: generate
+--from FILE …: surgery
+--gpu ID: ablate, crf search, infer, reproduce, score, test, time, train
+--graphviz/--no-graphviz: draw
+--grid [v1|v2]: crf search
+--html FILE: compare
+--ignore-label LABEL: generate, new
+--images DIRECTORY: new
+--images PATH: compare
+--iterations N: test, time, train
+--json [=FILE]: bound, compare, list, score, summary
+--keep-all: reproduce
+--label-suffix TEXT: data colours, new
+--labels DIRECTORY: new
+--limit N: ablate, bound, crf search, reproduce, score
+--list: reproduce
+--log FILE: train
+--mean B,G,R|NET: compare, dense, infer
+--method [nearest|majority|bilinear] …: bound
+--names [caffe|torchvision|timm]: convert
+--net NET: convert, reproduce
+--out DIRECTORY: ablate, convolutionalize, demo, generate, infer, new, reproduce
+--out FILE: crf search, dense, draw, export, surgery
+--output BLOB: compare, infer
+--pad N: generate
+--phase [train|test]: draw, summary, time
+--precision [float32|tf32|bfloat16|float16]: infer
+--py2: run
+--random-weights: export
+--recipe NET: surgery
+--released: reproduce
+--rgb-mean R,G,B: convert, surgery
+--rgb-std R,G,B: convert, surgery
+--rounds N: crf search
+--save DIRECTORY: score
+--seed N: ablate, export, new, reproduce
+--set KEY=VALUE …: generate
+--set [NET.]KEY=VALUE …: ablate, reproduce
+--size HxW: convolutionalize, data colours, dense, draw, summary, time
+--size HxW[,HxW…]: export
+--size HxW[-HxW]: pad
+--skip LAYER …: surgery
+--skips TOP[,TOP…]: convolutionalize
+--snapshot FILE: train
+--solver PATH: train
+--split TEXT: bound, reproduce
+--split TEXT …: data check
+--stride [32|16|8]: new
+--syntax [layer|authors]: generate
+--tf32: reproduce, train
+--unknown LABEL: data colours
+--val-share NUMBER: new
+--weights FILE: ablate, convolutionalize, dense, reproduce
+--weights FILE[,FILE…]: crf search, export, infer, score, test, time, train
+--width NUMBER: ablate, compare, draw, export, generate, infer, new, reproduce, score, summary,
+    surgery, time
+--with-preprocess: export
+--worst N: compare
+'''
+# Options with more than one form, and why.
+FORMS = {
+    '--classes': 'one number for each head; a convolutionalized net has one head',
+    '--data': 'the nets that train on two datasets may find each in a folder of its own',
+    '--images': 'pictures to compare may be a single one',
+    '--out': 'a folder where several files are made, a file where one is',
+    '--set': 'where several nets are trained a field may be for one of them',
+    '--size': 'one size, several, or all of a range',
+    '--split': 'several lists may be checked at once',
+    '--weights': 'a net may find its layers in several files; a classifier to start from is one'}
+
+
+def leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for verb, inner in command.commands.items():
+            yield from leaves(f'{name} {verb}', inner)
+    else:
+        yield name, command
+
+
+def every_command() -> dict[str, click.Command]:
+    context = click.Context(cli.main)
+    return {name: leaf for verb in cli.main.list_commands(context)
+            for name, leaf in leaves(verb, cli.main.get_command(context, verb))}
+
+
+def form(option: click.Option, command: click.Command) -> str:
+    value = '' if option.is_flag else option.make_metavar(click.Context(command))
+    names = '/'.join(option.opts + option.secondary_opts)
+    return ' '.join(filter(None, (names, value, '…' if option.multiple else '')))
+
+
+def table() -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for name, command in every_command().items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                found[form(option, command)].append(name)
+    return found
+
+
+def test_every_command_takes_what_the_table_says() -> None:
+    written = dict(line.split(': ') for line in TABLE.strip().replace('\n    ', ' ').splitlines())
+    assert {key: ', '.join(names) for key, names in sorted(table().items())} == written
+
+
+def test_an_option_has_one_form_but_for_a_reason() -> None:
+    names = [key.split()[0] for key in table()]
+    assert {name for name in names if names.count(name) > 1} == set(FORMS)
