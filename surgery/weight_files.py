@@ -1,7 +1,7 @@
 """Weights by content, whatever the file is called: one reader, one writer.
 
 .caffemodel, .caffemodel.h5, .safetensors and .npz; the last two under our names or under
-torchvision's. Torch's own files need torch: port.torch_weights reads those and all of these.
+torchvision's. Torch's own files need torch: port.engine.torch_weights reads those and all of these.
 """
 
 from collections.abc import Mapping, Sequence

@@ -22,13 +22,15 @@ from netspec.variants.row import Split
 
 STRIDE = 8
 TOPS = ('data', 'label', 'data_dim')
-# Of the multi-scale VGG16: where a path begins, the stride that its first convolution has in
-# training, how its second is filled; whether that one's stride of 1 is written; test's zoom.
+# The paths past the trunk of the multi-scale VGG16, by the top where each begins: the stride of its
+# first convolution in training; the deviation that its second starts with; whether the file writes
+# that one's stride of 1; the factor by which its scores are zoomed in testing.
 PATHS = {'data': (8, 0.001, True, 1), 'pool1': (4, 0.001, False, 2), 'pool2': (2, 0.001, False, 4),
          'pool3': (1, 0.001, True, 8), 'pool4': (1, 0.005, True, 8)}
 UNFILLED = 'pool3_ms'  # the authors forgot this path's last filler: it starts at zero
 PATH_CHANNELS = 128
-# Of the multi-scale ResNet-101: what closes the names of a copy, and how the image is resized.
+# The three copies of the multi-scale ResNet-101: the suffix of a copy's names, and how the image is
+# resized for it.
 COPIES = {'': {}, '_res05': dict(shrink_factor=2), '_res075': dict(shrink_factor=4, zoom_factor=3)}
 BACK = {'_res05': dict(zoom_factor=2), '_res075': dict(zoom_factor=4, shrink_factor=3)}
 UNPADDED = dict(pad_beg=0, pad_end=0)
@@ -119,8 +121,9 @@ def class_scores(n: NetSpec, row: DeepLab, style: Style, train: bool, any_size: 
                  learns: bool | None = None) -> Top:
     """Add trunk, classifiers and their fusion; return the scores, an eighth of the image's size.
 
-    Of the multi-scale VGG16 they are of the image's size in testing; with any_size images need
-    not be a multiple of 8, and one, there. learns: whether VGG16 has what only training needs.
+    The multi-scale VGG16 is the exception: in testing its scores have the image's size, and
+    any_size lets images have sizes other than a multiple of 8 plus 1. learns: whether VGG16 has
+    what only training needs.
     """
     if row.trunk == 'resnet101':
         return _resnet_scores(n, row, style, train)
@@ -251,7 +254,7 @@ def _atrous_pyramid(n: NetSpec, row: DeepLab, bottom: Top, suffix: str, train: b
 
 
 def supervised(row: DeepLab) -> list[tuple[str, str, int]]:
-    """Return what is trained: what closes the loss's name, the scores, how labels are shrunk."""
+    """Return for each loss the suffix of its name, its scores, and by how much labels shrink."""
     if not row.multiscale:
         return [('', row.head, 8)]
     if row.trunk != 'resnet101':

@@ -29,7 +29,7 @@ from netspec.variants.row import SEED, Head, Split
 
 
 class Trunk(NamedTuple):
-    """A base net, the stride of its last features, and its tops of half, a quarter … of it.
+    """A base net, the stride of its last features, and its tops at half, a quarter … that stride.
 
     odd: all its windows have odd sizes. An even bilinear kernel would then lie half a pixel off,
     so every upsampling has a kernel of 2 stride - 1; and as such a trunk is not padded by 100,

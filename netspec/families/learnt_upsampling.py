@@ -1,10 +1,11 @@
 """FCNs on trunks with batch normalisation, whose upsampling starts bilinear and learns.
 
 FCN-ResNet34 adds scores at three strides, as the FCN-8s does; the CamVid net on VGG16 with batch
-normalisation adds features, and scores once, at the finest. Both were written for PyTorch: a
-kernel of 2 f pads f / 2, so that sizes grow f times. That lies right above VGG's poolings of 2 x 2,
-but half a pixel off above ResNet's odd windows; the row keeps it, an `aligned` one takes odd
-kernels and the offsets that follow.
+normalisation adds features, and scores once, at the finest. Both were written for PyTorch: to
+upsample by f a kernel of 2 f is padded by f / 2, so that sizes grow exactly f times. Above VGG's
+poolings of 2 x 2 the result lies where it should; above ResNet's windows of odd size it lies half a
+pixel off. Our row keeps that, as published; an `aligned` row takes kernels of odd size instead, and
+the offsets that follow from them.
 """
 
 from netspec.blocks import LEARNT, MSRA, WEIGHT_AND_BIAS, Style

@@ -57,7 +57,7 @@ class DeepLab(Variant):
 
     @property
     def grid(self) -> int:
-        """Sizes of images are a multiple of this, and one; 1 where any size will do.
+        """Heights and widths of images are a multiple of this plus 1; 1 where any size will do.
 
         ResNet's strided convolutions round down, and three sizes must meet again.
         """

@@ -135,7 +135,7 @@ class Variant:
 
     @property
     def grid(self) -> int:
-        """Sizes of images are a multiple of this, and one; 1 where any size will do."""
+        """Heights and widths of images are a multiple of this plus 1; 1 where any size will do."""
         return 1
 
     @property

@@ -84,7 +84,10 @@ class Team:
         return np.minimum(-(-at // grain) * grain, count)
 
     def __call__(self, *works: Work) -> None:
-        """Do all works, pairs of a kernel that takes first and last, and the parts."""
+        """Run works one after another, the parts of each at the same time.
+
+        A work is a kernel, called as kernel(first, last), and the bounds of each thread's part.
+        """
         def part(thread: int) -> None:
             for kernel, bounds in works:
                 kernel(bounds[thread], bounds[thread + 1])
@@ -94,7 +97,7 @@ class Team:
             other.result()
 
     def each(self, tasks: Sequence[Callable[[], object]]) -> None:
-        """Do tasks, none of which calls upon the team itself, at once."""
+        """Run tasks at the same time; none of them may call the team."""
         if self.pool is None or len(tasks) < 2:
             for task in tasks:
                 task()

@@ -1,6 +1,6 @@
 """Draw a net: a box for each run of layers between poolings, joins and splits (Caffe's draw.py).
 
-Graphviz lays the picture out where it is installed, else we do (port.draw_layout).
+Graphviz lays the picture out where it is installed, else port.describe.draw_layout does.
 """
 
 import html

@@ -16,7 +16,7 @@ from netspec.variants import Variant
 from port.describe.net_shapes import Size, shaped_net
 from port.describe.summary import summarize, totals
 
-NARROW = 1 / 64         # the sizes of images do not hang on how many channels there are
+NARROW = 1 / 64         # the sizes of images do not depend on the number of channels
 MOST = 400              # pixels; no published net needs more
 
 

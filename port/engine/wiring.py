@@ -16,7 +16,7 @@ from port.engine.registry import create
 
 AUTOMATIC = '(automatic)'               # the name of a loss's top that the file does not name
 CROPS = 32                              # how far from a crop that is refused another is looked for
-LONE_VIEWS = ('Concat', 'Slice')         # of one bottom and one top share its memory
+LONE_VIEWS = ('Concat', 'Slice')         # with one bottom and one top they share memory, too
 
 
 @dataclass
@@ -248,7 +248,7 @@ class Wiring:
 
     @staticmethod
     def _is_view(node: Node) -> bool:
-        """Whether the tops are the bottom's memory: so are one piece and one part, too."""
+        """Whether the tops share the bottom's memory (see LONE_VIEWS)."""
         alone = len(node.bottom) == len(node.top) == 1
         return node.layer.facts.shares_memory or (alone and node.entry.param.type in LONE_VIEWS)
 

@@ -27,7 +27,7 @@ class Agreement:
     included. ties: pixels whose argmax differs although our scores of the two classes differ by
     less than a tenth of the difference allowed, which float32 sums in another order cannot tell
     apart. moved, astray: maxima that pooling found at another place, explained by rounding or not
-    (see onnx_unpool), for nets that undo pooling.
+    (see port.export.unpooling), for nets that undo pooling.
     """
 
     size: tuple[int, int]

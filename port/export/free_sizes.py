@@ -27,7 +27,8 @@ def free_shapes(net: Net) -> dict[str, Shape]:
             probes += _changed(net, base, symbol, net.inputs)
             for name in net.inputs if len(net.inputs) > 1 else ():
                 alone = _changed(net, base, symbol, [name])
-                # A little more may vanish in rounding; inputs that any change parts are not tied.
+                # A small change may vanish in a rounded size: only where the net takes every
+                # change of one input alone may its inputs differ in size.
                 probes += alone if len(alone) == len(MORE) else []
     finally:
         _probe(net, base)

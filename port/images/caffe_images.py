@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-# 0.299, 0.587, 0.114 in whole numbers, what is added, bits dropped: libpng's rule and OpenCV's
+# Grey as (0.299 red + 0.587 green + 0.114 blue) in whole numbers: the factors, what is added before
+# the last bits are dropped, and how many bits those are. True: libpng's rule; False: OpenCV's.
 GREY = {True: ((9797, 19234, 3737), 0, 15), False: ((4899, 9617, 1868), 1 << 13, 14)}
 BITS = 11  # of the weights of a resize
 

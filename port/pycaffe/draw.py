@@ -1,7 +1,7 @@
 """caffe.draw: a net as a graph for Graphviz (python/caffe/draw.py).
 
 The graph is plain DOT text, for which pydot is not needed. Graphviz's `dot` draws it where it is
-installed; without it the layers alone are drawn, by port.draw_layout.
+installed; without it the layers alone are drawn, by port.describe.draw_layout.
 """
 
 import shutil

@@ -12,7 +12,7 @@ from port.engine.blob import Blob
 from port.engine.net import Net
 
 
-class Span:
+class LayerRange:
     """Run from layer to layer of the prototxt. shown: for each of its layers the node's index."""
 
     def __init__(self, net: Net) -> None:

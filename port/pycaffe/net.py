@@ -20,7 +20,7 @@ from port.engine.python_layer import PythonLayer
 from port.engine.wiring import AUTOMATIC
 from port.pycaffe import mode
 from port.pycaffe.batches import Batches
-from port.pycaffe.layer_range import Span
+from port.pycaffe.layer_range import LayerRange
 from port.pycaffe.views import FixedVec, Names, layer_of
 
 Blob = ArrayBlob
@@ -80,7 +80,7 @@ class Net(Batches):
         return net
 
     def _wrap(self, executor: Executor) -> None:
-        self._net, self._span = executor, Span(executor)
+        self._net, self._span = executor, LayerRange(executor)
         self._faces: dict[str, ArrayBlob] = {}
         shown = [executor.nodes[i] for i in self._span.shown]
         self._layer_names = [node.name for node in shown]

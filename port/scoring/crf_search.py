@@ -43,7 +43,7 @@ GRIDS: dict[str, Grid] = {
 ROUNDS = 3
 
 
-def step(values: Sequence[float]) -> float:
+def spacing(values: Sequence[float]) -> float:
     """Return the distance of a grid's values; of a single one, 0."""
     return values[1] - values[0] if len(values) > 1 else 0
 
@@ -57,7 +57,7 @@ def finer(grid: Grid, best: CrfWeights, times: int) -> Grid:
     """Return the best and its neighbours on either side, at the grid's steps halved `times`."""
     around = {}
     for axis, values in grid.items():
-        middle, by = getattr(best, axis), step(values) / 2 ** times
+        middle, by = getattr(best, axis), spacing(values) / 2 ** times
         around[axis] = tuple(v for v in (middle - by, middle, middle + by) if v > 0) \
             if by else (middle,)
     return around
