@@ -328,3 +328,13 @@ def test_what_docstrings_and_comments_name_is_there() -> None:
     ('port.engine.net.Nets', False), ('port.engine.net.Net', True), ('netspec.schema', True)])
 def test_a_name_of_nothing_is_found(name: str, found: bool) -> None:
     assert there(name) == found
+
+
+PAGES = [*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), ROOT / 'tests/golden/README.md']
+FILE = re.compile(r'\b(?:benchmarks|docs|netspec|port|surgery|tests)/[\w./-]+\.(?:c|md|proto|py)\b')
+TO_BE_MADE = {'port/layers/relu6.py', 'tests/port/layers/test_relu6.py'}  # in adding-a-layer.md
+
+
+def test_files_that_pages_name_are_there() -> None:
+    named = {name for page in PAGES for name in FILE.findall(page.read_text(encoding='utf-8'))}
+    assert len(named) > 30 and not {n for n in named if not (ROOT / n).is_file()} - TO_BE_MADE
