@@ -94,7 +94,8 @@ def passes(tests: tuple[str, ...]) -> bool:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        os._exit(int(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', *tests])))
+        os._exit(int(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '--assert=plain',
+                               *tests])))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
