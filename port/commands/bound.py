@@ -53,6 +53,10 @@ def command(net: NamedNet, data: Path | None, absent: bool, methods: tuple[str, 
     and scored as if they were a prediction. The paper does not say how it resampled them; three
     ways are shown beside its figures.
     """
+    try:
+        net.known_row('`fcn bound`')
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     figures, text = from_labels(net, data, absent, methods, split, limit)
     tell(figures, text, json_path)
 

@@ -249,7 +249,13 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
 
 
 def net_name(given: Request) -> str:
-    """Return the name of the net to do an experiment with, '' for the usual one."""
+    """Return the name of the net to do an experiment with, '' for the usual one.
+
+    UsageError for a net of `fcn new`.
+    """
+    if given.net and given.net.dataset == 'own':
+        raise click.UsageError(f'--net {given.net.name}: is of no published data, which the '
+                               'experiments are of; name a published net')
     return given.net.name if given.net else ''
 
 

@@ -73,7 +73,7 @@ def test_a_prototxt_of_anybodys(tmp_path: Path, scenes, fcn, refused) -> None:
     line = refused('surgery', files[0], '--from', 'w', '--out', tmp_path / 'x', status=2)
     assert 'give --recipe NAME of the published net that it is like' in line
     line = refused('bound', files[0], status=2)
-    assert 'this command needs a published net, or a folder' in line
+    assert '`fcn bound` needs a published net, or a folder' in line
     line = refused('score', 'voc-fcn8s', '--weights', 'w', status=2)
     assert 'give --data' in line
 
@@ -113,8 +113,8 @@ EVERY = {
         LOST, LOST, LOST, 'give --recipe NAME of the published net'),
     'surgery voc-fcn32s --from absent.caffemodel --out s.caffemodel --recipe {net}': (
         LOST, LOST, LOST, NEEDS_ROW),
-    'infer {net} a.png --weights absent.caffemodel --mean voc-fcn32s': (LOST, LOST, LOST, LOST),
-    'infer voc-fcn32s a.png --weights absent.caffemodel --mean {net}': (
+    'infer {net} a.png --weights absent.caffemodel --mean 1,2,3 --out o': (LOST, LOST, LOST, LOST),
+    'infer voc-fcn32s a.png --weights absent.caffemodel --out o --mean {net}': (
         LOST, LOST, LOST, NEEDS_ROW),
     'export {net} --weights absent.caffemodel --out o.onnx': (LOST, LOST, LOST, LOST),
     'compare {net}:absent.caffemodel voc-fcn32s:b.caffemodel --images a.png --width 0.03125': (
@@ -124,10 +124,9 @@ EVERY = {
         'name its folder or file, or the data to score it on', LOST, LOST, LOST),
     'crf search {net} --weights absent.caffemodel --out c.json': (
         'name its folder or file, or the data to score it on', LOST, LOST, LOST),
-    'convolutionalize {net} --out conv': ('no InnerProduct', 'no InnerProduct', 'no InnerProduct',
-                                          'no InnerProduct'),
+    'convolutionalize {net} --out conv': ('', '', '', 'does not state the size of the images'),
     'dense {net} a.png --weights absent.caffemodel': (
-        'no InnerProduct', 'no InnerProduct', 'no InnerProduct', 'no InnerProduct'),
+        LOST, LOST, LOST, 'does not state the size of the images'),
     'reproduce {net} --weights absent.caffemodel': (
         LOST, 'no run of `fcn reproduce` lies in this folder', LOST, 'no net or experiment'),
     'reproduce fixed --net {net} --weights absent.caffemodel': (
