@@ -94,3 +94,22 @@ def test_weights_that_are_none_leave_nothing(refused, scenes, tmp_path, more):
     assert 'expected a .caffemodel' in refused(
         'reproduce', 'voc-fcn32s', '--data', scenes.root, '--out', tmp_path / 'o', '--weights', bad,
         *more)
+
+
+def test_a_folder_goes_on_with_the_run_that_lies_there(fcn, scenes, tmp_path):
+    run, more = tmp_path / 'run', ('--set', 'base_lr=1e-10')
+    result = fcn('reproduce', 'voc-fcn32s', '--data', scenes.root, '--width', 0.03125, '--block', 1,
+                 '--blocks', 1, '--limit', 1, '--out', run, *more)
+    assert result.exit_code == 0, result.output
+    state, report = (run / 'run.json').read_bytes(), (run / 'report.md').read_text()
+    for folder in (run, run / 'voc-fcn32s'):      # that of the run, and that of its net
+        again = fcn('reproduce', folder)
+        assert again.exit_code == 0 and again.stdout == result.stdout.split('\n', 1)[1]
+    assert (run / 'run.json').read_bytes() == state and (run / 'report.md').read_text() == report
+    other = fcn('reproduce', run, '--blocks', 2, '--seed', 4)
+    assert other.exit_code == 1
+    assert 'was begun with blocks 1, now 2; seed 1337, now 4' in other.stderr
+    line = fcn('reproduce', run, '--out', tmp_path / 'elsewhere').stderr
+    assert 'is the folder of a run: leave --out out' in line
+    line = fcn('reproduce', tmp_path).stderr
+    assert 'no run of `fcn reproduce` lies in this folder' in line
