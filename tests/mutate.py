@@ -34,9 +34,9 @@ COPY = ROOT / 'build' / 'mutate'
 SEED = 1
 # Seconds that the tests of a change may compute, and may take: some changes run for ever.
 COMPUTING, WAITING = 150, 1800
-RESHAPING = ('accuracy', 'arg_max', 'batch_reindex', 'bn', 'concat', 'crop', 'dummy_data', 'eltwise',
-             'embed', 'flatten', 'inner_product', 'input', 'lrn', 'mvn', 'reduction', 'reshape',
-             'slice', 'tile')
+RESHAPING = ('accuracy', 'arg_max', 'batch_reindex', 'bn', 'concat', 'crop', 'dummy_data',
+             'eltwise', 'embed', 'flatten', 'inner_product', 'input', 'lrn', 'mvn', 'reduction',
+             'reshape', 'slice', 'tile')
 MODULES = {    # whose slips would change numbers or lose files: the tests that hold each
     'port/fast/reach/blank_values.py': ('tests/port/fast/reach',),
     'port/native/library.py': ('tests/port/native/test_library.py',),
