@@ -10,8 +10,8 @@ import torch
 from netspec.schema import parse_net, read_net_binary
 from netspec.schema.messages import TEST, NetParameter
 from port.engine.net import Net
-from port.engine.net_weights import arrays, parameter_count
-from surgery import read_weights, write_caffemodel
+from port.engine.net_weights import arrays, copy_from, lacking, parameter_count, paths_of
+from surgery import read_hdf5, read_weights, write_caffemodel
 
 TEXT = '''
 name: "small"
@@ -87,7 +87,12 @@ def test_doubles_and_unaligned_memory_are_taken(net: Net) -> None:
 @pytest.mark.parametrize('blobs, words', [
     ([(2, 3, 5, 5), (2,)], "layer 'conv', param 0: shape mismatch: [2, 3, 5, 5], the net expects "
                            '[2, 3, 3, 3]'),
-    ([(2, 3, 3, 3)], "Incompatible number of blobs for layer 'conv': 1, the net expects 2")])
+    ([(2, 3, 3, 3)], "Incompatible number of blobs for layer 'conv': 1, the net expects 2"),
+    ([(2, 3, 3, 3), (2,), (1,)],
+     "Incompatible number of blobs for layer 'conv': 3, the net expects 2"),
+    ([(2, 3, 3, 3), (1, 2)], "layer 'conv', param 1: shape mismatch: [1, 2], the net expects [2]"),
+    ([(2, 3, 3, 3), (2, 1, 1, 1)],
+     "layer 'conv', param 1: shape mismatch: [2, 1, 1, 1], the net expects [2]")])
 def test_what_does_not_fit(blobs, words: str, net: Net, tmp_path) -> None:
     write_caffemodel(tmp_path / 'w', {'conv': [np.zeros(shape, 'f') for shape in blobs]})
     with pytest.raises(ValueError, match=re.escape(f'{tmp_path / "w"}: {words}')):
@@ -142,3 +147,59 @@ def test_layers_that_the_net_lacks_are_named_as_in_caffe(net: Net, tmp_path, cap
 def test_what_is_no_weights(weights, net: Net) -> None:
     with pytest.raises(TypeError, match='weights: expected a file, several, or {layer: '):
         net.copy_from(weights)
+
+
+SHARING = '''
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 8 } } }
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" param { name: "w" }
+        inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "b" type: "InnerProduct" bottom: "x" top: "b" param { name: "w" }
+        inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+'''
+
+
+def test_what_the_weights_do_not_hold_is_known(net: Net) -> None:
+    whole = arrays(net)
+    assert lacking(net, copy_from(net, whole)) == []
+    assert lacking(net, copy_from(net, {'conv': whole['conv']})) == ['ip']
+    assert lacking(net, set()) == ['conv', 'ip']
+    shared = Net(parse_net(SHARING), TEST)
+    held = copy_from(shared, {'a': arrays(shared)['a']})
+    assert held == {('a', 0), ('a', 1)} and lacking(shared, held) == ['b']      # its own bias
+    assert lacking(shared, held | {('b', 1)}) == []
+    assert parameter_count(shared) == 5 * 8 + 5 + 5
+
+
+def test_hdf5_holds_a_shared_parameter_once(tmp_path) -> None:
+    net, other = Net(parse_net(SHARING), TEST), Net(parse_net(SHARING), TEST)
+    net.save(tmp_path / 'w.h5')
+    assert [None if a is None else a.shape for a in read_hdf5(tmp_path / 'w.h5')['b']] == [
+        None, (5,)]
+    other.copy_from(tmp_path / 'w.h5')
+    assert equal(net, other)
+    with pytest.raises(ValueError, match="number of blobs for layer 'a': 1, the net expects 2"):
+        other.copy_from({'a': [None, np.zeros(5)]})       # which owns what is left out
+
+
+@pytest.mark.parametrize(('name', 'hdf5', 'head'), [
+    ('w.caffemodel', None, b'\n'), ('w.h5', None, b'\x89HDF'), ('w.caffemodel', True, b'\x89HDF'),
+    ('w.h5', False, b'\n'), ('w.npz', None, b'PK'), ('w.npz', False, b'\n')])
+def test_the_form_goes_by_the_name_unless_told(name: str, hdf5: bool | None, head: bytes, net: Net,
+                                               tmp_path) -> None:
+    net.save(tmp_path / name, hdf5=hdf5)
+    assert (tmp_path / name).read_bytes().startswith(head)
+
+
+@pytest.mark.parametrize('kind', ['f4', 'f8'])
+@pytest.mark.parametrize('precision', [torch.float32, torch.float64])
+def test_arrays_that_cannot_be_written_to_are_taken(kind: str, precision: torch.dtype) -> None:
+    net = Net(parse_net(TEXT), TEST, dtype=precision)
+    weight = np.arange(54, dtype=kind).reshape(2, 3, 3, 3)
+    weight.flags.writeable = False
+    net.copy_from({'conv': [weight, np.zeros(2)]})
+    assert np.array_equal(arrays(net)['conv'][0], weight)
+
+
+def test_the_files_that_weights_are_given_by(tmp_path) -> None:
+    assert paths_of('a,b.h5') == ['a', 'b.h5'] and paths_of(tmp_path) == [tmp_path]
+    assert paths_of([tmp_path, 'b']) == [tmp_path, 'b'] and paths_of({'conv': []}) == []

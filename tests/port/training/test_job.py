@@ -20,17 +20,26 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "label" top: "lo
 '''
 
 
-def solver(folder: Path, rate: str = '0.01') -> Solver:
+def solver(folder: Path, rate: str = '0.01', more: str = 'snapshot: 100') -> Solver:
     (folder / 'net.prototxt').write_text(NET)
     return Solver(parse_solver(f'net: "{folder}/net.prototxt" base_lr: {rate} lr_policy: "fixed" '
-                               f'max_iter: 6 snapshot_prefix: "{folder}/s" snapshot: 100'),
+                               f'max_iter: 6 snapshot_prefix: "{folder}/s" {more}'),
                   finite=True)
+
+
+def snapshots(made: Solver) -> list[int]:
+    """Return a list that the iteration of each snapshot is put into."""
+    found: list[int] = []
+    made.on_snapshot.append(lambda: found.append(made.iteration))
+    return found
 
 
 def test_to_the_end(tmp_path: Path) -> None:
     made = solver(tmp_path)
+    taken = snapshots(made)
     run(made, hidden=True)
-    assert made.iteration == 6 and Path(made.weights_path) == tmp_path / 's_iter_6.caffemodel'
+    assert taken == [6] and made.iteration == 6
+    assert Path(made.weights_path) == tmp_path / 's_iter_6.caffemodel'
     assert Path(made.weights_path).is_file()
 
 
@@ -45,8 +54,47 @@ def test_a_stop_leaves_a_snapshot_and_says_where(number: signal.Signals, tmp_pat
     assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
 
 
+@pytest.mark.parametrize('more', ['snapshot: 100', 'snapshot: 2', 'snapshot_after_train: false',
+                                  'snapshot: 2 snapshot_after_train: false'])
+def test_a_stop_leaves_one_snapshot_however_the_file_asks_for_them(more: str, tmp_path) -> None:
+    made = solver(tmp_path, more=more)
+    taken = snapshots(made)
+    made.on_iteration.append(
+        lambda s, loss: s.iteration == 2 and os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        run(made, hidden=True)
+    assert taken == [2] and (tmp_path / 's_iter_2.solverstate').is_file()
+
+
+def test_a_hangup_snapshots_and_goes_on(tmp_path: Path) -> None:
+    made = solver(tmp_path)
+    taken = snapshots(made)
+    made.on_iteration.append(
+        lambda s, loss: s.iteration == 3 and os.kill(os.getpid(), signal.SIGHUP))
+    run(made, hidden=True)
+    assert taken == [3, 6]
+
+
+def test_the_bar_counts_from_where_training_goes_on(tmp_path: Path, capsys) -> None:
+    first = solver(tmp_path)
+    first.step(2)
+    first.snapshot()
+    made = solver(tmp_path)
+    made.restore(first.state_path)
+    run(made)
+    shown = capsys.readouterr().err
+    assert 'train' in shown and '2/6' in shown and '6/6' in shown and 'loss ' in shown
+    run(solver(tmp_path), hidden=True)
+    assert capsys.readouterr().err == ''
+
+
 def test_a_failure_names_the_last_snapshot(tmp_path: Path) -> None:
     made = solver(tmp_path, '1e30')
     with pytest.raises(NonFiniteLoss) as raised:
         run(made, hidden=True)
     assert 'the last snapshot would have been the first' in raised.value.__notes__[-1]
+    assert raised.value.__notes__[-1].startswith('training stopped at iteration ')
+    made = solver(tmp_path, '1e30', 'snapshot: 1')
+    with pytest.raises(NonFiniteLoss) as raised:
+        run(made, hidden=True)
+    assert f'the last snapshot stays: {tmp_path}/s_iter_' in raised.value.__notes__[-1]
