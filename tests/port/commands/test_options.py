@@ -18,6 +18,7 @@ TABLE = '''
 --bi-xy a,b|a:step:b: crf search
 --block N: ablate, reproduce
 --blocks N: ablate, reproduce
+--boundaries: score
 --check: compare, generate
 --class-names FILE: dense, new
 --classes N: convolutionalize
@@ -25,7 +26,7 @@ TABLE = '''
 --compare: export
 --cpu: run
 --crf model|w,xy,w,xy,rgb: infer, score
---data DIRECTORY: ablate, bound, data check, reproduce, score
+--data DIRECTORY: ablate, bound, data check, data compare, reproduce, score
 --data DIR|KEY=DIR …: generate
 --define NAME=VALUE …: caffe, compare, convolutionalize, crf search, dense, draw, export,
     generate, infer, score, summary, surgery, test, time, train
@@ -33,8 +34,10 @@ TABLE = '''
 --drop-pool: convolutionalize
 --fast/--no-fast: ablate, infer, reproduce, score, train
 --filler [msra|xavier]: generate
+--frames FILE.csv: score
 --from FILE …: surgery
---gpu ID: ablate, crf search, infer, reproduce, score, test, time, train
+--gpu ID: crf search, test, time
+--gpu ID[,ID…]|all: ablate, infer, reproduce, score, train
 --graphviz/--no-graphviz: draw
 --grid [v1|v2]: crf search
 --html FILE: compare
@@ -42,7 +45,7 @@ TABLE = '''
 --images DIRECTORY: new
 --images PATH: compare
 --iterations N: test, time, train
---json [=FILE]: bound, compare, list, score, summary
+--json [=FILE]: bound, compare, data compare, list, score, summary
 --keep-all: reproduce
 --label-suffix TEXT: data colours, new
 --labels DIRECTORY: new
@@ -50,6 +53,7 @@ TABLE = '''
 --list: reproduce
 --log FILE: train
 --mean B,G,R|NET: compare, dense, infer
+--memory N[M|G]: infer
 --method [nearest|majority|bilinear] …: bound
 --names [caffe|torchvision|timm]: convert
 --net NET: convert, reproduce
@@ -61,13 +65,17 @@ TABLE = '''
 --precision [float32|tf32|bfloat16|float16]: infer
 --py2: run
 --random-weights: export
+--rate FLOAT …: ablate
 --recipe NET: surgery
 --released: reproduce
+--resume: infer
 --rgb-mean R,G,B: convert, surgery
 --rgb-std R,G,B: convert, surgery
 --rounds N: crf search
 --save DIRECTORY: score
+--scale FLOAT RANGE: ablate
 --seed N: ablate, export, new, reproduce
+--seeds INTEGER RANGE: ablate
 --set KEY=VALUE …: generate
 --set [NET.]KEY=VALUE …: ablate, reproduce
 --size HxW: convolutionalize, data colours, dense, draw, summary, time
@@ -79,9 +87,15 @@ TABLE = '''
 --solver PATH: train
 --split TEXT: bound, reproduce
 --split TEXT …: data check
+--statistics BATCHES: reproduce
 --stride [32|16|8]: new
+--sync-batch-norm: train
 --syntax [layer|authors]: generate
 --tf32: reproduce, train
+--tile auto|HxW: infer
+--tolerance PIXELS: score
+--train-data [NET.]KEY=VALUE …: reproduce
+--trunk NAME: ablate
 --unknown LABEL: data colours
 --val-share NUMBER: new
 --weights FILE: ablate, convolutionalize, dense, reproduce
@@ -95,6 +109,7 @@ TABLE = '''
 FORMS = {
     '--classes': 'one number for each head; a convolutionalized net has one head',
     '--data': 'the nets that train on two datasets may find each in a folder of its own',
+    '--gpu': 'several are for what can be shared among processes, one for each',
     '--images': 'pictures to compare may be a single one',
     '--out': 'a folder where several files are made, a file where one is',
     '--set': 'where several nets are trained a field may be for one of them',
