@@ -52,6 +52,7 @@ def test_multistep_counts_the_values_passed() -> None:
 @pytest.mark.parametrize(('options', 'iteration', 'before', 'after'), [
     (dict(lr_policy='step', stepsize=10), 25, 7, 2), (dict(lr_policy='step', stepsize=10), 9, 7, 0),
     (dict(lr_policy='step', stepsize=1), 3, 0, 3), (dict(lr_policy='step'), 25, 7, 7),
+    (dict(lr_policy='step', stepsize=-5), 25, 7, 7),
     (dict(lr_policy='fixed', stepsize=10, stepvalue=[2]), 25, 0, 0),
     (dict(lr_policy='multistep', stepvalue=[2, 4]), 1, 0, 0),
     (dict(lr_policy='multistep', stepvalue=[2, 4]), 9, 0, 1),            # one at a time
