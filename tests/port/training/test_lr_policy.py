@@ -65,6 +65,9 @@ def test_the_counter_of_steps(options: dict, iteration: int, before: int, after:
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(lr_policy='sigmoid', gamma=.1), 'sigmoid.* needs stepsize above 0, got 0'),
+    (dict(lr_policy='sigmoid', gamma=.1, stepsize=-1), 'stepsize above 0, got -1'),
+    (dict(lr_policy='step', gamma=.1, stepsize=-1), 'stepsize above 0, got -1'),
+    (dict(lr_policy='poly', max_iter=-1), 'max_iter above 0, got -1'),
     (dict(lr_policy='inv', gamma=-1), 'gamma of 0 or more'),
     (dict(lr_policy='step', gamma=-1, stepsize=1), 'gamma of 0 or more'),
     (dict(lr_policy='multistep', gamma=-1), 'gamma of 0 or more'),
