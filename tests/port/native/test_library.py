@@ -119,6 +119,18 @@ def test_what_does_not_compile_is_said(cache, source, caplog) -> None:
     assert not list(cache.iterdir())
 
 
+def test_the_last_line_of_the_compiler_is_said(cache, source, tmp_path, monkeypatch,
+                                               caplog) -> None:
+    compiler = tmp_path / 'cc'
+    compiler.write_text('#!/bin/sh\ncase "$*" in *-dM*) echo "#define NONE 1";; *) '
+                        "printf 'the first\\nthe second\\nthe last\\n\\n' >&2; exit 1;; esac\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv('CC', str(compiler))
+    with caplog.at_level(logging.WARNING, 'port.native'):
+        assert load(source) is None
+    assert caplog.messages[-1].endswith(': the last')
+
+
 @pytest.mark.parametrize('name,value', [('FCN_NATIVE', '0'), ('CC', '/no/such/compiler')])
 def test_without_kernels(cache, source, monkeypatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)

@@ -1,5 +1,6 @@
 """Labels of pictures on disk: files that are written while the next pictures are computed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -75,3 +76,18 @@ def test_pictures_are_decoded_in_order_and_a_bad_one_alone_fails(tmp_path: Path)
         else:
             assert future.result().shape == (3, 2, 3)
             assert (future.result() == (i, 0, 7)).all()
+
+
+def test_so_many_pictures_are_decoded_ahead_and_no_more(tmp_path: Path) -> None:
+    """Or a folder of thousands would be in memory at once."""
+    asked = []
+
+    def files() -> Iterator[Path]:
+        for i in range(4 * AHEAD):
+            asked.append(i)
+            yield tmp_path / f'{i}.png'
+    pictures = decoded(files())
+    for taken in range(3):
+        next(pictures)
+        assert len(asked) == taken + 1 + AHEAD
+    assert len(list(pictures)) == 4 * AHEAD - 3
