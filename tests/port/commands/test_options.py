@@ -10,6 +10,7 @@ from port import cli
 # An option and its value, … where it may be repeated; the commands that take it.
 TABLE = '''
 --absent: bound
+--aligned: generate
 --all: generate, list
 --allow-python MODULE …: compare, export, infer, time
 --argmax: export
@@ -60,8 +61,10 @@ TABLE = '''
 --out DIRECTORY: ablate, convolutionalize, demo, generate, infer, new, reproduce
 --out FILE: crf search, dense, draw, export, surgery
 --output BLOB: compare, infer
+--output-stride N: generate
 --pad N: generate
 --phase [train|test]: draw, summary, time
+--pooling [dilated|stride1]: generate
 --precision [float32|tf32|bfloat16|float16]: infer
 --py2: run
 --random-weights: export
@@ -88,6 +91,7 @@ TABLE = '''
 --split TEXT: bound, reproduce
 --split TEXT …: data check
 --statistics BATCHES: reproduce
+--stride N: dense
 --stride [32|16|8]: new
 --sync-batch-norm: train
 --syntax [layer|authors]: generate
@@ -115,6 +119,7 @@ FORMS = {
     '--set': 'where several nets are trained a field may be for one of them',
     '--size': 'one size, several, or all of a range',
     '--split': 'several lists may be checked at once',
+    '--stride': 'any number of pixels between answers, or one of the published strides',
     '--weights': 'a net may find its layers in several files; a classifier to start from is one'}
 
 
