@@ -22,6 +22,7 @@ SMALL = {
     'onnx_time': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
     'pycaffe_face': ('--size', '30', '--rounds', '1'),
     'sharpened': ('--width', '0.03', '--iterations', '2', '--scenes', '8', '--size', '49x65'),
+    'scale': ('--width', '0.03', '--steps', '2', '--turns', '1'),
     'startup': ('--runs', '1'),
     'segnet_step': ('--size', '360x480', '--batch', '1', '--runs', '1'),
     'train_step': ('--width', '0.03', '--size', '40x50', '--runs', '1')}

@@ -129,6 +129,13 @@ def loading(f: dict[str, Any]) -> Iterator[Row]:
            f'data in training: {waiting:.1%}', '', '')
 
 
+def scale(f: dict[str, Any]) -> Iterator[Row]:
+    gain, rates = f['over one process'], f['images_a_second']
+    yield (f'training {f["net"]} at width {f["width"]:g} in two processes of a thread each: '
+           f'{gain["two ranks"]:.2f} times the images a second of one, where two apart reach '
+           f'{gain["two apart"]:.2f}', f'{1 / rates["one process"]:.2f}', '')
+
+
 def startup(f: dict[str, Any]) -> Iterator[Row]:
     least = min(f['cpu_s']['fcn --help'], f['cpu_s']['fcn list'])
     yield (f'`fcn --help`, `list`, `generate` and a command\'s help: from {least:.2f} s of a '
@@ -138,7 +145,7 @@ def startup(f: dict[str, Any]) -> Iterator[Row]:
 
 ROWS = {row.__name__: row for row in (forward, deeplab_forward, agreement, train_step, segnet_step,
                                       net_load, caffemodel_load, onnx_time, pycaffe_face,
-                                      dense_crf, loading, startup)}
+                                      dense_crf, loading, scale, startup)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:

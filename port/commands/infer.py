@@ -194,7 +194,7 @@ def tiled(given: Request, predict: Predictor) -> TiledLabels:
     cut = predictor(predict.net, None, given.precision, layer=predict.layer, skip=given.fast,
                     tile=side or 'auto').tiled
     assert cut is not None
-    return TiledLabels(cut, predict.predict.planes, side, given.memory)
+    return TiledLabels(cut, predict.predict.planes, side, given.memory, predict.predict.grid)
 
 
 def label_tiled(given: Request, label: TiledLabels, files: Sequence[Path],

@@ -12,7 +12,7 @@ from math import ceil, prod
 import torch
 
 from port.engine.net import Net
-from port.fast.execution import Execution, Values
+from port.fast.execution import Execution
 from port.fast.inference import FastNet
 from port.fast.kernels.planes import LAST
 from port.fast.reach.geometry import Interval
@@ -39,26 +39,6 @@ def tiles_of(size: Size, tile: Size) -> list[Tile]:
                      for n, side in zip(size, tile, strict=True)
                      for count in [max(1, ceil(n / side))])
     return [Tile(down, across) for down in rows for across in columns]
-
-
-class Frugal(Execution):
-    """A run that lets go of each value after the last operation that reads it."""
-
-    def run(self, inputs: Values) -> Values:
-        """Run every operation; return what is left: what nobody reads, the outputs."""
-        values, last = dict(inputs), last_readers(self.plan)
-        for i, placed in enumerate(self.plan.operations):
-            values[placed.value] = self._compute(placed, self.bottoms(placed, values))
-            for value in placed.operation.inputs:
-                if last[value] == i:
-                    values.pop(value, None)
-        return values
-
-
-def last_readers(plan: ReachPlan) -> dict[int, int]:
-    """Return the index of the last operation that reads each value."""
-    return {value: i for i, placed in enumerate(plan.operations)
-            for value in placed.operation.inputs}
 
 
 class TiledNet:
@@ -102,8 +82,9 @@ class TiledNet:
             image = read(rows, columns).to(self.fast.net.device, torch.float32)
             inputs = {value: image.contiguous(memory_format=LAST) for value in plan.inputs}
             blanks = self.fast.blanks_of(size, inputs)
-            values = Frugal(plan, self.fast.operators, blanks, None).run(inputs)
-            return values[self.fast.program.outputs[self.output]].float().contiguous()
+            scores = self.fast.program.outputs[self.output]
+            values = Execution(plan, self.fast.operators, blanks, None, {scores}).run(inputs)
+            return values[scores].float().contiguous()
 
     def joined(self, image: torch.Tensor, side: Size) -> torch.Tensor:
         """Return the scores of images, N x C x H x W, put together from tiles of at most a side."""
@@ -121,19 +102,18 @@ class TiledNet:
 
     def memory(self, size: Size, tile: Tile) -> int:
         """Estimate the bytes that a tile takes at most beside the weights."""
-        plan = self.plan(size, tile)
-        last, most = last_readers(plan), 0
+        plan, most = self.plan(size, tile), 0
         held = {v: self._bytes(v, [a.wanted.size for a in axes]) for v, axes in plan.inputs.items()}
-        for i, placed in enumerate(plan.operations):
+        for placed in plan.operations:
             held[placed.value] = self._bytes(placed.value, [s.size for s in placed.wanted])
             working = held[placed.value] + sum(
-                self._bytes(v, [s.size for s in placed.work.reads])
-                for v in placed.operation.inputs)
+                self._bytes(v, [s.size for s in placed.work.reads_of(i)])
+                for i, v in enumerate(placed.operation.inputs))
             if placed.operation.pool is not None:      # the maxima are of four times as many
                 working += 4 * held[placed.value]
             most = max(most, sum(held.values()) + int(WORKING * working))
             for value in placed.operation.inputs:
-                if last[value] == i:
+                if plan.last_reader[value] is placed:
                     held.pop(value, None)
         return most
 

@@ -62,30 +62,38 @@ class TilePlan:
 
 class TiledLabels:
     """Labels pictures of any size. side: of the tiles, None for the largest that `memory` bytes of
-    the whole process allow (default: half of what the machine has).
+    the whole process allow (default: half of what the machine has). grid: the net takes images of
+    a multiple of it and one, to which pictures are filled up with the mean.
     """
 
     def __init__(self, net: TiledNet, planes: Planes, side: Size | None,
-                 memory: int | None = None) -> None:
-        self.net, self.planes, self.side = net, planes, side
+                 memory: int | None = None, grid: int = 1) -> None:
+        self.net, self.planes, self.side, self.grid = net, planes, side, grid
         self.allowed = memory or machine_memory() // 2
         self._warm = False
 
     def plan(self, size: Size) -> TilePlan:
         """Choose the tiles of a picture; ValueError where none fits into the memory."""
-        held, side = self._held(), self.side
+        filled, held, side = self._filled(size), self._held(), self.side
+        if self.net.size(filled) != filled:
+            raise ValueError(f'blob {self.net.output!r} is {self.net.size(filled)} (height, width) '
+                             f'for a picture of {size}: no labels of it')
         bands = 4 * size[1]             # bytes a row: a band's labels, and an overlay's pixels
         if side is None:
             room = self.allowed - held - bands * min(size[0], 2048)
             try:
-                side = self.net.largest(size, room)
+                side = self.net.largest(filled, room)
             except ValueError as error:
                 raise ValueError(f'{self.allowed / 1e9:.2f} GB of memory are too few: the process '
                                  f'takes {held / 1e9:.2f} GB without a tile, and {error}') from None
         tiles = tiles_of(size, side)
-        most = max(self.net.memory(size, tile) for tile in tiles)
+        most = max(self.net.memory(filled, tile) for tile in tiles)
         return TilePlan(side, tiles, held + most + bands * tiles[0].rows.size,
-                        self.net.overlap(size, side))
+                        self.net.overlap(filled, side))
+
+    def _filled(self, size: Size) -> Size:
+        """Return the size that a picture is filled up to."""
+        return size[0] + (1 - size[0]) % self.grid, size[1] + (1 - size[1]) % self.grid
 
     def _held(self) -> int:
         """Return the bytes that the process takes between tiles, its weights made ready."""
@@ -119,10 +127,14 @@ class TiledLabels:
     def _band(self, picture: WholePicture | TiffWindows, tiles: list[Tile]) -> np.ndarray:
         """Return the labels of a row of tiles, h x W uint8."""
         def read(rows: Interval, columns: Interval) -> torch.Tensor:
-            rgb = picture.read(rows.first, rows.last, columns.first, columns.last)
-            return torch.from_numpy(self.planes(rgb)[None])
+            down, right = (max(0, part.last - n) for part, n in zip((rows, columns), size,
+                                                                    strict=True))
+            rgb = picture.read(rows.first, rows.last - down, columns.first, columns.last - right)
+            found = torch.from_numpy(self.planes(rgb)[None])
+            return torch.nn.functional.pad(found, (0, right, 0, down))
+        size = picture.height, picture.width
         band = np.empty((tiles[0].rows.size, picture.width), np.uint8)
         for tile in tiles:
-            scores = self.net.scores((picture.height, picture.width), tile, read)
+            scores = self.net.scores(self._filled(size), tile, read)
             band[:, tile.columns.first:tile.columns.last] = scores[0].argmax(0).cpu().numpy()
         return band

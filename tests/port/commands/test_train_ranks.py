@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -20,8 +21,10 @@ import surgery
 from netspec.schema import parse_solver, print_solver
 from port.cli import main
 from port.data.seg_layer import SegDataLayer
+from port.distributed.buckets import BucketedSums
 from port.engine.net import Net
 from port.images.read_ahead import picks
+from port.training.rank_training import RankTraining
 from port.training.solver import Solver
 
 MOVED = 0.01      # of the way that each parameter moved: float32 sums in another order, 50 steps on
@@ -122,6 +125,29 @@ def test_ranks_update_as_one_process_of_as_many_times_the_iter_size(
         'net.prototxt', 's.log', 's_iter_50.caffemodel', 's_iter_50.solverstate', 'solver.prototxt']
 
 
+@pytest.mark.parametrize('engine', ['--fast', '--no-fast'])
+def test_sums_are_on_their_way_before_the_backward_pass_ends(
+        engine: str, place, torchrun, fcn) -> None:
+    """By both engines; a bucket a layer, the last layers' first."""
+    def work() -> None:
+        average = RankTraining._average
+        RankTraining.__init__.__globals__['BucketedSums'] = partial(BucketedSums, size=1)
+
+        def spy(self):
+            print('on their way:', len(self.sums.sent), 'of', len(self.sums.buckets))
+            assert [row.layer for row in self.travelling] == ['score', 'score', 'one', 'one']
+            average(self)
+        RankTraining._average = spy
+        main(['train', '--solver', str(run), engine])
+    run, alone = place('a', 5), place('b', 5, 'iter_size: 2')
+    ended = torchrun.run(work, work)
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+    assert ended[0].out.count('on their way: 4 of 4') == 5
+    assert fcn('train', '--solver', alone, engine).exit_code == 0
+    hold(weights(run, 5), weights(alone, 5), beginning(alone))
+
+
+@pytest.mark.slow
 def test_caffes_average_comes_before_clipping(place, torchrun, fcn) -> None:
     """The mean over ranks is clipped, so that the sum of one process has twice the limit."""
     two = place('two', 10, 'clip_gradients: 50 iter_size: 2')

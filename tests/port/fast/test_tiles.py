@@ -26,12 +26,13 @@ def image(size: tuple[int, int] = SIZE) -> torch.Tensor:
 
 
 @pytest.mark.parametrize('name, output', [
-    ('voc-fcn32s', 'score'), ('voc-fcn16s', 'score'), ('voc-fcn8s', 'score'),
-    ('siftflow-fcn8s', 'score_geo'), ('camvid-fcn16s-squeezenet', 'score'),
-    ('voc-fcn-alexnet', 'score')])
+    ('voc-fcn8s', 'score'), ('camvid-fcn16s-squeezenet', 'score'), *(
+        pytest.param(*row, marks=pytest.mark.slow) for row in (
+            ('voc-fcn32s', 'score'), ('voc-fcn16s', 'score'), ('siftflow-fcn8s', 'score_geo'),
+            ('voc-fcn-alexnet', 'score'), ('voc-fcn8s-resnet34', 'score')))])
 def test_joined_tiles_are_the_whole_image(name: str, output: str) -> None:
     """At borders, with the padding of 100, where poolings round up: against the plain engine."""
-    net = Net(find_net(name).deploy(None if 'alexnet' in name else 0.03125, None), TEST)
+    net = Net(find_net(name).deploy(0.03125, None), TEST)
     random_weights(net, 1)
     x = image()
     whole = net.forward(data=x)[output].clone()
