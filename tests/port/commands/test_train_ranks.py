@@ -198,6 +198,16 @@ def test_the_images_are_those_of_one_process_in_its_order(place, torchrun, tmp_p
         assert (tmp_path / f'read{rank}').read_text().split() == order[rank::3]
 
 
+def test_caffe_train_does_the_same(place, torchrun) -> None:
+    ours, caffes = place('a', 6), place('b', 6)
+    trained(torchrun, 2, ours)
+    ended = torchrun.fcn(2, 'caffe', 'train', '-solver', caffes)
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+    assert 'Optimization Done.' in ended[0].err and ended[1].err == ''
+    assert all(np.array_equal(weights(caffes, 6)[key], value)
+               for key, value in weights(ours, 6).items())
+
+
 # -- failures --------------------------------------------------------------------------------------
 
 def failing(solver: Path, at: int, fail: Callable[[], object]) -> Callable[[], None]:
