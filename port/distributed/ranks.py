@@ -239,6 +239,7 @@ def joined(gpu: bool = False) -> Iterator[Ranks]:
         try:
             yield ranks
         except BaseException as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)     # torchrun's, while words are found
             ending = ranks.ended(error)
             if ending is error:
                 raise
