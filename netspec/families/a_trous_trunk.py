@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from netspec.atrous import a_trous
 from netspec.blocks import Style
+from netspec.coord_map import AlignmentError
 from netspec.layer_shapes import MaybeShape
 from netspec.layer_types import top_shapes
 from netspec.schema.messages import NetParameter
@@ -60,10 +61,11 @@ def covering(style: Style, most: int, deploy: Callable[[Style], NetParameter]) -
             return tried
         except ValueError as error:
             errors.append(error)
-    raise ValueError(f'at stride {stride}: {errors[0]}' + (
-        '; 2 x 2 poolings without their stride shift what a skip is added to: take the pooling '
-        'stride1, or a net without skips' if style.pooling == 'dilated'
-        and 'offset' in str(errors[0]) else ''))
+    if style.pooling == 'dilated' and isinstance(errors[0], AlignmentError):
+        raise AlignmentError(f'at stride {stride}: {str(errors[0]).partition(": ")[0]}: a pooling '
+                             'of 2 x 2 without its stride shifts what a skip is added to; take the '
+                             'pooling stride1, a net without skips, or more padding')
+    raise ValueError(f'at stride {stride}: {errors[0]}')
 
 
 def _lay(net: NetParameter, size: int) -> None:
