@@ -114,8 +114,8 @@ def told_finer(finer: Finer, found: Dense) -> list[str]:
     if count == rows * columns:
         return [*lines, f'largest difference {anywhere:.2g} of the largest score, in double '
                         'precision: equal, for no answer reads padding']
-    inside = (f'{within:.2g} of the largest score at the {count} answers whose receptive field '
-              'lies within the image of their pass: equal' if count else
-              'no answer has its receptive field within the image')
-    return [*lines, f'largest difference, in double precision: {inside}; {anywhere:.2g} at all '
-                    f'{rows * columns}, for each pass pads borders of its own']
+    inside = (f'{within:.2g} of the largest score where the receptive field lies within the image '
+              f'of its pass ({count} of {rows * columns} answers): equal' if count else
+              'no receptive field lies within the image')
+    return [*lines, f'largest difference, in double precision: {inside}; {anywhere:.2g} anywhere, '
+                    'for each pass pads borders of its own']

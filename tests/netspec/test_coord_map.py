@@ -253,3 +253,10 @@ def test_unpooling_leads_back_to_where_the_pooling_began(scale):
     pooled, mask = L.Pooling(top, kernel_size=scale, stride=scale, ntop=2)
     _, factor, shift = coord_map_from_to(L.Upsample(pooled, mask, scale=scale), top)
     assert factor == 1 and shift == 0
+
+
+def test_a_pooling_with_holes_lies_where_its_reach_does():
+    top = L.Input(shape=dict(dim=[1, 3, 50, 50]))
+    pooled = L.Pooling(top, kernel_size=3, stride=2, pad=1, dilation=4)
+    _, scale, shift = coord_map_from_to(pooled, top)
+    assert (scale == 2).all() and (shift == 3).all()       # a reach of 9, from -1 on: centre 3

@@ -3,8 +3,8 @@
 import pytest
 from google.protobuf import text_format
 
-from netspec.schema.messages import ConvolutionParameter
-from netspec.window import Window, pooled_sizes, window
+from netspec.schema.messages import ConvolutionParameter, PoolingParameter
+from netspec.window import PoolWindow, Window, pool_window, pooled_sizes, window
 
 
 def read(text: str, axes: int) -> Window:
@@ -89,3 +89,23 @@ def test_sizes_that_are_not_known_stay_open():
     held = Window((3, 3), (2, 2), (1, 1), (1, 1))
     assert held.slides([None, 9]) == (None, 5) and held.spreads([None, 9]) == (None, 17)
     assert pooled_sizes((None, 9), (2, 2), (2, 2), (0, 0), True) == (None, 5)
+
+
+@pytest.mark.parametrize(('text', 'expected'), [
+    ('kernel_size: 3 dilation: 2', PoolWindow((3, 3), (1, 1), (0, 0), (2, 2))),
+    ('kernel_size: 2 stride: 2 dilation: 1 dilation: 4 pad: 1',
+     PoolWindow((2, 2), (2, 2), (1, 1), (1, 4))),
+    ('kernel_size: 2 dilation: 4 pad: 4', PoolWindow((2, 2), (1, 1), (4, 4), (4, 4)))])
+def test_a_pooling_with_holes(text, expected):
+    assert pool_window(text_format.Parse(text, PoolingParameter())) == expected
+
+
+@pytest.mark.parametrize(('text', 'said'), [
+    ('kernel_size: 3 dilation: 0', r'dilation is \[0\]; expected'),
+    ('kernel_size: 3 dilation: 1 dilation: 2 dilation: 3', r'dilation is \[1, 2, 3\]'),
+    ('kernel_size: 3 dilation: 2 pool: STOCHASTIC', 'for MAX and AVE pooling'),
+    ('global_pooling: true dilation: 2', 'no dilation may be given'),
+    ('kernel_size: 2 dilation: 4 pad: 5', r'padding \[5, 5\] must be smaller than .*\[5, 5\]')])
+def test_holes_that_cannot_be(text, said):
+    with pytest.raises(ValueError, match=said):
+        pool_window(text_format.Parse(text, PoolingParameter()))

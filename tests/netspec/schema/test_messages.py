@@ -42,7 +42,8 @@ def test_defaults_are_caffes(message, field, value):
     ('LayerParameter', 'mat_read_param', 8151), ('ImageDataParameter', 'label_type', 16),
     ('TransformationParameter', 'crop_height', 10), ('ConvolutionParameter', 'hole', 8017),
     ('LossParameter', 'weight_by_label_freqs', 8001), ('LossParameter', 'class_weighting', 8002),
-    ('LayerParameter', 'clip_param', 148), ('BlobProto', 'double_diff', 9),
+    ('PoolingParameter', 'dilation', 8013), ('LayerParameter', 'clip_param', 148),
+    ('BlobProto', 'double_diff', 9),
     ('V0LayerParameter', 'hdf5_output_param', 1001), ('V1LayerParameter', 'blob_share_mode', 1002)])
 def test_numbers_are_caffes(message, field, number):
     assert getattr(messages, message).DESCRIPTOR.fields_by_name[field].number == number

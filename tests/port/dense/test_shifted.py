@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from netspec.atrous import a_trous
 from netspec.schema.messages import TEST
 from port.dense.convolutional import convolutionalize
 from port.dense.shifted import both_finer, shift_and_stitch
@@ -72,3 +73,18 @@ def test_an_image_smaller_than_the_window(classifiers) -> None:
     done, weights = made(classifiers['lenet'](0.25))
     with pytest.raises(ValueError, match='20x37 .* smaller than the window of 28x28'):
         both_finer(done.net, weights, done.size, noise(done, (20, 37)), 2)
+
+
+@pytest.mark.parametrize(('name', 'width', 'side'), [('alexnet', 1 / 16, 291),
+                                                     ('vgg16', 1 / 64, 288)])
+def test_a_trous_keeps_the_answers_that_were_there(classifiers, name, width, side) -> None:
+    """Padding and all, at a size where no pooling's last window hangs over the border."""
+    done, weights = made(classifiers[name](width))
+    holed = a_trous(done.net, 8)
+    holed.layer[0].input_param.shape[0].dim[2:] = [side, side]
+    image = noise(done, (side, side))[None]
+    before, after = (next(iter(Net(net, TEST, weights=weights, dtype=torch.float64)
+                               .forward(data=image).values())).numpy()
+                     for net in (done.net, holed))
+    assert before.shape == (1, 1000, 3, 3) and after.shape[2:] == (9, 9)
+    assert np.abs(after[..., ::4, ::4] - before).max() <= DOUBLE * np.abs(before).max()
