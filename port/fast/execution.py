@@ -119,18 +119,20 @@ class Execution:
         """
         if self.memory is not None and placed.value in self.memory:
             return self.memory[placed.value]
-        whole = self._taken((like.shape[0], channels, *(part.size for part in placed.wanted)),
-                            dtype, like.device)
+        shape = like.shape[0], channels, *(part.size for part in placed.wanted)
+        whole = self._taken(shape, dtype, like.device, used=placed.value not in self.filled)
         for part in placed.margins:
             cut(whole, placed.axes, part).copy_(self._blank(placed, part))
         if self.memory is not None:
             self.memory[placed.value] = whole
         return whole
 
-    def _taken(self, shape: tuple[int, ...], dtype: torch.dtype,
-               device: torch.device) -> torch.Tensor:
-        """Return memory that is free, the smallest that will do, or else new."""
-        fits = [x for x in self.free if x.numel() >= prod(shape) and x.dtype == dtype]
+    def _taken(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device,
+               used: bool) -> torch.Tensor:
+        """Return memory that is free, the smallest that will do, or else new; always new for what
+        margins stay in: another value would write over them in the next run.
+        """
+        fits = [x for x in self.free if used and x.numel() >= prod(shape) and x.dtype == dtype]
         if not fits:
             return torch.empty(shape, dtype=dtype, device=device, memory_format=LAST)
         best = min(fits, key=torch.numel)

@@ -62,6 +62,33 @@ def test_values_that_nobody_reads_any_more_are_let_go_of(wanted: set[str] | None
     assert torch.equal(values[program.outputs['y']], FastNet(net)(x=x)['y'])
 
 
+def branch(data: str, top: str) -> str:
+    """Convolutions after a wide padding; the image reaches all of what the second writes."""
+    tops, windows = (data, *(f'{top}{i}' for i in range(4))), ((3, 9), (15, 7), (3, 1), (3, 1))
+    return ''.join(conv(below, above, 32, kernel, f'pad: {pad}') for below, above, (kernel, pad)
+                   in zip(tops, tops[1:], windows, strict=False))
+
+
+@pytest.mark.parametrize('skip', [True, False])
+def test_a_second_run_uses_the_memory_of_the_first(skip: bool) -> None:
+    """Margins are filled once: no other value may lie in their memory. Of two branches the second
+    finds memory that the first has left.
+    """
+    net = make(source('x', 1, 16, 12, 12) + source('y', 1, 16, 12, 12) + branch('x', 'a')
+               + branch('y', 'b') + layer('Eltwise', ['a3', 'b3'], 'z',
+                                          'eltwise_param { coeff: 1 coeff: 2 }'))
+    fast = FastNet(net, skip=skip)
+    random = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        arrays = {name: torch.randn(1, 16, 12, 12, generator=random) for name in 'xy'}
+        wanted = net.forward(**arrays)['z'].clone()
+        found = fast(**arrays)['z']
+        assert (found - wanted).abs().max() <= TOLERANCE * wanted.abs().max()
+    (sized,) = fast._sizes.values()
+    memory = [x.data_ptr() for x in sized.execution.memory.values()]
+    assert len({*memory}) < len(memory)
+
+
 # With drawn weights plain float32 of ResNet-101 is off from float64 by 2.6e-5, and more where
 # scales meet, as a hand-written module is; the fast engine by half of that (sums of 16 by 8 by …).
 ROOM = {'deeplab-resnet101-plain': 3, 'deeplab-resnet101-largefov': 3, 'deeplab-resnet101': 3}
