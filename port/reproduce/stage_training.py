@@ -20,7 +20,7 @@ from tqdm import tqdm
 import surgery
 from netspec.generate import data_roots
 from netspec.schema import read_net, write_atomic
-from netspec.schema.messages import TEST
+from netspec.schema.messages import TEST, SolverParameter
 from port.crf.crf_weights import SOURCES
 from port.data.datasets import class_names
 from port.distributed.alone import ALONE, Alone
@@ -130,7 +130,8 @@ class Training:
     def _open(self, device: torch.device, tick: Tick) -> None:
         """Make the solver, with what shows it and what runs its nets."""
         stage, settings = self.stage, self.settings
-        self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True)
+        self.solver = Solver(stage.folder / 'solver.prototxt', device, finite=True,
+                             amend=self._share_passes)
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
         self.solver.on_snapshot.append(self._note_time)
@@ -139,6 +140,17 @@ class Training:
             for net in (self.solver.net, self.solver.test_nets[0]))
         if settings.fast:
             use_fast(self.solver)
+
+    def _share_passes(self, param: SolverParameter) -> None:
+        """Let ranks make the passes of a step together, where they divide them: the update is then
+        that of one process. Where not, a step takes more images, as several of Caffe's solvers do.
+        """
+        if param.iter_size % self.ranks.size == 0:
+            param.iter_size //= self.ranks.size
+        elif self.ranks.first:
+            log.warning('%s: a step takes %d images in place of %d: %d ranks do not divide them',
+                        self.stage.name, param.iter_size * self.ranks.size, param.iter_size,
+                        self.ranks.size)
 
     def _begin(self, state: str, weights: str) -> None:
         if state:

@@ -129,10 +129,29 @@ def test_reproduce_goes_on_with_the_figures_of_a_run_without_a_stop(
 
 
 @pytest.mark.slow
+def test_reproduce_gives_the_figures_of_one_process_where_ranks_divide_a_step(
+        scenes, fcn, torchrun, tmp_path: Path) -> None:
+    """accum steps once in 20 images: ten on each of two ranks. Dropout's masks are their own."""
+    def args(out: str) -> list[str]:
+        return ['reproduce', 'accum', '--net', 'voc-fcn32s', '--data', str(scenes.root), '--width',
+                '0.03125', '--blocks', '1', '--limit', '3', '--block', '20', '--out',
+                str(tmp_path / out)]
+    ended = torchrun.run(*[lambda: main(args('two'))] * 2, timeout=200)
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+    assert fcn(*args('one')).exit_code == 0
+    found = [json.loads((tmp_path / name / 'report.json').read_text())['stages'][0]
+             for name in ('one', 'two')]
+    assert [stage['iterations'] for stage in found] == [1, 1]
+    assert 'a step takes' not in ended[0].err
+    logs = [(tmp_path / name / 'accum' / 'train.log').read_text() for name in ('one', 'two')]
+    assert '2 ranks: ' in logs[1] and "a step takes 20 images' worth of passes" in logs[1]
+
+
+@pytest.mark.slow
 def test_ablate_on_two_ranks(scenes, torchrun, tmp_path: Path) -> None:
     ended = torchrun.run(*[lambda: main([str(a) for a in (
         'ablate', 'voc', '--data', scenes.root, '--width', 0.03125, '--blocks', 1, '--limit', 3,
-        '--block', 20, '--out', tmp_path)])] * 2, timeout=300)
+        '--block', 20, '--out', tmp_path)])] * 2, timeout=900)
     assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
     runs = json.loads((tmp_path / 'ablation.json').read_text())['runs']
     assert len(runs) == 6 and all(np.isfinite(run['best']) for run in runs.values())
