@@ -5,7 +5,11 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / 'docs' / 'architecture.md').read_text(encoding='utf-8')
+PAGE = ROOT / 'docs' / 'architecture.md'
+
+
+def page() -> str:
+    return PAGE.read_text(encoding='utf-8')
 
 
 def floors() -> list[tuple[str, ...]]:
@@ -17,7 +21,7 @@ def floors() -> list[tuple[str, ...]]:
 
 
 def test_the_table_has_every_room_on_its_floor_and_says_what_is_there() -> None:
-    rows = re.findall(r'^\| (\d+) \| `([\w.]+)` \| (.+) \|$', PAGE, re.M)
+    rows = re.findall(r'^\| (\d+) \| `([\w.]+)` \| (.+) \|$', page(), re.M)
     assert [(int(floor), room) for floor, room, _ in rows] == [
         (number, room) for number, rooms in reversed(list(enumerate(floors(), 1)))
         for room in rooms]
@@ -25,7 +29,7 @@ def test_the_table_has_every_room_on_its_floor_and_says_what_is_there() -> None:
 
 
 def test_the_folders_and_the_picture_that_it_names_are_there() -> None:
-    for name in re.findall(r'`((?:netspec|tests|docs|port|surgery)/[\w/.]*)`', PAGE):
+    for name in re.findall(r'`((?:netspec|tests|docs|port|surgery)/[\w/.]*)`', page()):
         assert (ROOT / name).exists(), name
-    for name in re.findall(r'\]\((\w+\.\w+)\)', PAGE):
+    for name in re.findall(r'\]\((\w+\.\w+)\)', page()):
         assert (ROOT / 'docs' / name).is_file(), name
