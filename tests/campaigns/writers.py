@@ -69,7 +69,7 @@ def of_pictures(rng: np.random.Generator) -> dict[str, Write | Writer]:
     return {
         'l.png': lambda path: write_label(path, classes),
         'c.png': lambda path: write_loss_curve(path, {'a': [(1, 2), (2, 3)]}),
-        'i.png': Writer(lambda path: write(path, rgb, labels, make_palette(9)),
+        'i.png': Writer(lambda path: write(path, rgb, labels, make_palette(9), ('a', 'b')),
                         names=('i.png', 'i_overlay.png')),
         'sheet.png': lambda path: write_sheet(path, [[rgb, rgb]], ('a', 'b')),
         'confusion.png': lambda path: confusion(path, np.eye(3), ['a', 'b', 'c']),

@@ -77,7 +77,8 @@ def test_check_of_nyud_says_what_it_did_not_look_at(kinds: tuple[str, ...], said
 @pytest.mark.parametrize('name', DATASETS)
 def test_layout_shows_tree_counts_and_origin(name: str) -> None:
     output = run('layout', name)
-    assert 'Images:' in output and 'Origin:' in output and '.txt' in output
+    assert 'Images:' in output and 'Origin:' in output
+    assert '.txt' in output or name == 'cityscapes'         # whose split is its folders
 
 
 def test_layout_of_all() -> None:
