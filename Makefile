@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench coverage mutate test-lowest wheel-test clean crash fuzz sanitize referee
+.PHONY: demo test slow lint prototxt bench bench-nets coverage mutate test-lowest wheel-test clean crash fuzz sanitize referee
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -23,6 +23,10 @@ prototxt: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/figures/table.py --run
+
+# Every net of `fcn list` at a quarter of its width: ours, ONNX Runtime, the plain engine.
+bench-nets: $(VENV)/installed
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/nets/every_net.py
 
 # The default tests once more, counting which lines they reach; subprocesses are not counted.
 coverage: $(VENV)/installed

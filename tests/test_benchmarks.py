@@ -69,3 +69,14 @@ def test_every_script_prints_figures(name: str) -> None:
         [sys.executable, str(ROOT / f'benchmarks/{name}.py'), *SMALL[name]], text=True,
         capture_output=True, env=os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
     assert json.loads(done.stdout)['machine']['cpu'], done.stderr
+
+
+@pytest.mark.slow
+def test_the_table_of_every_net_prints_figures() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'benchmarks/nets/every_net.py'), '--width', '0.03', '--size',
+         '65x65', '--runs', '1', '--nets', 'voc-fcn8s', 'camvid-segnet-basic'], text=True,
+        capture_output=True, env=os.environ | {
+            'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "benchmarks"}', 'OMP_NUM_THREADS': '1'})
+    nets = json.loads(done.stdout)['nets']
+    assert not nets['voc-fcn8s']['refused'] and nets['camvid-segnet-basic']['refused'], done.stderr
