@@ -1,7 +1,7 @@
 """Draws and prints the figures of docs/dense.md: receptive fields layer by layer, shifts by the
 stride and by one pixel, and three ways up on one net.
 
-    python docs/dense_figures.py [--out docs] [--iterations 600]
+    python docs/dense_figures.py [--out docs] [--iterations 250]
 """
 
 import argparse
@@ -243,7 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, default=Path(__file__).parent)
-    parser.add_argument('--iterations', type=int, default=600)
+    parser.add_argument('--iterations', type=int, default=250)
     given = parser.parse_args()
     torch.set_num_threads(1)
     draw_fields(given.out / 'dense-fields.svg')
