@@ -10,7 +10,7 @@ sigmoid  base_lr / (1 + exp(-gamma * (iter - stepsize)))
 """
 
 from collections.abc import Callable
-from math import exp
+from math import exp, inf
 
 from netspec.schema.messages import SolverParameter
 from netspec.spec import unknown
@@ -18,16 +18,31 @@ from netspec.spec import unknown
 Policy = Callable[[SolverParameter, int, int], float]
 
 
+def _power(base: float, power: float) -> float:
+    """Return base ^ power of a base that is not negative; C's infinity where Python raises."""
+    try:
+        return float(base ** power)
+    except (OverflowError, ZeroDivisionError):
+        return inf
+
+
+def _exp(power: float) -> float:
+    try:
+        return exp(power)
+    except OverflowError:
+        return inf
+
+
 def _step(p: SolverParameter, it: int, step: int) -> float:
     if p.stepsize <= 0:
         raise ValueError(f'lr_policy {p.lr_policy!r} needs stepsize above 0, got {p.stepsize}')
-    return p.base_lr * p.gamma ** (it // p.stepsize)
+    return p.base_lr * _power(p.gamma, it // p.stepsize)
 
 
 def _sigmoid(p: SolverParameter, it: int, step: int) -> float:
     if p.stepsize <= 0:
         raise ValueError(f'lr_policy {p.lr_policy!r} needs stepsize above 0, got {p.stepsize}')
-    return p.base_lr / (1 + exp(-p.gamma * (it - p.stepsize)))
+    return p.base_lr / (1 + _exp(-p.gamma * (it - p.stepsize)))
 
 
 def _poly(p: SolverParameter, it: int, step: int) -> float:
@@ -36,15 +51,15 @@ def _poly(p: SolverParameter, it: int, step: int) -> float:
     left = 1 - it / p.max_iter
     if left < 0 and p.power % 1:
         return float('nan')  # what C's pow gives past the end
-    return p.base_lr * left ** p.power
+    return p.base_lr * (_power(left, p.power) if left >= 0 else left ** p.power)
 
 
 POLICIES: dict[str, Policy] = {
     'fixed': lambda p, it, step: p.base_lr,
     'step': _step,
-    'exp': lambda p, it, step: p.base_lr * p.gamma ** it,
-    'inv': lambda p, it, step: p.base_lr * (1 + p.gamma * it) ** -p.power,
-    'multistep': lambda p, it, step: p.base_lr * p.gamma ** step,
+    'exp': lambda p, it, step: p.base_lr * _power(p.gamma, it),
+    'inv': lambda p, it, step: p.base_lr * _power(1 + p.gamma * it, -p.power),
+    'multistep': lambda p, it, step: p.base_lr * _power(p.gamma, step),
     'poly': _poly,
     'sigmoid': _sigmoid,
 }

@@ -38,6 +38,8 @@ def mean_outputs(net: Net, count: int, ranks: Alone, asked: Callable[[], bool]
         sums = [ranks.add(s) for s in
                 sums or [torch.zeros_like(net.blobs[name].data) for name in net.outputs]]
         total, = ranks.sums([total])
+    if not count:                            # Caffe divides its loss by 0, and has no output to log
+        return float('nan'), []
     return total / count, [s / count for s in sums]
 
 

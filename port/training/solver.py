@@ -309,6 +309,8 @@ class Solver:
         loss, means = found
         if self.param.test_compute_loss:
             log.info('Test loss: %g', loss)
+        if not count:                        # `test_iter: 0`, which Caffe takes
+            return {}
         log_outputs('Test', net, means)
         return dict(zip(net.outputs, means, strict=True))
 

@@ -23,6 +23,9 @@ CASES = [
     (dict(lr_policy='sigmoid', gamma=.1, stepsize=50), 0, 0.5 / (1 + math.exp(5))),
     (dict(lr_policy='sigmoid', gamma=.1, stepsize=50), 80, 0.5 / (1 + math.exp(-3))),
     (dict(lr_policy='sigmoid', gamma=.1, stepsize=1), 1, 0.25),
+    (dict(lr_policy='sigmoid', gamma=1, stepsize=1 << 20), 0, 0),          # exp overflows
+    (dict(lr_policy='exp', gamma=1e30), 1000, math.inf),
+    (dict(lr_policy='inv', gamma=1e30, power=-100), 1000, math.inf),
     (dict(lr_policy='poly', power=.9, max_iter=1), 0, 0.5),
     (dict(lr_policy='poly', power=.9, max_iter=100), 100, 0.0),
     (dict(lr_policy='poly', power=.9, max_iter=100), 101, math.nan),     # C's pow of less than 0
