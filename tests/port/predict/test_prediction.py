@@ -1,5 +1,7 @@
 """A prediction is the scores' tensor, and says what they mean."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from netspec.variants import VARIANTS
 from port.data.label_pictures import vis_seg
 from port.predict.prediction import Prediction
 
+README = Path(__file__).parents[3] / 'README.md'
 RGB = np.random.default_rng(3).integers(0, 256, (4, 5, 3), np.uint8)
 SCORES = torch.from_numpy(np.random.default_rng(4).standard_normal((2, 3, 4, 5), np.float32))
 COLOURS = np.eye(3, dtype=np.uint8) * 200
@@ -46,15 +49,20 @@ def test_the_overlay_lies_over_the_picture() -> None:
         Prediction.of(SCORES).overlay()
 
 
-def test_readme_a_net_whose_weights_come_along(tmp_path) -> None:
-    """The README's first code: a name, a picture, and what the answer knows."""
-    frame = Image.fromarray(np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8))
-    frame.save(tmp_path / 'street.png')
-    answer = port.predictor('camvid-fcn-basic')(tmp_path / 'street.png')
-    assert answer.labels.shape == (360, 480) and answer.names[3] == 'Road'
-    assert answer.probabilities().shape == (11, 360, 480)
-    assert answer.overlay().size == (480, 360)
-    assert tuple(answer.palette[3]) == (128, 64, 128)             # CamVid's purple of roads
+def test_the_first_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    frame = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
+    frame.save(tmp_path / 'street.jpg')
+    monkeypatch.chdir(tmp_path)
+    text = README.read_text(encoding='utf-8').split('```python\n')[1].split('```')[0]
+    namespace: dict = {}
+    exec(text, namespace)                                # noqa: S102 (our own page)
+    answer = namespace['answer']
+    assert answer.names[3] == 'Road' and 'Road' in capsys.readouterr().out
+    assert answer.labels.shape == (90, 120) and answer.probabilities().shape == (11, 90, 120)
+    assert tuple(answer.palette[3]) == (128, 64, 128)    # CamVid's purple of roads
+    with Image.open(tmp_path / 'street_overlay.png') as overlay:
+        assert overlay.size == (120, 90)
 
 
 def test_weights_that_come_along_are_found() -> None:
