@@ -87,7 +87,8 @@ def test_refused(options: dict, message: str) -> None:
 
 def test_poly_has_no_rate_beyond_its_end() -> None:
     param = SolverParameter(base_lr=1, lr_policy='poly', power=.9, max_iter=10)
-    check_policy(param, 10)
+    for until in (1, 9, 10):
+        check_policy(param, until)
     with pytest.raises(ValueError, match='no rate from there to iteration 11; train to 10 at most'):
         check_policy(param, 11)
     check_policy(SolverParameter(base_lr=1, lr_policy='fixed', max_iter=10), 11)
