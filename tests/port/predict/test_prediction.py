@@ -13,7 +13,6 @@ from netspec.variants import VARIANTS
 from port.data.label_pictures import vis_seg
 from port.predict.prediction import Prediction
 
-README = Path(__file__).parents[3] / 'README.md'
 RGB = np.random.default_rng(3).integers(0, 256, (4, 5, 3), np.uint8)
 SCORES = torch.from_numpy(np.random.default_rng(4).standard_normal((2, 3, 4, 5), np.float32))
 COLOURS = np.eye(3, dtype=np.uint8) * 200
@@ -49,12 +48,13 @@ def test_the_overlay_lies_over_the_picture() -> None:
         Prediction.of(SCORES).overlay()
 
 
-def test_the_first_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_the_first_code_of_the_readme_runs(tree: Path, tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch,
                                             capsys: pytest.CaptureFixture[str]) -> None:
     frame = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
     frame.save(tmp_path / 'street.jpg')
     monkeypatch.chdir(tmp_path)
-    text = README.read_text(encoding='utf-8').split('```python\n')[1].split('```')[0]
+    text = (tree / 'README.md').read_text(encoding='utf-8').split('```python\n')[1].split('```')[0]
     namespace: dict = {}
     exec(text, namespace)                                # noqa: S102 (our own page)
     answer = namespace['answer']
