@@ -47,7 +47,7 @@ def test_scoring_counts_before_the_first(tmp_path, now):
 def test_a_step_of_many_images_is_shared_among_them(tmp_path, now):
     of = stage('accum', tmp_path, block=200)
     assert ticked(Clock([of], 4), of, now, 2, 60.0).left() == pytest.approx(18 * 60 + 2 * 4 * 1.0)
-    batch = stage('camvid-fcn-basic', tmp_path)
+    batch = stage('camvid-fcn-basic', tmp_path, block=120)
     assert batch.row.batch == 12
     clock = ticked(Clock([batch], 4), batch, now, 2, 36.0)
     assert clock.left() == pytest.approx(18 * 36 + 2 * 4 * 1.0)

@@ -3,7 +3,7 @@
 from port.reproduce.report_pages import remarks
 
 ROW = {'note': '', 'comparison': [], 'spread_of_others': None, 'absent': {'classes': []},
-       'best': {'iteration': 4}, 'iterations': 4}
+       'best': {'iteration': 4}, 'iterations': 4, 'refined': None}
 LINE = {'metric': 'mean IU', 'measured': 1.0}
 
 

@@ -111,7 +111,7 @@ def test_a_signal_in_a_blocks_last_iteration_leaves_the_counted_statistics(camvi
                                                                            monkeypatch, heard):
     """What is kept is what was scored, and what an unbroken run keeps."""
     monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
-    settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=2, blocks=1)
+    settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=24, blocks=1)
     reproduce(settings, tmp_path / 'whole', torch.device('cpu'), lambda line: None)
 
     def tick(clock, stage, iteration, loss):
