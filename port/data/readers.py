@@ -57,6 +57,8 @@ def open_image(path: Path, what: str) -> Image.Image:
             return image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f'{path}: the {what} cannot be read: {error}') from error
+    except MemoryError:      # of a length that a chunk of the file claims
+        raise ValueError(f'{path}: the {what} asks for more memory than there is') from None
 
 
 def read_rgb(path: Path, upright: bool = False) -> np.ndarray:

@@ -66,7 +66,8 @@ class Axis:
         One number where it is the same for all. A window that begins past the input (only
         without padding) gives 0 or less, as in Caffe.
         """
-        if (self.out - 1) * self.stride + self.extent <= self.size + 2 * self.pad:
+        if (not like.numel()      # however many windows there are over nothing
+                or (self.out - 1) * self.stride + self.extent <= self.size + 2 * self.pad):
             return self.kernel
         starts = torch.arange(self.out, dtype=like.dtype, device=like.device)
         starts.mul_(self.stride).sub_(self.pad)

@@ -15,7 +15,13 @@ from math import exp, inf
 from netspec.schema.messages import SolverParameter
 from netspec.spec import unknown
 
+LARGEST = (2 - 2 ** -23) * 2.0 ** 127      # of single precision
 Policy = Callable[[SolverParameter, int, int], float]
+
+
+def in_single(rate: float) -> float:
+    """Return a rate as Caffe's single precision has it: infinite beyond its largest number."""
+    return inf if rate > LARGEST else -inf if rate < -LARGEST else rate
 
 
 def _power(base: float, power: float) -> float:

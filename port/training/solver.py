@@ -18,7 +18,7 @@ from port.distributed.alone import ALONE, Alone
 from port.engine.params import Learnable
 from port.training import snapshot, updates
 from port.training import solver_nets as setup
-from port.training.lr_policy import check_policy, learning_rate, next_step
+from port.training.lr_policy import check_policy, in_single, learning_rate, next_step
 from port.training.net_outputs import log_outputs, mean_outputs
 
 log = logging.getLogger('port.solver')
@@ -221,7 +221,7 @@ class Solver:
         together = self.device.type == 'cuda' if self.together is None else self.together
         for i in numbers:
             row = self.net.learnable[i]
-            local = rate * row.lr_mult
+            local = in_single(rate * row.lr_mult)
             self._still[i] = self._still[i] and not local
             if self._still[i]:                   # v = m 0 + 0 g: nothing moves
                 row.blob.clear_diff()

@@ -216,13 +216,16 @@ LAYER = re.compile(r'name: "(\w+)" type: "(\w+)"(.*)')
 
 
 def loses_gradient(text: str) -> bool:
-    """Whether a Flatten reads what a Reshape made: there Caffe loses the gradient (deviations)."""
-    maker: dict[str, str] = {}
+    """Whether a Flatten reads what a Reshape made, or a Slice or Concat of one blob, which share
+    their diff as well: there Caffe loses the gradient (deviations).
+    """
+    sharing: dict[str, bool] = {}
     for _, kind, rest in LAYER.findall(text):
         below, above = (re.findall(rf'{what}: "(\w+)"', rest) for what in ('bottom', 'top'))
-        if kind == 'Flatten' and maker.get(below[0]) == 'Reshape':
+        if kind == 'Flatten' and sharing.get(below[0]):
             return True
-        maker |= {top: kind for top in above if top not in below}
+        shares = kind == 'Reshape' or kind in ('Slice', 'Concat') and len(below) == len(above) == 1
+        sharing |= {top: shares for top in above if top not in below}
     return False
 
 
@@ -283,7 +286,7 @@ def hold(kind: str, args: argparse.Namespace, first: int, count: int) -> Counter
             result, said = verdict(folders, seed, tolerance, max(map(float, ['1', *weights])))
             if result == 'DIFFERENT':
                 if 'diff:' in said and loses_gradient(draw(kind, seed).text):
-                    result = 'Flatten of Reshape'
+                    result = 'gradient lost by Flatten'
                 elif moves(folders[0], seed, tolerance, kind):
                     result = 'moved by rounding'
             counts[result] += 1

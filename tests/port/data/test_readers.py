@@ -63,6 +63,16 @@ def test_unreadable_images_are_named(tmp_path: Path) -> None:
         read_rgb(tmp_path / 'deep.png')
 
 
+def test_an_image_that_claims_more_than_there_is(tmp_path, monkeypatch):
+    """A chunk of a PNG may claim 4 GB, which Pillow asks for before it reads; a mutant did."""
+    def load(image: object) -> None:
+        raise MemoryError
+    Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / 'claims.png')
+    monkeypatch.setattr('PIL.PngImagePlugin.PngImageFile.load', load)
+    with pytest.raises(ValueError, match=r'claims\.png: the image asks for more memory than there'):
+        read_rgb(tmp_path / 'claims.png')
+
+
 def test_16_bit_depth_is_read_as_stored(tmp_path: Path) -> None:
     depth = np.array([[1, 700], [40000, 65535]], np.uint16)
     Image.fromarray(depth).save(tmp_path / 'd.png')

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from netspec.schema.messages import SolverParameter
-from port.training.lr_policy import check_policy, learning_rate, next_step
+from port.training.lr_policy import check_policy, in_single, learning_rate, next_step
 
 CASES = [
     (dict(lr_policy='fixed'), 7, 0.5),
@@ -95,3 +96,10 @@ def test_poly_has_no_rate_beyond_its_end() -> None:
     for policy in ('step', 'poly', 'sigmoid'):                  # that cannot be used at all
         with pytest.raises(ValueError, match='above 0'):
             check_policy(SolverParameter(base_lr=1, lr_policy=policy), 1)
+
+
+def test_a_rate_beyond_single_precision_is_infinite() -> None:
+    largest = float(np.finfo(np.float32).max)
+    assert [in_single(rate) for rate in (0.1, largest, -largest)] == [0.1, largest, -largest]
+    assert (in_single(1e39), in_single(-1e39)) == (float('inf'), float('-inf'))
+    assert in_single(float('nan')) != in_single(float('nan'))
