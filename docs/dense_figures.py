@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument('--iterations', type=int, default=250)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    given.out.mkdir(parents=True, exist_ok=True)
     draw_fields(given.out / 'dense-fields.svg')
     draw_shifts(given.out / 'dense-shifts.svg')
     tell_windows()

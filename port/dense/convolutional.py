@@ -102,7 +102,8 @@ def _with_input(entries: list[Entry], size: Size | None) -> tuple[list[Entry], t
     """
     readers = [e for e in entries if not e.param.bottom and e.param.top]
     if not readers:
-        raise ValueError('the net reads nothing: it has no Input and no data layer')
+        raise ValueError('the net reads nothing: it has no data layer, and no input that states '
+                         'its shape')
     first = readers[0]
     known = top_shapes(first.param, [])[0] or ()
     if len(known) not in (0, 4):
