@@ -102,8 +102,10 @@ def _with_input(entries: list[Entry], size: Size | None) -> tuple[list[Entry], t
     """
     readers = [e for e in entries if not e.param.bottom and e.param.top]
     if not readers:
-        raise ValueError('the net reads nothing: it has no data layer, and no input that states '
-                         'its shape')
+        first = entries[0] if entries else None
+        raise ValueError(f'{first.label}: reads {", ".join(first.param.bottom)}, which nothing '
+                         'gives: write the shape of the input, as input_shape { dim: … }'
+                         if first else 'the net is empty')
     first = readers[0]
     known = top_shapes(first.param, [])[0] or ()
     if len(known) not in (0, 4):

@@ -29,6 +29,15 @@ from port.engine.registry import create
 SEED = 1701  # before every forward, so that a random layer draws the same numbers again
 
 
+@pytest.fixture(scope='module')
+def one_thread():
+    """One thread: sums keep one order in every process, and narrow layers wait for no other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Driven:
     """A layer with its blobs: setup done, `forward` and `backward` as a net would call them."""
 

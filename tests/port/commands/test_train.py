@@ -6,23 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import surgery
 from netspec.schema.messages import TRAIN
 from port.engine.net import Net
 from port.training.snapshot import read_state
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 STEPS = 60                   # more than the pipe of a process that is not read lets through
-
-
-@pytest.fixture(autouse=True, scope='module')
-def one_thread():
-    """Sums are taken in the same order in this process and in others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def blobs_of(path: Path) -> dict[tuple[str, int], np.ndarray]:

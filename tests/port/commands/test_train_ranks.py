@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import port
 import surgery
@@ -26,6 +25,8 @@ from port.engine.net import Net
 from port.images.read_ahead import picks
 from port.training.rank_training import RankTraining
 from port.training.solver import Solver
+
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 MOVED = 0.01      # of the way that each parameter moved: float32 sums in another order, 50 steps on
 RUN = 50
@@ -53,14 +54,6 @@ DROPOUT = 'layer { name: "drop" type: "Dropout" bottom: "fixed" top: "fixed" }'
 NORM = 'layer { name: "norm" type: "BatchNorm" bottom: "fixed" top: "fixed" }'
 SOLVER = '''net: "net.prototxt" base_lr: 1e-4 lr_policy: "step" stepsize: 20 gamma: 0.5
 momentum: 0.9 weight_decay: 0.01 max_iter: %d random_seed: 3 snapshot_prefix: "%s" display: 5 '''
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -135,6 +135,8 @@ IP = 'layer { name: "ip" type: "InnerProduct" bottom: "%s" top: "ip" ' \
     (only('layer { name: "re" type: "Reshape" bottom: "data" top: "re" '
           'reshape_param { shape { dim: 0 dim: 9 dim: 27 } } }', IP % ('re', 1)),
      "layer 're' (Reshape): turns [1, 3, 9, 9] into [1, 9, 27]"),
+    (parse_net(f'input: "data" {IP % ("data", 1)}'),
+     "layer 'ip' (InnerProduct): reads data, which nothing gives: write the shape"),
     (parse_net(TRAIN_VAL.replace('crop_size: 21', '')), "layer 'data' (Data): does not state")])
 def test_what_cannot_be_converted_is_named(net: NetParameter, said: str) -> None:
     with pytest.raises(ValueError) as refused:

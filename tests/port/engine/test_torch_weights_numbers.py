@@ -18,18 +18,11 @@ from port.engine.net import Net
 from surgery.pixels import HALVES, IMAGENET, Pixels
 from surgery.torchvision import to_caffe
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 TOLERANCE = 1e-4             # of the largest value: float32 through up to 50 layers
 VGG16 = {1: (2, 3), 2: (2, 4), 3: (3, 4), 4: (3, 5), 5: (3, 5)}     # convolutions, channels
 INCEPTIONS = ('3a', '3b', '4a', '4b', '4c', '4d', '4e', '5a', '5b')
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Narrow layers wait for one another's threads: one is fastest."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # -- torch's side ----------------------------------------------------------------------------------
@@ -274,22 +267,6 @@ def caffe_googlenet(size: int):
 
 # -- both ------------------------------------------------------------------------------------------
 
-def lively(module: nn.Module) -> nn.Module:
-    """Give every parameter and statistic values that keep the signal alive; eval mode."""
-    torch.manual_seed(3)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for tensor in (part.running_mean, part.bias.data):
-                tensor.normal_(0, 0.3)
-            for tensor in (part.running_var, part.weight.data):
-                tensor.uniform_(0.5, 1.5)
-        elif isinstance(part, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(part.weight)
-            if part.bias is not None:
-                part.bias.data.normal_(0, 0.3)
-    return module.eval()
-
-
 def both(module: nn.Module, proto, size: int, pixels: Pixels, mean) -> tuple[Net, np.ndarray]:
     """Return our net, run on BGR less the mean, and what torch makes of RGB in 0..1."""
     rgb = np.random.default_rng(5).integers(0, 256, (3, size, size)).astype(np.float64)
@@ -324,7 +301,7 @@ CASES = {
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_the_classifiers_agree_to_the_border(name: str) -> None:
+def test_the_classifiers_agree_to_the_border(name: str, lively) -> None:
     """With the mean that the padding stands for in torch, the whole net is equal."""
     make, proto, size, pixels = CASES[name]
     module = lively(make())
@@ -332,7 +309,7 @@ def test_the_classifiers_agree_to_the_border(name: str) -> None:
     check(net.blobs[net.outputs[0]].data, theirs)
 
 
-def test_with_the_fcns_mean_the_interior_agrees() -> None:
+def test_with_the_fcns_mean_the_interior_agrees(lively) -> None:
     """VGG16 as far as conv3_3: 20 pixels of the border see another colour, the rest is equal."""
     module = lively(Vgg(False))
     module.forward = lambda x: module.features[:16](x)      # relu3_3
@@ -340,7 +317,7 @@ def test_with_the_fcns_mean_the_interior_agrees() -> None:
     check(net.blobs['conv3_3'].data[..., 5:-5, 5:-5], theirs[..., 5:-5, 5:-5])
 
 
-def test_a_resnets_first_layer_needs_no_bias() -> None:
+def test_a_resnets_first_layer_needs_no_bias(lively) -> None:
     """The shift goes into the running mean: the interior of scale_conv1 agrees with VOC's mean."""
     module = lively(Resnet((2, 2, 2, 2), 2))
     module.forward = lambda x: module.bn1(module.conv1(x)).relu()

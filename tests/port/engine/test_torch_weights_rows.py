@@ -89,22 +89,6 @@ class Vgg16bn(nn.Module):
         return found
 
 
-def lively(module: nn.Module) -> nn.Module:
-    """Give every parameter and statistic values that keep the signal alive."""
-    torch.manual_seed(3)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for tensor in (part.running_mean, part.bias.data):
-                tensor.normal_(0, 0.3)
-            for tensor in (part.running_var, part.weight.data):
-                tensor.uniform_(0.5, 1.5)
-        elif isinstance(part, nn.Conv2d):
-            nn.init.kaiming_normal_(part.weight)
-            if part.bias is not None:
-                part.bias.data.normal_(0, 0.3)
-    return module.eval()
-
-
 ROWS = {'voc-fcn8s-resnet34': (Resnet34, RESNET34, 21_797_672),
         'camvid-fcn8s-vggbn': (Vgg16bn, VGG16, 14_723_136)}
 
@@ -115,7 +99,7 @@ def saved(module: nn.Module, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize('name', ROWS)
-def test_the_trunk_computes_what_torch_does(name: str, tmp_path: Path) -> None:
+def test_the_trunk_computes_what_torch_does(name: str, tmp_path: Path, lively) -> None:
     make, widths, _ = ROWS[name]
     module = lively(make([(out // 16, count) for out, count in widths]))
     row = find_variant(name)
