@@ -1,8 +1,9 @@
 """A convolutional net's answers between its strides: shift-and-stitch, and the same a trous.
 
 FCN, PAMI 2017, section 3.2 (after OverFeat): a net of stride s gives answers every t pixels when
-it sees the image from s / t x s / t pixels on in turn, and the answers are interlaced. The net
-whose strides are removed and whose windows have holes (netspec.atrous) gives the same in one pass.
+it is run (s / t)^2 times, each time on the image without some of its first rows and columns
+(0, t, 2 t ...), and the answers are interlaced. The net whose strides are removed and whose windows
+have holes (netspec.atrous) gives the same in one pass.
 """
 
 import time

@@ -70,12 +70,9 @@ def sample(seed: int) -> tuple[str, np.ndarray, dict]:
     return text, x, {'kernel': kernel, 'stride': stride, 'pad': pad, 'ceil': ceil}
 
 
-@pytest.mark.parametrize('seed', range(40))
-@pytest.mark.parametrize('method', ['MAX', 'AVE'])
-def test_equals_the_definition(drive, method, seed):
-    """Ties (integer inputs), clipped, overhanging and empty windows are among the samples."""
-    text, x, geometry = sample(seed)
-    y, mask, weights, diff = plain(x, method, **geometry)
+def equal(drive, method: str, text: str, x: np.ndarray, expected: tuple) -> None:
+    """Hold tops and the bottom's gradient of a Pooling against what `plain` returned."""
+    y, mask, weights, diff = expected
     tops = 'top: "y" top: "mask"' if method == 'MAX' else 'top: "y"'
     driven = drive(f'{tops} type: "Pooling" pooling_param {{ pool: {method} {text} }}', [x])
     found = driven.forward()
@@ -84,6 +81,14 @@ def test_equals_the_definition(drive, method, seed):
         np.testing.assert_array_equal(found[1], mask)
     driven.backward([weights, np.ones(y.shape)][:len(found)])
     np.testing.assert_allclose(driven.bottom[0].diff.numpy(), diff, atol=FLOAT32)
+
+
+@pytest.mark.parametrize('seed', range(40))
+@pytest.mark.parametrize('method', ['MAX', 'AVE'])
+def test_equals_the_definition(drive, method, seed):
+    """Ties (integer inputs), clipped, overhanging and empty windows are among the samples."""
+    text, x, geometry = sample(seed)
+    equal(drive, method, text, x, plain(x, method, **geometry))
 
 
 @pytest.mark.parametrize('seed', range(30))
@@ -99,15 +104,7 @@ def test_windows_with_holes_equal_the_definition(drive, method, seed):
     text = ('kernel_h: {} kernel_w: {} stride_h: {} stride_w: {} pad_h: {} pad_w: {} '
             'dilation: {} dilation: {} '.format(*kernel, *stride, *pad, *dilation)
             + f'round_mode: {"CEIL" if ceil else "FLOOR"}')
-    y, mask, weights, diff = plain(x, method, kernel, stride, pad, ceil, dilation)
-    tops = 'top: "y" top: "mask"' if method == 'MAX' else 'top: "y"'
-    driven = drive(f'{tops} type: "Pooling" pooling_param {{ pool: {method} {text} }}', [x])
-    found = driven.forward()
-    np.testing.assert_allclose(found[0], y, atol=FLOAT32)
-    if method == 'MAX':
-        np.testing.assert_array_equal(found[1], mask)
-    driven.backward([weights, np.ones(y.shape)][:len(found)])
-    np.testing.assert_allclose(driven.bottom[0].diff.numpy(), diff, atol=FLOAT32)
+    equal(drive, method, text, x, plain(x, method, kernel, stride, pad, ceil, dilation))
 
 
 @pytest.mark.parametrize('method', ['MAX', 'AVE'])
