@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint prototxt bench bench-nets coverage mutate test-lowest wheel-test clean crash fuzz sanitize referee
+.PHONY: demo test slow lint prototxt bench bench-nets coverage mutate test-lowest wheel-test clean crash fuzz sanitize referee browser
 
 demo: $(VENV)/installed
 	$(BIN)/fcn demo --out demo
@@ -17,6 +17,11 @@ slow: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The pages we write, in a real Chromium that is installed (apt-get install chromium).
+browser: $(VENV)/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[browser]'
+	$(BIN)/python -m pytest -q -m browser
 
 prototxt: $(VENV)/installed
 	$(BIN)/fcn generate --all

@@ -1,16 +1,21 @@
-"""For every test: where the recorded numbers and the shared data lie; GPU tests need a GPU.
+"""For every test: where the recorded numbers and the shared data lie; GPU tests need a GPU, those
+marked `browser` a real Chromium: Debian's, driven by playwright.
 
 Copied away from the source (`make wheel-test`), the tests run against the package as installed.
 Those of files with a ROOT, the project's folder, need the source itself and are skipped there.
 """
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = not (ROOT / 'netspec').is_dir()
+CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -44,3 +49,48 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f'{folder} does not exist: CamVid is kept outside the project')
     return folder
+
+
+class Visit:
+    """A page at a width of the window, with what the browser complained of and asked for."""
+
+    def __init__(self, browser: Any, address: str, width: int, dark: bool = False) -> None:
+        self.context = browser.new_context(viewport={'width': width, 'height': 900},
+                                           color_scheme='dark' if dark else 'light')
+        self.page, self.complaints, self.asked = self.context.new_page(), [], []
+        self.page.on('console', lambda said: self.complaints.append(said.text)
+                     if said.type in ('error', 'warning') else None)
+        self.page.on('pageerror', lambda error: self.complaints.append(str(error)))
+        self.page.on('request', lambda request: self.asked.append(request.url))
+        self.page.goto(address)
+
+    def too_wide(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        return self.page.evaluate('document.documentElement.scrollWidth - innerWidth')
+
+
+@pytest.fixture(scope='session')
+def chromium() -> Iterator[Any]:
+    """A real browser; skips where there is none."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        pytest.skip('no Chromium is here: apt-get install chromium')
+    driver = pytest.importorskip('playwright.sync_api',
+                                 reason="playwright is not here: pip install -e '.[browser]'")
+    with driver.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=['--no-sandbox'])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
+    """visit(address, width, dark=False) -> a Visit, which ends with the test."""
+    visits: list[Visit] = []
+
+    def opened(*args: Any, **options: Any) -> Visit:
+        visits.append(Visit(chromium, *args, **options))
+        return visits[-1]
+    yield opened
+    for one in visits:
+        one.context.close()

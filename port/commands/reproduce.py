@@ -199,6 +199,7 @@ def command(given: Request) -> None:
     import torch
 
     from port.engine.precision import use_tf32
+    from port.reproduce import report_card
     from port.reproduce.reproduction import reproduce
     settings = settings_of(given, begun)
     with given.ranks.agreed():
@@ -209,7 +210,7 @@ def command(given: Request) -> None:
         content = reproduce(settings, out, device, click.echo, given.keep_all,
                             given.ranks)
     if given.ranks.first:
-        click.echo(summary(content, out))
+        click.echo(report_card.closing(content, out))
 
 
 def run_folder(name: str) -> Path | None:
@@ -311,27 +312,6 @@ def _speed(given: Request, name: str, out: Path) -> None:
     write_atomic(out / f'{name}.json', [json.dumps(found, indent=2).encode()])
 
 
-def summary(content: Mapping[str, Any], out: Path) -> str:
-    """Return the closing lines: the figures beside the published, and where the report is."""
-    from port.reproduce import report_pages as pages
-    lines = []
-    for row in content['stages']:
-        targets = [line for line in row['comparison'] if line['target']]
-        lines += [f'{row["name"]}: {line["metric"]} {pages.number(line["measured"])}, published '
-                  f'{line["published"]} ({line["source"]}{_on(line["split"], row["split"])}), '
-                  f'{pages.number(line["difference"], True)}' for line in targets]
-        if row['refined']:
-            lines.append(f'{row["name"]}: mean IU {pages.number(row["refined"]["mean IU"])} after '
-                         f'the dense CRF {row["refined"]["crf"]}')
-    return '\n'.join([*lines, f'report: {out / "report.html"}, {out / "report.md"}, '
-                              f'{out / "report.json"}'])
-
-
-def _on(split: str, scored: str) -> str:
-    """Name the list that a figure is of, where it is another than ours."""
-    return '' if split == scored else f', on {split}'
-
-
 def table() -> str:
     """List what can be reproduced, with the four published metrics of each."""
     from netspec.experiments import EXPERIMENTS
@@ -349,6 +329,7 @@ def table() -> str:
 def _listed(name: str) -> str:
     """Return a line: a net's figures of its own recipe, or where there are none of another."""
     from netspec.experiments import find_experiment
+    from port.reproduce.report_card import on
     figures = published.figures(name)
     values = figures[0].values if figures else {}
     cells = [f'{values[metric]:.1f}' if metric in values else '-' for metric in published.FOUR]
@@ -357,6 +338,6 @@ def _listed(name: str) -> str:
     row = find_experiment(name)
     what = row.title
     if figures and not what:
-        split = _on(published.published_on(figures[0]), row.row.splits[1].name)
+        split = on(published.published_on(figures[0]), row.row.splits[1].name)
         what = f'{figures[0].cite()}{split}' + ('' if figures[0].target else ' (another recipe)')
     return f'{name:<28} {" ".join(f"{cell:>5}" for cell in cells)}  {what}'.rstrip()

@@ -21,9 +21,14 @@ def class_shares(labels: np.ndarray) -> list[tuple[int, float]]:
 
 def entries(labels: np.ndarray, names: Sequence[str]) -> list[tuple[int, str]]:
     """Return the classes that occur, largest first, with what the legend says of each."""
-    known = dict(enumerate(names))
-    return [(k, f'{known.get(k, VOID if names else f"class {k}")} {100 * share:.3g} %')
-            for k, share in class_shares(labels)]
+    return [(k, f'{called(k, names)} {100 * share:.3g} %') for k, share in class_shares(labels)]
+
+
+def called(label: int, names: Sequence[str]) -> str:
+    """Return the name of a label: void where no class has it, its number where none is named."""
+    if not names:
+        return f'class {label}'
+    return names[label] if label < len(names) else VOID
 
 
 def legend(labels: np.ndarray, names: Sequence[str], palette: np.ndarray,

@@ -2,8 +2,10 @@
 
 import json
 import platform
+import shlex
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,7 @@ def comparison(stage: Stage, result: Evaluation, settings: Settings,
             lines.append({
                 'metric': metric, 'published': value, 'measured': mine,
                 'difference': None if mine is None else mine - value, 'source': figure.cite(),
+                'key': figure.source,
                 'target': target, 'split': published.published_on(figure),
                 'note': _remark(figure, target, scored, settings.net)})
     return lines
@@ -88,7 +91,8 @@ def stage_report(stage: Stage, results: list[Evaluation], settings: Settings,
     best = max(results, key=lambda e: e.main.mean_iu)
     primary = _primary(stage)
     trained = [] if settings.net else published.retrained(stage.name)
-    others = [{'source': f.cite(), 'mean IU': f.values['mean IU'], 'note': f.note}
+    others = [{'source': f.cite(), 'key': f.source, 'mean IU': f.values['mean IU'],
+               'note': f.note}
               for f in trained]
     return {
         'name': stage.name, 'title': stage.experiment.title, 'note': stage.experiment.note,
@@ -115,8 +119,9 @@ def _primary(stage: Stage) -> str:
     return FOREGROUND if stage.experiment.foreground else 'mean IU'
 
 
-def caveats(stages: list[Stage], settings: Settings) -> list[str]:
-    """Say in what this run is not the published one."""
+def caveats(stages: list[Stage], settings: Settings, images: int | None = None) -> list[str]:
+    """Say in what this run is not the published one. images: how many the last net was scored on.
+    """
     lines = []
     if settings.width != 1:
         lines.append(f"the trunk's channels are scaled by {settings.width:g}"
@@ -131,8 +136,11 @@ def caveats(stages: list[Stage], settings: Settings) -> list[str]:
         lines.append(f'scored on {scored!r} in place of {" or ".join(map(repr, expected))}')
     if settings.tf32:
         lines.append('products rounded to 10 bits (TF32)')
+    whole = stages[-1].row.schedule.test_iter
     if settings.images:
         lines.append(f'scored on the first {settings.images} images of the split only')
+    elif images not in (None, whole) and not settings.split:
+        lines.append(f'scored on {images:,} images, where {scored!r} has {whole:,}: other data')
     lines += [f'{key} = {value}' for key, value in settings.options.items()]
     lines += [f'{net} was not trained: weights {path}' for net, path in settings.donors.items()]
     return lines
@@ -156,15 +164,42 @@ def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: 
     """Return the whole report as plain values; refined: by stage, where there is such."""
     where = (torch.cuda.get_device_name(device) if device.type == 'cuda'
              else f'CPU, {torch.get_num_threads()} thread(s)')
+    images = len(results[stages[-1].name][-1].images)
     return {
         'name': settings.name, 'released': settings.released,
         'written': time.strftime('%Y-%m-%d %H:%M'), 'device': where,
         'python': platform.python_version(), 'torch': torch.__version__,
         'seconds': sum(e.seconds + e.trained for rows in results.values() for e in rows),
-        'caveats': caveats(stages, settings), 'sources': published.SOURCES,
+        'caveats': caveats(stages, settings, images), 'sources': published.SOURCES,
+        'names': published.NAMES, 'data': settings.data, 'command': command_line(settings),
         'metrics': list(METRICS),
         'stages': [stage_report(stage, results[stage.name], settings, refined.get(stage.name))
                    for stage in stages]}
+
+
+def command_line(settings: Settings) -> str:
+    """Return the command that begins such a run; where it was run is left to the reader's --out."""
+    words = ['fcn', 'reproduce', settings.name]
+    plain = {'net': '--net', 'data': '--data', 'weights': '--weights', 'width': '--width',
+             'block': '--block', 'blocks': '--blocks', 'images': '--limit', 'split': '--split',
+             'seed': '--seed', 'statistics': '--statistics'}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in plain and (value != field.default or field.name == 'data'):
+            words += [plain[field.name], str(value)]
+    words += [f'--{name}' for name in ('released', 'fast', 'tf32') if getattr(settings, name)]
+    for option, pairs in (('--set', settings.options), ('--donor', settings.donors),
+                          ('--train-data', settings.train_data)):
+        for key, value in pairs.items():
+            words += [option, f'{key}={_word(value)}']
+    return shlex.join(words)
+
+
+def _word(value: object) -> str:
+    """Write a value as the options take it: true, 0.8,1.25."""
+    if isinstance(value, (list, tuple)):
+        return ','.join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def write(path: Path, content: dict[str, Any]) -> Path:

@@ -28,6 +28,16 @@ SOURCES = {
     'DL1': 'Chen, Papandreou, Kokkinos, Murphy, Yuille, ICLR 2015 = arXiv 1412.7062',
     'DL2': 'Chen, Papandreou, Kokkinos, Murphy, Yuille, PAMI 40(4) 2018 = arXiv 1606.00915',
     'KAZUTO': 'kazuto1011/deeplab-pytorch README (released weights converted and evaluated again)'}
+# What a table calls them, where the key says nothing to a reader.
+NAMES = {
+    'CVPR-v2': 'CVPR (arXiv v2)', 'CVPR-AUTH': "CVPR (authors' page)",
+    'UP': "authors' repository", 'CH': 'wkentaro/fcn', 'PT': 'wkentaro/pytorch-fcn',
+    'MCN': 'matconvnet-fcn', 'ZOO': 'Caffe Model Zoo', 'GITLANX': 'GitLanx',
+    'FANGZHOU': 'fangzhou2000', 'FMAHOUDEAU': 'fmahoudeau',
+    'WARMSPRING': 'warmspringwinds', 'PYSEMSEG': 'pysemseg',
+    'MEETPS': 'meetps', 'ITER': 'adri-romsor', 'SEG': 'SegNet paper',
+    'TUT': 'SegNet tutorial', 'CHAINERCV': 'ChainerCV', 'DL1': 'DeepLab v1 paper',
+    'DL2': 'DeepLab v2 paper', 'KAZUTO': 'kazuto1011'}
 FOUR = ('pixel accuracy', 'mean accuracy', 'mean IU', 'f.w. IU')
 GEOMETRIC, FOREGROUND = 'geometric accuracy', 'mean IU without background'
 
@@ -49,7 +59,7 @@ class Figure:
 
     def cite(self) -> str:
         """Name the source and the table."""
-        return f'{self.source} {self.where}'.strip()
+        return f'{NAMES.get(self.source, self.source)} {self.where}'.strip()
 
 
 def _four(net: str, source: str, where: str, *values: float | None, note: str = '',

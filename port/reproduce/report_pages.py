@@ -1,24 +1,11 @@
-"""report.md and report.html: the tables and pictures of report.json, for reading."""
+"""report.md: the tables and pictures of report.json; what report.html says in the same words."""
 
-import base64
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 Cell = str
 Table = list[list[Cell]]
-
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em;
-       color: #222; background: #fff }
-table { border-collapse: collapse; margin: 1em 0 }
-td, th { border-bottom: 1px solid #ddd; padding: .25em .7em; text-align: right }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
-tr.target td { font-weight: 600 }
-img { max-width: 100%; border: 1px solid #eee }
-.note { color: #666 }
-"""
 
 
 def number(value: float | None, signed: bool = False, digits: int = 2) -> Cell:
@@ -86,9 +73,7 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
         low, high = row['spread_of_others']
         lines.append(
             f"Others' trainings by this recipe reached {low:.2f} to {high:.2f} mean IU; the same "
-            f'code trained again differed by up to {row["spread_of_one_code"]:.1f}: '
-            + '; '.join(f'{o["source"]} {o["mean IU"]:.2f}' for o in row['retrained_by_others'])
-            + '.')
+            f'code trained again differed by up to {row["spread_of_one_code"]:.1f}.')
     if row['absent']['classes']:
         lines.append(
             f'{len(row["absent"]["classes"])} class(es) do not occur in the truth '
@@ -103,6 +88,12 @@ def remarks(row: Mapping[str, Any]) -> list[str]:
         lines.append(f'Best block: iteration {best["iteration"]:,} with {row["metric"]} '
                      f'{number(best[row["metric"]])}; the tables are of the last.')
     return lines
+
+
+def others(row: Mapping[str, Any]) -> Table:
+    """Return the table of other people's trainings by the same recipe."""
+    return [['source', 'mean IU', 'remark'],
+            *([o['source'], number(o['mean IU']), o['note']] for o in row['retrained_by_others'])]
 
 
 def heading(content: Mapping[str, Any]) -> list[str]:
@@ -120,7 +111,7 @@ def markdown(content: Mapping[str, Any], pictures: Mapping[str, Path], folder: P
     """Return report.md; pictures are named relative to its folder."""
     title, *lead = heading(content)
     parts = [f'# {title}', *lead]
-    for row in content['stages']:
+    for row in reversed(content['stages']):         # the net asked for, then its earlier stages
         parts += [f'## {row["name"]}' + (f': {row["title"]}' if row['title'] else ''),
                   f'{scored(row)}:',
                   md_table(comparison(row, content['released'])), *remarks(row)]
@@ -128,54 +119,24 @@ def markdown(content: Mapping[str, Any], pictures: Mapping[str, Path], folder: P
             parts += ['### Blocks', md_table(blocks(row, content['metrics']))]
         for head, rows in row['classes'].items():
             parts += [f'### Classes ({head})', md_table(classes(rows))]
+        if row['retrained_by_others']:
+            parts += ["### Others' trainings by this recipe", md_table(others(row))]
+    parts += ['## Command', f'```\n{content["command"]}\n```']
     parts += [f'## {what[0].upper()}{what[1:]}\n\n![{what}]({path.relative_to(folder)})'
               for what, path in pictures.items()]
-    parts += ['## Sources', '\n'.join(f'- {key}: {text}' for key, text in used(content).items())]
+    parts += ['## Sources', '\n'.join(f'- {name}: {text}' for name, text in used(content).values())]
     return '\n\n'.join(parts) + '\n'
 
 
-def used(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the sources that the tables name."""
-    cited = {line['source'].split()[0] for row in content['stages']
+def used(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the sources that the tables name, by their keys: the name there, and what it is."""
+    cited = {line['key'] for row in content['stages']
              for line in (*row['comparison'], *row['retrained_by_others'])}
-    return {key: text for key, text in content['sources'].items() if key in cited}
+    return {key: (content['names'].get(key, key), text)
+            for key, text in content['sources'].items() if key in cited}
 
 
 def md_table(table: Table) -> str:
     """Write a table in Markdown."""
     rows = ['| ' + ' | '.join(cell.replace('|', '\\|') for cell in row) + ' |' for row in table]
     return '\n'.join([rows[0], '|' + '---|' * len(table[0]), *rows[1:]])
-
-
-def page(content: Mapping[str, Any], pictures: Mapping[str, Path]) -> str:
-    """Return report.html, one file with its pictures inside."""
-    title, *lead = (html.escape(line) for line in heading(content))
-    parts = [f'<h1>{title}</h1>', *(f'<p>{line}</p>' for line in lead)]
-    for row in content['stages']:
-        parts += [f'<h2>{html.escape(row["name"])}</h2>', f'<p>{html.escape(row["title"])}</p>',
-                  f'<p>{html.escape(scored(row))}:</p>',
-                  html_table(comparison(row, content['released']),
-                             [line['target'] for line in row['comparison']]),
-                  *(f'<p class="note">{html.escape(line)}</p>' for line in remarks(row))]
-        if len(row['blocks']) > 1:
-            parts += ['<h3>Blocks</h3>', html_table(blocks(row, content['metrics']))]
-        for head, rows in row['classes'].items():
-            parts += [f'<h3>Classes ({html.escape(head)})</h3>', html_table(classes(rows))]
-    for what, path in pictures.items():
-        data = base64.b64encode(path.read_bytes()).decode()
-        parts.append(f'<h2>{what[0].upper()}{what[1:]}</h2>'
-                     f'<img alt="{what}" src="data:image/png;base64,{data}">')
-    parts += ['<h2>Sources</h2><ul>', *(f'<li>{key}: {html.escape(text)}</li>'
-                                        for key, text in used(content).items()), '</ul>']
-    return (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f'<style>{STYLE}</style></head><body>\n' + '\n'.join(parts) + '\n</body></html>\n')
-
-
-def html_table(table: Table, strong: Sequence[bool] = ()) -> str:
-    """Write a table in HTML; the rows marked strong are the targets."""
-    def cells(row: Sequence[Cell], tag: str) -> str:
-        return ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)
-    marks = [*strong, *[False] * (len(table) - 1 - len(strong))]
-    rows = [f'<tr{" class=target" if mark else ""}>{cells(row, "td")}</tr>'
-            for row, mark in zip(table[1:], marks, strict=True)]
-    return f'<table><tr>{cells(table[0], "th")}</tr>{"".join(rows)}</table>'

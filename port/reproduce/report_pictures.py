@@ -1,6 +1,7 @@
 """The pictures of a report: curves of mean IU and loss, confusion matrix, sheet of results."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from netspec.schema.messages import TEST
-from port.data.datasets import palette
+from port.data.datasets import class_names, palette
 from port.data.label_pictures import (
     color_seg,
     read_losses,
@@ -16,6 +17,7 @@ from port.data.label_pictures import (
     write_loss_curve,
     write_sheet,
 )
+from port.data.legend import over_legend
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Stage
@@ -30,12 +32,41 @@ NAMES_UP_TO = 45       # classes that still fit beside a confusion matrix
 KINDS = ('best', 'median', 'worst')
 
 
+@dataclass(frozen=True)
+class Shown:
+    """An image of the report with truth and prediction, H x W; kind: best, median or worst."""
+
+    name: str
+    kind: str
+    mean_iu: float
+    image: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    names: tuple[str, ...]
+    palette: np.ndarray
+
+    def coloured(self, labels: np.ndarray) -> np.ndarray:
+        """Return labels in the colours of their classes, over a legend."""
+        from PIL import Image
+        plain = Image.fromarray(color_seg(labels, self.palette))
+        return np.asarray(over_legend(plain, labels, self.names, self.palette))
+
+
+@dataclass
+class Drawn:
+    """What was drawn: files by what they show, images by head, losses by net."""
+
+    files: dict[str, Path] = field(default_factory=dict)
+    shown: dict[str, list[Shown]] = field(default_factory=dict)
+    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+
 def draw(folder: Path, content: Mapping[str, Any], stages: Sequence[Stage], weights: Path,
-         device: torch.device) -> dict[str, Path]:
-    """Write every picture into a folder; return them by what they show."""
+         device: torch.device) -> Drawn:
+    """Write every picture into a folder; return them, and what the page shows in its own way."""
     folder.mkdir(parents=True, exist_ok=True)
     last = content['stages'][-1]
-    pictures = {}
+    pictures: dict[str, Path] = {}
     if any(len(row['blocks']) > 1 for row in content['stages']):
         pictures['mean IU per block'] = block_curve(folder / 'mean_iu.png', content['stages'])
     losses = {stage.name: unique(stage.folder / 'train.log') for stage in stages if stage.blocks}
@@ -47,12 +78,14 @@ def draw(folder: Path, content: Mapping[str, Any], stages: Sequence[Stage], weig
         names = [row['class'] for row in last['classes'][head]]
         pictures['confusion matrix' + f' ({head})' * several] = confusion(
             folder / f'confusion{f"_{head}" * several}.png', np.array(hist), names)
-    rows = sheet_rows(stages[-1], last['images'], weights, device)
-    for head, shown in rows.items():
+    shown = samples(stages[-1], last['images'], weights, device)
+    for head, some in shown.items():
+        rows = [[marked(one.image, f'{one.kind}: {100 * one.mean_iu:.1f}'),
+                 one.coloured(one.truth), one.coloured(one.predicted)] for one in some]
         pictures['best, median and worst predictions' + f' ({head})' * several] = write_sheet(
-            folder / f'sheet{f"_{head}" * several}.png', shown,
-            (f'image, mean IU{f" ({next(iter(rows))})" * several}', 'truth', 'prediction'))
-    return pictures
+            folder / f'sheet{f"_{head}" * several}.png', rows,
+            (f'image, mean IU{f" ({next(iter(shown))})" * several}', 'truth', 'prediction'))
+    return Drawn(pictures, shown, losses)
 
 
 def unique(log: Path) -> list[tuple[int, float]]:
@@ -112,26 +145,27 @@ def choose(images: Mapping[str, float | None], count: int = SHOWN) -> dict[str, 
     return picked
 
 
-def sheet_rows(stage: Stage, images: Mapping[str, float | None], weights: Path,
-               device: torch.device) -> dict[str, list[list[np.ndarray]]]:
-    """Return, by head, image, truth and prediction of each image that `choose` picks.
+def samples(stage: Stage, images: Mapping[str, float | None], weights: Path,
+            device: torch.device) -> dict[str, list[Shown]]:
+    """Return, by head, each image that `choose` picks with its truth and prediction.
 
     Every head shows the images that the mean IU of the first one picked.
     """
     net = Net(stage.file(test=True), TEST, weights=weights, device=device)
     prepare(net)
     data, pairs, chosen = data_instance(net) or listed_data(net), heads(net), choose(images)
-    rows: dict[str, list[list[np.ndarray]]] = {blob: [] for blob, _ in pairs}
+    shown: dict[str, list[Shown]] = {blob: [] for blob, _ in pairs}
     for name, kind in {n: k for k in KINDS for n in chosen[k]}.items():
         seek(data, names_of(data).index(name))
         net.run_forward()
-        image = marked(photograph(net, stage, data), f'{kind}: {100 * (images[name] or 0):.1f}')
+        image = photograph(net, stage, data)
         for (blob, label), head in zip(pairs, stage.row.heads, strict=True):
-            predicted = net.blobs[blob].data[0].argmax(0).cpu().numpy()
             truth = net.blobs[label].data[0, 0].cpu().numpy().astype(int)
-            colours = palette(head.labels)
-            rows[blob].append([image, color_seg(truth, colours), color_seg(predicted, colours)])
-    return rows
+            shown[blob].append(Shown(
+                name, kind, images[name] or 0.0, image, truth,
+                net.blobs[blob].data[0].argmax(0).cpu().numpy(),
+                class_names(head), palette(head.labels)))
+    return shown
 
 
 def photograph(net: Net, stage: Stage, data: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ from netspec.schema import write_atomic
 from port.distributed.alone import ALONE, Alone
 from port.engine.torch_weights import read_donor, read_weights
 from port.reproduce import beside_published as compare
+from port.reproduce import report_html
 from port.reproduce import report_pages as pages
 from port.reproduce import report_pictures as pictures
 from port.reproduce.recipe import Settings, Stage, chain, check_options
@@ -217,7 +218,7 @@ def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], sett
     drawn = pictures.draw(out / 'pictures', content, stages, final_weights(stages[-1], settings),
                           device)
     compare.write(out / 'report.json', content)
-    for name, text in (('report.md', pages.markdown(content, drawn, out)),
-                       ('report.html', pages.page(content, drawn))):
+    for name, text in (('report.md', pages.markdown(content, drawn.files, out)),
+                       ('report.html', report_html.page(content, drawn))):
         write_atomic(out / name, [text.encode()])
     return content

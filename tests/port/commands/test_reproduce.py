@@ -6,7 +6,6 @@ import pytest
 
 from netspec.experiments import EXPERIMENTS
 from netspec.variants import VARIANTS
-from port.commands.reproduce import summary
 
 
 def test_the_list_gives_four_metrics_within_100_columns(fcn):
@@ -18,7 +17,7 @@ def test_the_list_gives_four_metrics_within_100_columns(fcn):
     assert lines['voc-fcn8s'].split()[1:] == '91.2 77.6 65.5 84.5 PAMI Table 3'.split()
     assert lines['accum'].split()[1:5] == ['86.0', '66.5', '51.9', '76.5']
     assert lines['camvid-fcn-basic'].split(maxsplit=5)[1:] == [
-        '83.9', '55.6', '45.0', '-', 'SEG Table 1, on test']
+        '83.9', '55.6', '45.0', '-', 'SegNet paper Table 1, on test']
     assert lines['camvid-fcn16s'].split()[1:5] == ['93.8', '77.9', '69.7', '-']
     assert lines['camvid-fcn16s'].endswith('(another recipe)')
     assert lines['mask-shape'].split()[1:5] == ['-', '-', '29.1*', '-']
@@ -76,16 +75,6 @@ def test_a_donor_may_be_an_experiment(refused, scenes, tmp_path):
             '--donor')
     assert 'that is what is trained here' in refused(*args, f'mask-reference={weights}')
     assert 'expected NET=WEIGHTS' in refused(*args, f'mask-referenz={weights}', status=2)
-
-
-def test_the_closing_lines_name_the_list_of_figures_that_are_of_another(tmp_path):
-    def closing(split: str) -> str:
-        line = {'metric': 'mean IU', 'measured': 46.0, 'published': 45.0, 'difference': 1.0,
-                'source': 'SEG Table 1', 'target': True, 'split': 'test'}
-        row = {'name': 'n', 'split': split, 'comparison': [line], 'refined': None}
-        return summary({'stages': [row]}, tmp_path)
-    assert 'published 45.0 (SEG Table 1, on test), +1.00' in closing('val')
-    assert 'published 45.0 (SEG Table 1), +1.00' in closing('test')
 
 
 @pytest.mark.parametrize('more', [(), ('--released',)])

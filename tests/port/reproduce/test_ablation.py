@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from port.cli import main
 from port.data.scenes import draw_dataset
 from port.reproduce import ablation
+from port.reproduce.report_pictures import Drawn
 
 
 def result(best: float) -> dict[str, float]:
@@ -59,7 +60,7 @@ def test_blocks_must_hold_whole_steps(tmp_path: Path):
 
 
 def test_a_tiny_ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     data = draw_dataset(tmp_path / 'd', 4, 2, (16, 16))
     args = ['ablate', 'voc', '--data', str(data), '--out', str(tmp_path / 'o'), '--width', '0.01',
             '--block', '20', '--blocks', '1', '--limit', '1', '--fast',

@@ -31,10 +31,10 @@ def by_source(found: list[dict], source: str) -> dict:
 @pytest.mark.parametrize('name', ['camvid-fcn-basic', 'camvid-segnet-basic-balanced'])
 def test_the_published_split_has_no_caveat_and_the_default_has_one(name):
     found, told = lines(name, split='test')
-    assert told == [] and by_source(found, 'SEG Table 1')['note'] == ''
+    assert told == [] and by_source(found, 'SegNet paper Table 1')['note'] == ''
     found, told = lines(name)
     assert told == ["scored on 'val' in place of 'test'"]
-    line = by_source(found, 'SEG Table 1')
+    line = by_source(found, 'SegNet paper Table 1')
     assert line['target'] and line['split'] == 'test' and line['note'] == 'published on test'
 
 
@@ -60,9 +60,30 @@ def test_remarks_tell_recipe_and_list():
     server = next(x for x in found if x['published'] == 67.5)
     assert server['note'] == 'the PASCAL VOC test server; published on VOC 2011 test'
     assert not server['target']
-    assert by_source(found, 'PYSEMSEG')['note'] == 'recipe not stated; split not stated'
+    assert by_source(found, 'pysemseg')['note'] == 'recipe not stated; split not stated'
     camvid, _ = lines('camvid-fcn8s')
-    assert by_source(camvid, 'ITER README')['note'] == 'another recipe; published on test'
+    theirs = by_source(camvid, 'adri-romsor README')
+    assert theirs['note'] == 'another recipe; published on test'
     row = {'comparison': camvid, 'measured': {}}
     assert any(line[-1] == 'another recipe; published on test'
                for line in pages.comparison(row, False))
+
+
+@pytest.mark.parametrize(('images', 'more', 'words'), [
+    (736, {}, []), (None, {}, []), (12, {'split': 'held'}, ["scored on 'held' in place of"]),
+    (12, {}, ["scored on 12 images, where 'seg11valid' has 736: other data"]),
+    (10, {'images': 10}, ['scored on the first 10 images of the split only'])])
+def test_other_data_than_the_published_are_told_by_their_number(images, more, words):
+    settings = Settings('voc-fcn8s', 'data', weights='w', **more)
+    stages = chain(settings, Path('o'))
+    found = [line for line in compare.caveats(stages, settings, images) if 'scored' in line]
+    assert len(found) == len(words) and all(map(str.startswith, found, words))
+
+
+def test_the_command_of_a_run_is_one_to_paste():
+    settings = Settings('voc-fcn8s', 'my data', weights='w', width=0.5, images=3, released=True,
+                        options={'base_lr': 1e-9}, donors={'voc-fcn32s': 'd'},
+                        train_data={'mirror': True})
+    assert compare.command_line(settings) == (
+        "fcn reproduce voc-fcn8s --data 'my data' --weights w --width 0.5 --limit 3 --released "
+        '--set base_lr=1e-09 --donor voc-fcn32s=d --train-data mirror=true')

@@ -93,7 +93,7 @@ def test_reproduce_lays_the_papers_figures_beside(data, tmp_path):
     (row,) = content['stages']
     plain, refined, server = row['comparison']
     assert [line['published'] for line in (plain, refined, server)] == [62.25, 67.64, 70.3]
-    assert {line['source'] for line in (plain, refined)} == {'DL1 Table 1'}
+    assert {line['source'] for line in (plain, refined)} == {'DeepLab v1 paper Table 1'}
     assert [found['class'] for found in row['classes']['score']][:2] == ['background', 'aeroplane']
     assert row['refined']['crf'] == '3,3,4,121,5'
     assert plain['measured'] == row['measured']['mean IU']

@@ -15,6 +15,7 @@ from netspec.schema import read_net
 from port.cli import main
 from port.data.scenes import draw_dataset
 from port.reproduce.recipe import Settings
+from port.reproduce.report_pictures import Drawn
 from port.reproduce.reproduction import Clock, reproduce
 from port.training.signals import Interrupted
 from surgery import read_caffemodel, write_weights
@@ -30,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no pictures, but for the run that all tests share: it is made before this."""
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
 
 
 def settings(data: Path, name: str = 'voc-fcn16s', **more: object) -> Settings:
@@ -89,7 +90,9 @@ def test_the_pages_hold_tables_and_pictures(whole):
     text, page = (out / 'report.md').read_text(), (out / 'report.html').read_text()
     for words in ('PAMI Table 3', '64.91 to 65.36', 'Not the published run', 'aeroplane'):
         assert words in text
-    assert page.count('data:image/png;base64,') == 4 and 'src="pictures' not in page
+    # of three images: each a photograph, its truth and its prediction
+    assert page.count('data:image/jpeg;base64,') == 3 and page.count('data:image/png;base64,') == 6
+    assert 'src="pictures' not in page and page.count('<svg ') == 2
     for picture in ('mean_iu', 'loss', 'confusion', 'sheet'):
         assert (out / f'pictures/{picture}.png').stat().st_size > 2000
         assert f'(pictures/{picture}.png)' in text
@@ -243,7 +246,8 @@ def test_released_weights_are_scored_against_four_decimals(data, tmp_path, monke
     (row,) = content['stages']
     assert row['hist'] == first['stages'][0]['hist']
     line = next(x for x in row['comparison'] if x['metric'] == 'mean IU')
-    assert line['published'] == 63.6261 and line['source'] == 'CH README, original weights'
+    assert line['published'] == 63.6261
+    assert line['source'] == 'wkentaro/fcn README, original weights'
     assert 'Released weights of voc-fcn32s' in (tmp_path / 'b/report.md').read_text()
 
 
@@ -270,7 +274,10 @@ def test_the_command_ends_with_figures_and_paths(data, tmp_path, whole):
             '--block', '4', '--blocks', '2', '--limit', '3', '--set', 'base_lr=1e-8']
     result = CliRunner().invoke(main, args)
     assert result.exit_code == 0, result.output
-    assert 'published 65.0 (PAMI Table 3)' in result.output and 'report.html' in result.output
+    asked, before = result.output.split('before it, ')
+    assert '65.0' in asked and 'PAMI Table 3' in asked and 'width' not in asked
+    assert 'not the published run:\n  - the trunk' in asked
+    assert before.startswith('voc-fcn32s: mean IU') and 'report.html' in before
     listed = CliRunner().invoke(main, ['reproduce', '--list']).output
     assert 'accum' in listed and '51.9' in listed
     assert 'give its weights by --weights' in CliRunner().invoke(main, [

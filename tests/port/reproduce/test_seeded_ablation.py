@@ -14,6 +14,7 @@ from netspec.schema.messages import TEST
 from port.cli import main
 from port.engine.net import Net
 from port.engine.net_weights import save
+from port.reproduce.report_pictures import Drawn
 from port.reproduce.seeded_ablation import CLAIMS, judged, runs_of
 
 
@@ -67,7 +68,7 @@ def camvid(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_tiny_ablation_is_resumed(camvid: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     net = Net(make_net('camvid-fcn16s-squeezenet', 'deploy', filler='msra'), TEST)
     weights = tmp_path / 'squeezenet.caffemodel'
     save(net, weights)

@@ -17,6 +17,7 @@ from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
 from port.reproduce.recipe import Settings
+from port.reproduce.report_pictures import Drawn
 from port.reproduce.reproduction import Clock, reproduce
 from port.training.batch_norm_statistics import PASSES, recount
 from port.training.signals import Interrupted
@@ -94,7 +95,7 @@ def test_nets_without_batch_norm_are_left_alone(camvid):
 
 
 def test_a_net_from_scratch_may_go_on_from_weights_of_its_own(camvid, tmp_path, monkeypatch):
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     net, weights = trained(camvid), tmp_path / 'begun.caffemodel'
     net.save(weights)
     settings = Settings('camvid-fcn-basic', str(camvid), str(weights), width=0.125, block=1,
@@ -110,7 +111,7 @@ def test_a_net_from_scratch_may_go_on_from_weights_of_its_own(camvid, tmp_path, 
 def test_a_signal_in_a_blocks_last_iteration_leaves_the_counted_statistics(camvid, tmp_path,
                                                                            monkeypatch, heard):
     """What is kept is what was scored, and what an unbroken run keeps."""
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=24, blocks=1)
     reproduce(settings, tmp_path / 'whole', torch.device('cpu'), lambda line: None)
 
@@ -144,7 +145,7 @@ def test_weights_of_another_net_are_refused(camvid, tmp_path, released: bool):
 def test_the_statistics_may_be_those_of_the_whole_training_list(camvid, tmp_path, monkeypatch,
                                                                 statistics, batches):
     """Four frames in batches of three are shown by two of them."""
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: {})
+    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     settings = Settings('camvid-fcn-basic', str(camvid), width=0.125, block=1, blocks=1, images=1,
                         train_data={'batch': 3, 'shuffle': True}, statistics=statistics)
     reproduce(settings, tmp_path / 'o', torch.device('cpu'), lambda line: None)
