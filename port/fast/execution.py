@@ -17,8 +17,8 @@ from port.fast.operators import (
     Operator,
     PointOperator,
     PoolingOperator,
-    WholeOperator,
 )
+from port.fast.part_operators import PlacesOperator, ResizedPart, UnpooledPart
 from port.fast.reach.blank_values import Blanks, spread
 from port.fast.reach.geometry import AxisPart, Interval
 from port.fast.reach.operations import Operation, Program
@@ -27,9 +27,10 @@ from port.fast.upsampling import Upsampling
 
 Values = dict[int, torch.Tensor]
 Operators = dict[int, Operator]
-BY_TYPE: dict[str, type[Operator]] = {
+BY_KIND: dict[str, type[Operator]] = {
     'Deconvolution': Upsampling, 'Pooling': PoolingOperator, 'Crop': Operator,
-    'Concat': ConcatOperator, 'Interp': WholeOperator}      # any other: PointOperator
+    'Concat': ConcatOperator, 'Interp': ResizedPart, 'Places': PlacesOperator,
+    'Upsample': UnpooledPart}               # any other: PointOperator
 
 
 def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: bool = True,
@@ -39,7 +40,8 @@ def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: 
 
     def make(operation: Operation) -> Operator:
         if operation.kind != 'Convolution':
-            return BY_TYPE.get(operation.layer.type, PointOperator)(operation)
+            kind = operation.layer.type if operation.kind == 'Point' else operation.kind
+            return BY_KIND.get(kind, PointOperator)(operation)
         made = ConvolutionOperator(operation, dtype, kernels, fixed)
         made.convolution = known.setdefault(operation.same_weights, made.convolution)
         return made

@@ -28,22 +28,23 @@ class FastNet:
 
     outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
     float32. skip: leave out what the image does not reach. kernels: use the C kernels where
-    there are any. Weights are packed by the first call, and again when they may have changed.
-    On a GPU a size that recurs is recorded as a CUDA graph. Calls from several threads take
-    turns: they share the packed weights and the memory between the layers.
+    there are any. parts: plans are asked for parts of the outputs (tiles.py). Weights are packed
+    by the first call, and again when they may have changed. On a GPU a size that recurs is recorded
+    as a CUDA graph. Calls from several threads take turns: they share the packed weights and the
+    memory between the layers.
     Raises Unsuited for a net whose arithmetic is not known here; so do calls, for a size.
     """
 
     def __init__(self, net: Net, outputs: Sequence[str] | None = None,
                  dtype: torch.dtype = torch.float32, skip: bool = True,
-                 kernels: bool = True) -> None:
+                 kernels: bool = True, parts: bool = False) -> None:
         if net.phase != TEST:
             raise Unsuited('the net is not in the TEST phase')
         if net.dtype != torch.float32:
             raise Unsuited(f'the net is in {net.dtype}')
         self.net, self.dtype, self.skip, self.kernels = net, dtype, skip, kernels
         self.capture: Capture | None = capture_for(net.device)
-        self.program = testing_program(net, outputs)
+        self.program = testing_program(net, outputs, parts)
         self.operators: Operators = {}
         self._weights: tuple | None = None       # as they were when they were packed
         self._sizes: OrderedDict[tuple, Callable[[Values], Results]] = OrderedDict()

@@ -17,6 +17,7 @@ from port.fast.inference import FastNet
 from port.fast.kernels.planes import LAST
 from port.fast.reach.geometry import Interval
 from port.fast.reach.plan import ReachPlan
+from port.fast.unsuited import Unsuited
 
 Size = tuple[int, int]
 Read = Callable[[Interval, Interval], torch.Tensor]   # rows and columns of the image, 1 x C x h x w
@@ -50,7 +51,7 @@ class TiledNet:
 
     def __init__(self, net: Net, output: str, dtype: torch.dtype = torch.float32,
                  skip: bool = True) -> None:
-        self.fast = FastNet(net, [output], dtype, skip)
+        self.fast = FastNet(net, [output], dtype, skip, parts=True)
         self.output = output
         self.channels = self._channels()
 
@@ -61,16 +62,24 @@ class TiledNet:
         for op in program.operations:
             found[op.output] = (sum(found[v] for v in op.inputs) if op.layer.type == 'Concat'
                                 else getattr(op.layer, 'num_output', found[op.inputs[0]]))
+            if op.kind == 'Places':              # integers of twice the bytes
+                found[op.output] *= 2
         return found
 
     def plan(self, size: Size, tile: Tile) -> ReachPlan:
         """Return what is computed for a tile of an image."""
-        return self.fast.plan({name: size for name in self.fast.program.inputs},
-                              [tile.rows, tile.columns])
+        return self._planned(size, [tile.rows, tile.columns])
+
+    def _planned(self, size: Size, part: list[Interval] | None = None) -> ReachPlan:
+        """Return the plan for an image; ValueError, naming the layer, for a size it cannot take."""
+        try:
+            return self.fast.plan({name: size for name in self.fast.program.inputs}, part)
+        except Unsuited as error:
+            raise ValueError(f'an image of {size} (height, width): {error}') from None
 
     def size(self, size: Size) -> Size:
         """Return the height and width of the scores of an image."""
-        plan = self.fast.plan({name: size for name in self.fast.program.inputs})
+        plan = self._planned(size)
         rows, columns = plan.axes[self.fast.program.outputs[self.output]]
         return rows.size, columns.size
 
@@ -148,7 +157,6 @@ class TiledNet:
 
     def overlap(self, size: Size, tile: Size) -> float:
         """Return the multiplications of all tiles over those of the whole image, less 1."""
-        program = self.fast.program
-        whole = self.fast.plan({name: size for name in program.inputs}).share
+        whole = self._planned(size).share
         shares = [self.plan(size, one).share for one in tiles_of(self.size(size), tile)]
         return sum(shares) / whole - 1

@@ -74,10 +74,11 @@ class TiledLabels:
 
     def plan(self, size: Size) -> TilePlan:
         """Choose the tiles of a picture; ValueError where none fits into the memory."""
-        filled, held, side = self._filled(size), self._held(), self.side
+        filled, side = self._filled(size), self.side
         if self.net.size(filled) != filled:
             raise ValueError(f'blob {self.net.output!r} is {self.net.size(filled)} (height, width) '
                              f'for a picture of {size}: no labels of it')
+        held = self._held(filled)
         bands = 4 * size[1]             # bytes a row: a band's labels, and an overlay's pixels
         if side is None:
             room = self.allowed - held - bands * min(size[0], 2048)
@@ -95,12 +96,14 @@ class TiledLabels:
         """Return the size that a picture is filled up to."""
         return size[0] + (1 - size[0]) % self.grid, size[1] + (1 - size[1]) % self.grid
 
-    def _held(self) -> int:
-        """Return the bytes that the process takes between tiles, its weights made ready."""
+    def _held(self, filled: Size) -> int:
+        """Return the bytes that the process takes between tiles, its weights made ready by one
+        score in the corner of a picture.
+        """
         if not self._warm:
             channels = next(iter(self.net.fast.net.all_blobs[name].shape[1]
                                  for name in self.net.fast.program.inputs))
-            self.net.scores((1, 1), SMALL, lambda rows, columns: torch.zeros(
+            self.net.scores(filled, SMALL, lambda rows, columns: torch.zeros(
                 1, channels, rows.size, columns.size))
             self._warm = True
         return resident()

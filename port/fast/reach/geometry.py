@@ -11,6 +11,8 @@ bottom's what the image reaches of the top, `read` from a range of the top what 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 NEVER = -(1 << 40)      # border zones of an image of zeros: padding with zeros changes nothing
 
 
@@ -154,6 +156,32 @@ class Stretching:
 
     def read(self, y: Interval) -> Interval:
         return Interval(0, self.size)
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """An Interp of whose top parts are asked for: `size` positions of the bottom, behind the first
+    `cut`, resized to `out`.
+    """
+
+    size: int
+    out: int
+    cut: int
+
+    def reach(self, x: Reach) -> Reach:
+        """As for Stretching."""
+        return everywhere(self.out)
+
+    def places(self, y: Interval) -> np.ndarray:
+        """Return where the positions of a span lie between those of the bottom that are resized;
+        in single precision, as torch has it, which matters far from the beginning.
+        """
+        scale = np.float32(self.size - 1) / np.float32(max(1, self.out - 1))
+        return np.arange(*y, dtype=np.float32) * scale
+
+    def read(self, y: Interval) -> Interval:
+        first, last = (int(n) for n in self.places(y)[[0, -1]])
+        return Interval(self.cut + first, self.cut + min(self.size, last + 2))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from port.engine.net import Net
 from port.engine.wiring import Node
 from port.fast.unsuited import Unsuited
 
-WINDOWED = {'Convolution', 'Deconvolution', 'Pooling'}
+WINDOWED = {'Convolution', 'Deconvolution', 'Pooling', 'Places'}
+POOLED = ('Pooling', 'Places')
 AFFINE = {'BatchNorm', 'Scale', 'Bias'}      # as far as `check` lets them pass
 
 
@@ -29,7 +30,7 @@ class Operation:
     as well, in this order: affine ones, a sum, a ReLU, a pooling.
     """
 
-    kind: str                     # the layer's type, or Point for all that is pointwise
+    kind: str                     # the layer's type, Point for all that is pointwise, or Places
     name: str
     layer: Any                    # of a class that `kind` tells
     inputs: list[int]
@@ -38,6 +39,7 @@ class Operation:
     adds: bool = False            # the second input is added to what the layer computes
     relu: bool = False
     pool: Layer | None = None     # of kernel 2, stride 2: the output is the maxima
+    undoes: Any = None            # the pooling at whose places an Upsample puts values
 
     @property
     def same_weights(self) -> tuple:
@@ -51,8 +53,8 @@ class Operation:
 @dataclass
 class Program:
     """operations: in running order. inputs, outputs: blob name -> value. like: the value that a
-    Crop writes -> the value whose size it takes. joined: layers that the operation of another
-    layer does as well.
+    Crop or an Upsample writes -> the value whose size it takes. joined: layers that the operation
+    of another layer does as well. parts: made for parts of the outputs (tiles.py).
     """
 
     operations: list[Operation]
@@ -60,13 +62,18 @@ class Program:
     outputs: dict[str, int]
     like: dict[int, int]
     joined: list[Layer] = field(default_factory=list)
+    parts: bool = False
 
 
-def testing_program(net: Net, wanted: Sequence[str] | None = None) -> Program:
+def testing_program(net: Net, wanted: Sequence[str] | None = None,
+                    parts: bool = False) -> Program:
     """Return the operations that compute the wanted blobs (default: the outputs); Unsuited where
     they are not known here.
+
+    parts: they are to compute parts of the blobs, so that unpooling belongs to them, and a resizing
+    reads but a part; for whole images other engines do those faster.
     """
-    made = _Maker({name for name, row in LAYER_TYPES.items() if row.copies})
+    made = _Maker({name for name, row in LAYER_TYPES.items() if row.copies}, parts)
     for node in net.nodes:
         made.add(node)
     return _finish(made, {name: made.values[id(net.all_blobs[name])]
@@ -93,7 +100,7 @@ def training_program(net: Net, losses: list[Node]) -> Program:
 
 
 def _finish(made: '_Maker', outputs: dict[str, int], testing: bool) -> Program:
-    found = Program(made.operations, made.inputs, outputs, made.like)
+    found = Program(made.operations, made.inputs, outputs, made.like, parts=made.parts)
     _prune(found)
     for op in found.operations:
         check(op)
@@ -104,10 +111,12 @@ def _finish(made: '_Maker', outputs: dict[str, int], testing: bool) -> Program:
 class _Maker:
     """Turns nodes into operations. values: the number of the value that a blob holds, by the
     blob's id, as far as the net has been read. same: types whose tops are their bottom's value.
+    pooled: the value that holds the places of maxima -> the pooling's layer and what it reads.
     """
 
-    def __init__(self, same: set[str]) -> None:
-        self.same = same
+    def __init__(self, same: set[str], parts: bool = False) -> None:
+        self.same, self.parts = same, parts
+        self.pooled: dict[int, tuple[Layer, int]] = {}
         self.values: dict[int, int] = {}
         self.operations: list[Operation] = []
         self.inputs: dict[str, int] = {}
@@ -130,15 +139,29 @@ class _Maker:
         if kind in self.same:
             values.update((id(b), inputs[0]) for b in node.top)
             return
+        if self.parts and kind == 'Pooling' and len(node.top) == 2:
+            self._with_places(node, inputs[0])
+            return
         made = self.new()
         values.update((id(b), made if i == 0 else self.new()) for i, b in enumerate(node.top))
         if kind == 'Crop':
             self.like[made] = inputs.pop()
         row = node.layer.facts
-        simple = 'Point' if row.pointwise and not row.copies else kind
+        layer: Any = node.layer
+        pointwise = row.pointwise or self.parts and kind == 'BN' and not layer.learn
+        simple = 'Point' if pointwise and not row.copies else kind
         if len(node.top) != 1:
             simple = f'{kind} with {len(node.top)} tops'
-        self.operations.append(Operation(simple, node.name, node.layer, inputs, made))
+        self.operations.append(Operation(simple, node.name, layer, inputs, made))
+        if simple == 'Upsample' and inputs[1] in self.pooled:
+            self.operations[-1].undoes, self.like[made] = self.pooled[inputs[1]]
+
+    def _with_places(self, node: Node, bottom: int) -> None:
+        """Add a pooling with two tops as two operations: the maxima, and where they stand."""
+        for kind, blob in zip(POOLED, node.top, strict=True):
+            made = self.values[id(blob)] = self.new()
+            self.operations.append(Operation(kind, node.name, node.layer, [bottom], made))
+        self.pooled[made] = node.layer, bottom
 
 
 def _prune(found: Program) -> None:
@@ -156,18 +179,23 @@ def _prune(found: Program) -> None:
 def check(op: Operation) -> None:
     """Raise Unsuited unless the operation's arithmetic is known here."""
     layer, p = op.layer, op.layer.param
-    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Interp', 'Point'):
+    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Interp', 'Point', 'Upsample'):
         raise Unsuited(f'layer {op.name!r}: {op.kind} is not known to the fast path')
+    if op.kind == 'Upsample' and op.undoes is None:
+        raise Unsuited(f'layer {op.name!r}: puts values back at places that no pooling of the net '
+                       'found, or for images in one piece')
     if op.kind in WINDOWED and len(op.inputs) != 1:
         raise Unsuited(f'layer {op.name!r}: {op.kind} of {len(op.inputs)} bottoms')
     if op.kind in ('Convolution', 'Deconvolution') and (
             layer.channel_axis != 1 or layer.spatial_axes != 2):
         raise Unsuited(f'layer {op.name!r}: not over rows and columns')
-    if op.kind == 'Pooling' and (layer.kernel is None
-                                 or layer.method == PoolingParameter.STOCHASTIC):
+    if op.kind in POOLED and (layer.kernel is None
+                              or layer.method == PoolingParameter.STOCHASTIC):
         raise Unsuited(f'layer {op.name!r}: pooling over the whole image or at random')
-    if op.kind == 'Pooling' and layer.dilation != (1, 1):
+    if op.kind in POOLED and layer.dilation != (1, 1):
         raise Unsuited(f'layer {op.name!r}: pooling with a dilation')
+    if op.kind == 'Places' and layer.method != PoolingParameter.MAX:
+        raise Unsuited(f'layer {op.name!r}: places of what is no maximum')
     reason = {'LRN': p.lrn_param.norm_region == LRNParameter.WITHIN_CHANNEL,
               'Concat': getattr(layer, 'at', 1) != 1,
               'Softmax': p.softmax_param.axis != 1,

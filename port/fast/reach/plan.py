@@ -14,6 +14,7 @@ from port.fast.reach.geometry import (
     AxisPart,
     Interval,
     Reach,
+    Resizing,
     SamePlace,
     Shifting,
     Sliding,
@@ -24,12 +25,12 @@ from port.fast.reach.geometry import (
     part_of,
     whole_image,
 )
-from port.fast.reach.operations import Operation, Program
+from port.fast.reach.operations import POOLED, Operation, Program
 from port.fast.unsuited import Unsuited
 
 Sizes = tuple[int, int]
 Pads = tuple[int, int, int, int]      # left, right, above, below, as F.pad takes them
-Rule = Sliding | Spreading | Stretching | Shifting | SamePlace
+Rule = Sliding | Spreading | Stretching | Resizing | Shifting | SamePlace
 NO_PADS: Pads = (0, 0, 0, 0)
 AXES = (0, 1)      # rows, columns
 
@@ -115,7 +116,7 @@ class PlacedOperation:
             outputs = [Interval(2 * s.first, min(rule.out, 2 * s.last))
                        for s, rule in zip(part, cast(list[Sliding], self.rules), strict=True)]
         reads = [rule.read(s) for rule, s in zip(self.rules, outputs, strict=True)]
-        if self.operation.kind == 'Pooling':              # whose windows are cut, not padded
+        if self.operation.kind in POOLED:                 # whose windows are cut, not padded
             reads = [s.clip(n) for s, n in zip(reads, self.sizes, strict=True)]
         return Work(self.operation, self.rules, outputs, reads, self.sizes, pads)
 
@@ -165,7 +166,7 @@ def make_plan(program: Program, sizes: dict[str, Sizes], skip: bool = True,
         first = [r.size for r in reach[op.inputs[0]]]
         like = program.like.get(op.output)
         rules[op.output] = _rules(op, first, [r.size for r in reach[like]] if like is not None
-                                  else first)
+                                  else first, program.parts)
         found = _reach(op, rules[op.output], [reach[v] for v in op.inputs])
         reach[op.output] = found if skip else [everywhere(r.size) for r in found]
     return _places(program, rules, reach, part)
@@ -177,7 +178,7 @@ def _reach(op: Operation, rules: list[Rule], inputs: list[list[Reach]]) -> list[
         bottoms = [r[axis] for r in inputs]
         read, added = (bottoms[:1], bottoms[1:]) if op.adds else (bottoms, [])
         reached = _joined(op, [rule.reach(_joined(op, read)), *added])
-        if op.kind == 'Dropout':                 # no two positions are alike
+        if op.kind in ('Dropout', 'Places'):     # no two positions are alike
             reached = everywhere(reached.size)
         found.append(_halved(reached).reach(reached) if op.pool is not None else reached)
     return found
@@ -193,7 +194,7 @@ def _halved(reach: Reach) -> Sliding:
     return Sliding(2, 2, 0, -(-reach.size // 2))
 
 
-def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
+def _rules(op: Operation, size: list[int], like: list[int], parts: bool) -> list[Rule]:
     layer = op.layer
     if op.kind == 'Crop':
         offset = [0, 0, *layer.param.crop_param.offset][-2:]
@@ -204,7 +205,7 @@ def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
                 raise ValueError(f'layer {op.name!r}: offset {o} and size {n} reach past the '
                                  f'{have} that are there')
         return [Shifting(o, n) for o, n in zip(offset, like, strict=True)]
-    if op.kind == 'Pooling':
+    if op.kind in POOLED:
         ceil = layer.param.pooling_param.round_mode == layer.param.pooling_param.CEIL
         out = pooled_sizes(size, layer.kernel, layer.stride, layer.pad, ceil)
         if any((n - 1) * stride - pad >= have for n, stride, pad, have in zip(
@@ -214,8 +215,16 @@ def _rules(op: Operation, size: list[int], like: list[int]) -> list[Rule]:
     if op.kind in ('Point', 'Dropout'):
         return [SamePlace(), SamePlace()]
     if op.kind == 'Interp':
-        (shape,) = layer.facts.shapes(layer.param, [(1, 1, *size)])
-        return [Stretching(*n) for n in zip(size, shape[2:], strict=True)]
+        (shape,), p = layer.facts.shapes(layer.param, [(1, 1, *size)]), layer.param.interp_param
+        return [Resizing(n + p.pad_beg + p.pad_end, out, -p.pad_beg) if parts else
+                Stretching(n, out) for n, out in zip(size, shape[2:], strict=True)]
+    if op.kind == 'Upsample':
+        (shape,) = layer.facts.shapes(layer.param, [(1, 1, *size)] * 2)
+        if list(shape[2:]) != like:
+            raise Unsuited(f'layer {op.name!r}: makes {list(shape[2:])} (height, width) of what '
+                           f'was pooled from {like}')
+        return [Spreading(*n) for n in zip(op.undoes.kernel, op.undoes.stride, op.undoes.pad,
+                                           like, size, strict=True)]
     w, out = layer.window, layer.output_sizes(tuple(size))
     if op.kind == 'Deconvolution':
         return [Spreading(*n) for n in zip(w.extent, w.stride, w.pad, out, size, strict=True)]

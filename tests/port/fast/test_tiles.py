@@ -14,6 +14,7 @@ from port.fast.tiles import Tile, TiledNet, tiles_of
 from port.fast.unsuited import Unsuited
 
 LARGEST = 1e-5               # of the largest score: float32 sums in another order
+SEGNET = 3e-5                # 26 normalised layers: each engine is 0.8e-5 from double precision
 SIZE = (75, 118)
 INPUT = 'layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 ' \
         'dim: 40 dim: 40 } } }'
@@ -41,6 +42,84 @@ def test_joined_tiles_are_the_whole_image(name: str, output: str) -> None:
         joined = tiled.joined(x, side)
         assert joined.shape == whole.shape
         assert (joined - whole).abs().max() <= LARGEST * whole.abs().max(), side
+
+
+@pytest.mark.parametrize('name, size, sides, bound', [
+    ('camvid-segnet-basic', (360, 480), ((100, 480),), LARGEST),
+    ('deeplab-largefov', (65, 97), ((32, 32), (65, 50)), LARGEST),
+    pytest.param('camvid-segnet', (360, 480), ((128, 100), (360, 64)), SEGNET,
+                 marks=pytest.mark.slow),
+    *(pytest.param(name, (97, 129), ((32, 32), (97, 50)), LARGEST, marks=pytest.mark.slow)
+      for name in ('deeplab-msc-largefov', 'deeplab-resnet101', 'deeplab-vgg16-aspp-l'))])
+def test_so_are_those_of_unpooling_and_resizing(
+        name: str, size: tuple[int, int], sides: tuple, bound: float) -> None:
+    """Against the plain engine; and cut or whole, the fast one's numbers are the same."""
+    net = Net(find_net(name).deploy(0.03125, None), TEST)
+    random_weights(net, 1)
+    x, output = image(size), net.outputs[0]
+    whole = net.forward(**{net.inputs[0]: x})[output].clone()
+    tiled = TiledNet(net, output)
+    uncut = tiled.joined(x, size)
+    assert (uncut - whole).abs().max() <= bound * whole.abs().max()
+    for side in sides:
+        assert (tiled.joined(x, side) - uncut).abs().max() <= LARGEST * whole.abs().max()
+        assert tiled.memory(size, tiled._middle(size, min(side))) < tiled.memory(
+            size, tiled._middle(size, max(size)))
+
+
+POOL = 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" top: "m" pooling_param { ' \
+       'kernel_size: %d stride: %d pad: %d } }'
+UP = 'layer { name: "u" type: "Upsample" bottom: "%s" bottom: "%s" top: "u" upsample_param { %s } }'
+
+
+@pytest.mark.parametrize('kernel, stride, pad, size, given', [
+    (2, 2, 0, (24, 30), 'scale: 2'),
+    (2, 2, 0, (25, 31), 'scale: 2 pad_out_h: true pad_out_w: true'),
+    (3, 2, 0, (25, 31), 'upsample_h: 25 upsample_w: 31'),
+    (3, 2, 1, (24, 30), 'upsample_h: 24 upsample_w: 30'),
+    (3, 3, 0, (24, 30), 'scale: 3')])
+def test_values_go_back_to_the_places_of_maxima(
+        kernel: int, stride: int, pad: int, size: tuple[int, int], given: str) -> None:
+    """Of windows that overlap, are cut at the end, or begin in the padding."""
+    shape = INPUT.replace('dim: 40 dim: 40', f'dim: {size[0]} dim: {size[1]}')
+    net = Net(parse_net(shape + CONV % ('a', 'data', 'a') + POOL % (kernel, stride, pad)
+                        + CONV % ('b', 'p', 'b') + UP % ('b', 'm', given)
+                        + CONV % ('c', 'u', 'c')), TEST)
+    x = image(size)
+    whole, tiled = net.forward(data=x)['c'].clone(), TiledNet(net, 'c')
+    assert whole.shape[2:] == size
+    for side in ((5, 7), (24, 11), (8, 31)):
+        assert (tiled.joined(x, side) - whole).abs().max() <= LARGEST * whole.abs().max(), side
+
+
+INTERP = 'layer { name: "i" type: "Interp" bottom: "a" top: "i" interp_param { %s } }'
+BN = 'layer { name: "n" type: "BN" bottom: "a" top: "n" bn_param { bn_mode: INFERENCE ' \
+     'scale_filler { type: "uniform" } shift_filler { type: "uniform" } } }'
+
+
+@pytest.mark.parametrize('middle, top', [
+    (INTERP % 'zoom_factor: 3', 'i'), (INTERP % 'shrink_factor: 2 pad_beg: -1 pad_end: -2', 'i'),
+    (INTERP % 'height: 91 width: 33', 'i'), (BN, 'n')])
+def test_resizing_and_segnets_folded_normalisation(middle: str, top: str) -> None:
+    net = Net(parse_net(INPUT + CONV % ('a', 'data', 'a') + middle + CONV % ('c', top, 'c')), TEST)
+    whole, tiled = net.forward(data=image())['c'].clone(), TiledNet(net, 'c')
+    for side in ((13, 7), (32, 91)):
+        joined = tiled.joined(image(), side)
+        assert joined.shape == whole.shape
+        assert (joined - whole).abs().max() <= LARGEST * whole.abs().max(), side
+
+
+def test_unpooling_that_cannot_be_placed_is_named() -> None:
+    """A mask from elsewhere; and one of an image of another size than is made of it."""
+    masked = INPUT + INPUT.replace('"in"', '"in2"').replace('"data"', '"mask"')
+    net = Net(parse_net(masked + UP % ('data', 'mask', 'scale: 2')), TEST)
+    with pytest.raises(Unsuited, match="layer 'u': puts values back at places that no pooling"):
+        TiledNet(net, 'u')
+    even = Net(parse_net(INPUT + CONV % ('a', 'data', 'a') + POOL % (2, 2, 0)
+                         + UP % ('p', 'm', 'scale: 2')), TEST)
+    with pytest.raises(ValueError, match=r"an image of \(41, 60\) .*layer 'u': makes \[42, 60\] "
+                                         r"\(height, width\) of what was pooled from \[41, 60\]"):
+        TiledNet(even, 'u').size((41, 60))
 
 
 def test_tiles_cover_each_place_once() -> None:

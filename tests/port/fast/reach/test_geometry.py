@@ -1,11 +1,14 @@
 """Intervals and reaches against plain enumeration of windows."""
 
+import numpy as np
 import pytest
+import torch
 
 from port.fast.reach.geometry import (
     NEVER,
     Interval,
     Reach,
+    Resizing,
     Shifting,
     Sliding,
     Spreading,
@@ -31,6 +34,19 @@ def test_sliding_reach(extent: int, stride: int, pad: int, reach: Reach) -> None
         edge = [i for i in window if i < reach.before or i >= reach.size - reach.after]
         inside = found.before <= o < found.size - found.after
         assert inside <= (not edge), 'a position that the border changes is called inner'
+
+
+@pytest.mark.parametrize('size, out', [(7, 49), (20, 9), (1, 5), (6, 1), (8, 8), (1250, 9993)])
+def test_resizing_reads_what_torch_does(size: int, out: int) -> None:
+    """Where each position lies is what resizing 0, 1, 2 … gives; it is read with its neighbour."""
+    ramp = torch.arange(size, dtype=torch.float32).view(1, 1, 1, size)
+    found = torch.ops.aten.upsample_bilinear2d(ramp, [1, out], True).flatten().numpy()
+    rule = Resizing(size, out, 3)
+    for span in (Interval(0, out), Interval(out // 2, out // 2 + 1), Interval(out - 1, out)):
+        assert np.allclose(rule.places(span), found[slice(*span)], rtol=1e-7, atol=1e-7 * size)
+        read = rule.read(span)
+        assert read.first == 3 + int(found[span.first])
+        assert read.last == 3 + min(size, int(found[span.last - 1]) + 2)
 
 
 def test_an_image_of_zeros_has_no_border() -> None:
