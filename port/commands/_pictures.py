@@ -1,6 +1,7 @@
 """The pictures that a command is given, files or folders, and where what is made of them goes."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.tif', '.tiff', '.webp'}
@@ -37,30 +38,25 @@ def _in_folder(folder: Path, out: Path | None) -> dict[Path, Path]:
     return inside
 
 
-def overlay_file(place: Path) -> Path:
-    """Name the overlay beside a label file."""
-    return place.with_name(f'{place.stem}_overlay.png')
+def label_files(pictures: dict[Path, Path], out: Path, kinds: Collection[str]) -> list[Path]:
+    """Name each picture's label file; kinds: of port.predict.saved, what is written of each.
 
-
-def label_files(pictures: dict[Path, Path], out: Path) -> list[Path]:
-    """Name each picture's label file.
-
-    Raises ValueError where that, or the overlay, is a picture, another's already, or a file that
-    no labelling made.
+    Raises ValueError where a file to write is a picture, another's already, or one that no
+    labelling made.
     """
-    from port.data.label_pictures import made_here
+    from port.predict.saved import files_of, made
     taken: dict[Path, Path] = {}
     read = {path.resolve() for path in pictures}
     places = [out / f'{name}.png' for name in pictures.values()]
     for path, label in zip(pictures, places, strict=True):
-        for place in (label, overlay_file(label)):
+        for place in files_of(label, kinds):
             real = place.resolve()
             if real in taken or real in read:
                 what = f'{taken[real]} and {path}' if real in taken else path
                 raise ValueError(f'{what}: the labels would go to {place}, over '
                                  f'{"one another" if real in taken else "a picture"}; '
                                  'give another folder with --out')
-            if os.path.lexists(place) and not (place.is_file() and made_here(place)):
+            if os.path.lexists(place) and not (place.is_file() and made(place)):
                 raise ValueError(f'{path}: the labels would go to {place}, which is there and was '
                                  'not made by fcn infer; give another folder with --out')
             taken[real] = path

@@ -58,7 +58,7 @@ def command(net: NamedNet, image: Path, weights: Path, mean: tuple[float, ...],
     from port.dense.sliding import both_ways
     from port.engine.torch_weights import read_weights
     done = convolutionalize(net.deploy(), size)
-    rgb = read_rgb(image)
+    rgb = read_rgb(image, upright=True)
     data = planes(rgb[:, :, ::-1], np.array(mean, np.float32))
     given = read_weights(weights)
 

@@ -14,7 +14,7 @@ import click
 
 from port.commands._dense_crf import crf_option
 from port.commands._frame import framed
-from port.commands._pictures import find_pictures, label_files, overlay_file
+from port.commands._pictures import find_pictures, label_files
 from port.commands._ranks import ranked
 from port.commands._shared import (
     MODEL_IS_NET,
@@ -27,7 +27,8 @@ from port.commands._shared import (
     stop_at,
     weights_option,
 )
-from port.commands._values import FOLDER, Context, Mean, Param, Size
+from port.commands._values import FOLDER, Context, Mean, Named, Param, Size
+from port.commands._views import views_of, views_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,23 @@ class TileSide(Size):
 
     def convert(self, value: Any, param: Param, ctx: Context) -> Any:
         return value if value == 'auto' else super().convert(value, param, ctx)
+
+
+class Kinds(Named):
+    """What to write of each picture, with commas."""
+
+    name = 'KIND[,KIND…]'
+
+    def convert(self, value: Any, param: Param, ctx: Context) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        from port.predict.saved import KINDS
+        asked = [part.strip() for part in value.split(',')]
+        wrong = [part for part in asked if part not in KINDS]
+        if wrong:
+            self.fail(f'{wrong[0]!r}: expected {", ".join(KINDS)}, one or several with commas',
+                      param, ctx)
+        return tuple(kind for kind in KINDS if kind in asked)
 
 
 class Bytes(click.ParamType):
@@ -80,6 +98,9 @@ class Request:
     crf: CrfWeights | None
     tile: tuple[int, int] | str | None
     memory: int | None
+    kinds: tuple[str, ...]
+    scales: tuple[float, ...]
+    flip: bool
     resume: bool
     ranks: Alone
     device: str
@@ -92,6 +113,9 @@ class Request:
 @weights_option
 @click.option('--out', type=FOLDER, default='.', show_default=True,
               help='Folder for NAME.png (labels) and NAME_overlay.png.')
+@click.option('--save', 'kinds', type=Kinds(), default='labels,overlay', show_default=True,
+              help='What to write: labels, overlay, probabilities (NAME_probabilities.npz: classes '
+              'x H x W float32, and their names).')
 @click.option('--mean', type=Mean(), help='The mean that the net expects subtracted, or the net '
               'that has it.  [default: that of NET; needed for a prototxt]')
 @click.option('--precision', type=click.Choice(['float32', 'tf32', 'bfloat16', 'float16']),
@@ -102,12 +126,13 @@ class Request:
 @click.option('--fast/--no-fast', default=True, show_default=True, help='--no-fast computes the '
               'zeros around the picture too, as Caffe does: slower, the same labels.')
 @crf_option
+@views_options
 @click.option('--tile', type=TileSide(), help='Compute pictures in tiles of this size, which give '
               'the scores of the whole picture; auto: as large as --memory allows.')
 @click.option('--memory', type=Bytes(), help='What the process may take, such as 2G: chooses the '
               'tile.  [default of --tile auto: half of what the machine has]')
-@click.option('--resume', is_flag=True, help='Leave out pictures whose labels and overlay are in '
-              '--out already, made by fcn infer.')
+@click.option('--resume', is_flag=True, help='Leave out pictures of which --out has all files '
+              'already, made by fcn infer.')
 @ranked()
 @renamed('--model', MODEL_IS_NET)
 @renamed('--layer', '--output')
@@ -140,12 +165,12 @@ def command(given: Request) -> None:
 
 def wanted_pictures(given: Request) -> tuple[list[tuple[Path, Path]], int]:
     """Return the pictures to label with their label files, and how many there are in all."""
-    from port.data.label_pictures import made_here
     pictures = find_pictures(given.images, given.out)
-    rows = list(zip(pictures, label_files(pictures, given.out), strict=True))
-    # Each file is whole or not there, and the overlay comes last.
+    from port.predict.saved import files_of, made
+    rows = list(zip(pictures, label_files(pictures, given.out, given.kinds), strict=True))
+    # Each file is whole or not there.
     return [(path, place) for path, place in rows if not given.resume or not all(
-        file.is_file() and made_here(file) for file in (place, overlay_file(place)))], len(rows)
+        file.is_file() and made(file) for file in files_of(place, given.kinds))], len(rows)
 
 
 def opened(given: Request, weights: str, mean: tuple[float, ...]
@@ -156,7 +181,8 @@ def opened(given: Request, weights: str, mean: tuple[float, ...]
     net = loaded_net(given.net, weights, given.device)
     heads = {f'score{head.suffix}': head for head in given.net.row.heads} if given.net.row else {}
     output = given.output or next((name for name in heads if name in net.outputs), None)
-    predict = Predictor(net, mean, output, given.precision, given.fast, given.crf)
+    predict = Predictor(net, mean, output, given.precision, given.fast, given.crf,
+                        views_of(given.scales, given.flip))
     row = given.net.row
     head = heads.get(output or '') or (row.heads[0] if row else None)
     return predict, (palette(head.labels if head else ''), class_names(head) if head else ())
@@ -186,6 +212,11 @@ def tiled(given: Request, predict: Predictor) -> TiledLabels:
     """Return what labels tile by tile; UsageError for what needs the whole picture."""
     if given.crf:
         raise click.UsageError('--crf looks at the whole picture, --tile and --memory at parts')
+    if predict.views.several:
+        raise click.UsageError('--scales and --flip look at the whole picture, --tile and --memory '
+                               'at parts')
+    if given.kinds != ('labels', 'overlay'):
+        raise click.UsageError('--tile and --memory write labels and overlays: leave --save out')
     if given.memory and given.tile not in (None, 'auto'):
         raise click.UsageError('--memory chooses the tile: give --tile auto, or leave one out')
     from port.predict.predictor import predictor
@@ -198,9 +229,10 @@ def tiled(given: Request, predict: Predictor) -> TiledLabels:
 
 
 def label_tiled(given: Request, label: TiledLabels, files: Sequence[Path],
-                places: Sequence[Path], colours: np.ndarray) -> list[str]:
+                places: Sequence[Path], colours: Colours) -> list[str]:
     """Label every picture tile by tile, saying before each what it takes; return what was wrong."""
     from port.predict import tiled as pictures
+    from port.predict.saved import files_of
     problems = []
     for path, place in zip(files, places, strict=True):
         try:
@@ -208,7 +240,8 @@ def label_tiled(given: Request, label: TiledLabels, files: Sequence[Path],
                 plan = label.plan((picture.height, picture.width))
                 click.echo(f'{path}: {plan}')
                 place.parent.mkdir(parents=True, exist_ok=True)
-                label(picture, plan, place, overlay_file(place), colours)
+                labels, overlay = files_of(place, given.kinds)
+                label(picture, plan, labels, overlay, *colours)
         except (ValueError, MemoryError) as error:
             problems.append(f'{path}: {error}' if str(path) not in str(error) else str(error))
     return problems
@@ -223,8 +256,10 @@ def label_all(given: Request, predict: Predictor | TiledLabels, files: Sequence[
     from tqdm import tqdm
 
     from port.predict.labelled import Predictor, Unusable, Writing, decoded
+    from port.predict.saved import save
     if not isinstance(predict, Predictor):
-        return label_tiled(given, predict, files, places, colours[0])
+        return label_tiled(given, predict, files, places, colours)
+    wanted = 'probabilities' in given.kinds
     rows, problems = zip(files, places, decoded(files), strict=True), []
     with Writing() as writing:
         for path, place, pixels in tqdm(rows, desc='infer', total=len(files),
@@ -232,27 +267,13 @@ def label_all(given: Request, predict: Predictor | TiledLabels, files: Sequence[
             try:
                 rgb = pixels.result()
                 with framed(given.net.row, [rgb.shape[:2]], f'{path}:', 'resize it', Unusable):
-                    labels = predict(rgb)
+                    labels, shares = (predict.both(rgb, given.crf) if wanted else
+                                      (predict(rgb), None))
             except Unusable as error:
                 problems.append(str(error))
             except MemoryError as error:
                 problems.append(f'{path}: {error}')
             else:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                writing(partial(write, place, rgb, labels, *colours))
+                writing(partial(save, place, given.kinds, rgb, labels, shares, *colours))
     return problems
-
-
-def write(place: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.ndarray,
-          names: Sequence[str]) -> None:
-    """Write the labels of a picture, and the picture under them with a legend below it."""
-    import numpy as np
-    from PIL import Image
-
-    from port.data.label_pictures import signature, vis_seg, write_beside, write_label
-    from port.data.legend import over_legend
-    overlay = over_legend(Image.fromarray(np.asarray(vis_seg(rgb, labels, colours))), labels,
-                          names, colours)
-    write_label(place, labels, colours)
-    write_beside(overlay_file(place),
-                 lambda part: overlay.save(part, 'PNG', pnginfo=signature()))

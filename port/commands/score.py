@@ -27,6 +27,7 @@ from port.commands._shared import (
     weights_option,
 )
 from port.commands._values import FILE, FOLDER
+from port.commands._views import views_options
 
 if TYPE_CHECKING:
     from netspec.named_net import NamedNet
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from port.crf.crf_weights import CrfWeights
     from port.distributed.alone import Alone
     from port.engine.net import Net
+    from port.predict.data_views import ViewsOfData
     from port.scoring.boundaries import BoundaryScores
     from port.scoring.frames import FrameScores
 
@@ -53,6 +55,8 @@ class Request:
     json_path: str | None
     fast: bool
     crf: CrfWeights | None
+    scales: tuple[float, ...]
+    flip: bool
     ranks: Alone
     device: str
     frames: Path | None
@@ -78,6 +82,7 @@ class Request:
 @click.option('--fast/--no-fast', default=False, show_default=True, help='--fast gives the same '
               'scores within rounding, in less time (docs/padding.md).')
 @crf_option
+@views_options
 @ranked()
 @renamed('--model', MODEL_IS_NET)
 @renamed('--iterations', '--limit')
@@ -98,10 +103,12 @@ def command(given: Request) -> None:
     from port.scoring.frames import FrameScores
     with given.ranks.agreed():
         net = loaded(given)
+        labels = several_views(given, net)
     frames = {head: FrameScores(head) for head, _ in heads(net)}
     edges = {head: BoundaryScores(head, tolerance=given.tolerance) for head, _ in heads(net)
              if given.boundaries}
     results = evaluate(net, given.limit, save=given.save, progress=bar, crf=given.crf,
+                       labels=labels,
                        observers=[*(one.see for one in frames.values()),
                                   *(one.see for one in edges.values())],
                        forward=fast_forward(net) if given.fast else None, ranks=given.ranks).scores
@@ -136,6 +143,30 @@ def loaded(given: Request) -> Net:
     net = Net(source, TEST, device=given.device)
     load(net, weights)
     return net
+
+
+def several_views(given: Request, net: Net) -> ViewsOfData | None:
+    """Return what labels by several views of each image; None where one is asked for.
+
+    UsageError for a net of which no deploy net is known.
+    """
+    from port.commands._views import views_of
+    views = views_of(given.scales, given.flip)
+    if not views.several:
+        return None
+    from netspec.schema.messages import TEST
+    from port.engine.net import Net, load_net
+    from port.engine.starting_weights import load
+    from port.predict.data_views import ViewsOfData
+    source = given.net.source()
+    if isinstance(source, Path) and given.net.named.folder is None:
+        source = source.with_name('deploy.prototxt')
+    if isinstance(source, Path) and not source.is_file():
+        raise click.UsageError(f'--scales and --flip run the deploy net, and {source} is not '
+                               'there: put it beside the net to score, or name its folder')
+    deploy = Net(load_net(source), TEST, device=given.device)
+    load(deploy, given.net.weights(given.weights))
+    return ViewsOfData(net, deploy, views, given.crf, given.net.row)
 
 
 def frame_figures(frames: FrameScores) -> dict[str, Any]:

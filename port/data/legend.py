@@ -21,7 +21,12 @@ def class_shares(labels: np.ndarray) -> list[tuple[int, float]]:
 
 def entries(labels: np.ndarray, names: Sequence[str]) -> list[tuple[int, str]]:
     """Return the classes that occur, largest first, with what the legend says of each."""
-    return [(k, f'{called(k, names)} {100 * share:.3g} %') for k, share in class_shares(labels)]
+    return told(class_shares(labels), names)
+
+
+def told(shares: Sequence[tuple[int, float]], names: Sequence[str]) -> list[tuple[int, str]]:
+    """Return what the legend says of each class of these shares."""
+    return [(k, f'{called(k, names)} {100 * share:.3g} %') for k, share in shares]
 
 
 def called(label: int, names: Sequence[str]) -> str:
@@ -38,9 +43,15 @@ def legend(labels: np.ndarray, names: Sequence[str], palette: np.ndarray,
     labels: H x W. names: of the classes; what has none is void, or its number where none are known.
     palette: classes x 3 uint8.
     """
+    return strip_of(class_shares(labels), names, palette, width)
+
+
+def strip_of(shares: Sequence[tuple[int, float]], names: Sequence[str], palette: np.ndarray,
+             width: int) -> Image.Image:
+    """Draw `legend` of labels of which only the shares of the classes are known."""
     font = ImageFont.load_default(FONT)
     placed, x, y = [], GAP, 0
-    for k, text in entries(labels, names):
+    for k, text in told(shares, names):
         wide = PATCH + GAP // 2 + int(font.getlength(text)) + 2 * GAP
         if x > GAP and x + wide > width:
             x, y = GAP, y + ROW

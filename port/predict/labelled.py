@@ -12,11 +12,13 @@ from port.crf.crf_weights import CrfWeights
 from port.data.readers import read_rgb
 from port.engine.net import Net
 from port.predict.predictor import predictor, score_layers
-from port.scoring.crf_labels import crf_labels
+from port.predict.views import Views
+from port.scoring.crf_labels import crf_probabilities, probable
 
 __all__ = ['Predictor', 'Unusable', 'Writing', 'decoded', 'score_layers']
 AHEAD = 2      # pictures decoded while one is computed
 WRITERS = 2    # threads that write results
+ONE_VIEW = Views()
 
 
 class Unusable(ValueError):
@@ -28,37 +30,57 @@ class Predictor:
 
     net: a deploy net of one image input. mean: BGR, subtracted. layer: the score blob.
     precision, skip: as port.predictor takes them. crf: weights of a dense CRF that refines the
-    scores, on the picture's plain RGB as DeepLab's own program does.
+    scores, on the picture's plain RGB as DeepLab's own program does. views: at which scales the
+    picture is looked at, and whether mirrored too.
     """
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
                  precision: str = 'float32', skip: bool = True,
-                 crf: CrfWeights | None = None) -> None:
+                 crf: CrfWeights | None = None, views: Views = ONE_VIEW) -> None:
         if len(net.inputs) > 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
         self.net = net
         self.predict = predictor(net, None, precision, layer=layer, mean=mean, skip=skip)
-        self.layer, self.crf = self.predict.layer, crf
+        self.layer, self.crf, self.views = self.predict.layer, crf, views
 
     def scores(self, rgb: np.ndarray) -> torch.Tensor:
-        """Return the scores, classes x H x W, of an H x W x 3 uint8 RGB picture."""
-        return self.predict(self.predict.planes(rgb)[None])[0]
-
-    def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """Return the labels, H x W int64, of an H x W x 3 uint8 RGB picture.
+        """Return the scores, classes x H x W, of an H x W x 3 uint8 RGB picture.
 
         Raises ValueError where the blob is not of the picture's size.
         """
-        scores = self.scores(rgb)
+        planes = self.predict.planes(rgb)[None]
+        if self.views.several:
+            scores = self.views.scores(lambda arrays: self.predict.run(dict(arrays)),
+                                       {self.net.inputs[0]: planes},
+                                       probable(self.net, self.layer))[0]
+        else:
+            scores = self.predict(planes)[0]
         if scores.shape[1:] != rgb.shape[:2]:
             raise ValueError(f'blob {self.layer!r} has the shape {list(scores.shape)} (channels, '
                              f'height, width), the picture is {rgb.shape[0]} high and '
                              f'{rgb.shape[1]} wide: no labels of it; the outputs to label by are '
                              f'{", ".join(score_layers(self.net))}')
+        return scores
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """Return the labels, H x W int64, of an H x W x 3 uint8 RGB picture."""
+        scores = self.scores(rgb)
         if self.crf is None:
             return scores.argmax(0).cpu().numpy()
-        return crf_labels(self.net, self.layer, scores.cpu().numpy(), rgb, self.crf)
+        return self._refined(scores, rgb, self.crf).argmax(0)
+
+    def both(self, rgb: np.ndarray, crf: CrfWeights | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels, H x W, and probabilities, classes x H x W float32, after a CRF or none."""
+        scores = self.scores(rgb)
+        if crf is not None:
+            refined = self._refined(scores, rgb, crf)
+            return refined.argmax(0), np.asarray(refined, np.float32)
+        shares = scores if probable(self.net, self.layer) else scores.softmax(0)
+        return scores.argmax(0).cpu().numpy(), shares.cpu().numpy()
+
+    def _refined(self, scores: torch.Tensor, rgb: np.ndarray, crf: CrfWeights) -> np.ndarray:
+        return crf_probabilities(self.net, self.layer, scores.cpu().numpy(), rgb, crf)
 
     def file(self, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the labels of a picture file."""

@@ -22,9 +22,8 @@ class PngRows:
                  palette: np.ndarray | None = None) -> None:
         self.file, self.indexed = file, palette is not None
         self.packer = zlib.compressobj(6)
-        file.write(HEAD)
-        self._chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8,
-                                         INDEX if self.indexed else RGB, 0, 0, 0))
+        self.width, self.rows, self.start = width, 0, file.tell()
+        self._head(height)
         self._chunk(b'tEXt', b'Software\0' + SOFTWARE.encode())
         if palette is not None:
             colours = np.full((256, 3), VOID_COLOUR, np.uint8)
@@ -34,6 +33,7 @@ class PngRows:
 
     def add(self, rows: np.ndarray) -> None:
         """Write the next rows, uint8."""
+        self.rows += len(rows)
         if not self.indexed:
             less = rows.copy()
             less[:, 1:] -= rows[:, :-1]
@@ -43,9 +43,16 @@ class PngRows:
         self._data(self.packer.compress(np.hstack([filters, flat]).tobytes()))
 
     def end(self) -> None:
-        """Write what closes the file."""
+        """Write what closes the file, and into its head how many rows there were."""
         self._data(self.packer.flush())
         self._chunk(b'IEND', b'')
+        self.file.seek(self.start)
+        self._head(self.rows)
+
+    def _head(self, height: int) -> None:
+        self.file.write(HEAD)
+        self._chunk(b'IHDR', struct.pack('>IIBBBBB', self.width, height, 8,
+                                         INDEX if self.indexed else RGB, 0, 0, 0))
 
     def _data(self, packed: bytes) -> None:
         if packed:

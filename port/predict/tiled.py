@@ -2,7 +2,7 @@
 by tile with the scores of the whole picture, written band by band as they come.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 
 from netspec.schema import replacing
 from port.data.label_pictures import vis_seg
+from port.data.legend import strip_of
 from port.data.readers import read_rgb
 from port.engine.memory import machine_memory, resident
 from port.fast.reach.geometry import Interval
@@ -28,7 +29,7 @@ class WholePicture:
     """A picture of a format that is decoded as a whole."""
 
     def __init__(self, path: Path) -> None:
-        self.rgb = read_rgb(path)
+        self.rgb = read_rgb(path, upright=True)
         self.height, self.width = self.rgb.shape[:2]
 
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
@@ -109,9 +110,9 @@ class TiledLabels:
         return resident()
 
     def __call__(self, picture: WholePicture | TiffWindows, plan: TilePlan, labels: Path,
-                 overlay: Path, colours: np.ndarray) -> None:
-        """Write the labels and the overlay of a picture; whole files or none."""
-        size = picture.height, picture.width
+                 overlay: Path, colours: np.ndarray, names: Sequence[str] = ()) -> None:
+        """Write the labels and, over a legend, the overlay of a picture; whole files or none."""
+        size, counts = (picture.height, picture.width), np.zeros(256, np.int64)
         with replacing(overlay) as over_part:
             with (replacing(labels) as part, part.open('wb') as label_file,
                   over_part.open('wb') as over_file):
@@ -120,10 +121,14 @@ class TiledLabels:
                 for rows in dict.fromkeys(tile.rows for tile in plan.tiles):
                     band = self._band(picture, [t for t in plan.tiles if t.rows == rows])
                     out.add(band)
+                    counts += np.bincount(band.ravel(), minlength=256)
                     for y in range(0, len(band), ROWS):
                         some = band[y:y + ROWS]
                         rgb = picture.read(rows.first + y, rows.first + y + len(some), 0, size[1])
                         drawn.add(vis_seg(rgb, some, colours))
+                shares = sorted(((k, int(n) / counts.sum()) for k, n in enumerate(counts) if n),
+                                key=lambda share: -share[1])
+                drawn.add(np.asarray(strip_of(shares, names, colours, size[1])))
                 out.end()
                 drawn.end()
 

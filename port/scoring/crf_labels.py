@@ -14,23 +14,28 @@ from port.engine.wiring import Node
 LEAST = np.finfo(np.float32).tiny       # what a probability of 0 counts as in a logarithm
 
 
-def crf_labels(net: Net, blob: str, scores: np.ndarray, rgb: np.ndarray, crf: CrfWeights,
-               threads: int | None = None) -> np.ndarray:
-    """Return labels, H x W, of the scores of a net's blob, C x H x W, and an RGB picture.
+def crf_probabilities(net: Net, blob: str, scores: np.ndarray, rgb: np.ndarray, crf: CrfWeights,
+                      threads: int | None = None) -> np.ndarray:
+    """Return probabilities, C x H x W, of the scores of a net's blob and an RGB picture.
 
     Scores that a Softmax layer made are probabilities: their logarithms are the scores.
     Raises ValueError where the sizes differ, and MemoryError.
     """
-    if _maker(net, blob) == 'Softmax':
+    if probable(net, blob):
         scores = np.log(np.maximum(scores, LEAST))
-    return refine(scores, rgb, crf.terms(), ITERATIONS,
-                  threads=threads or torch.get_num_threads()).argmax(0)
+    return refine(scores, rgb, crf.terms(), ITERATIONS, threads=threads or torch.get_num_threads())
 
 
-def _maker(net: Net, blob: str) -> str:
-    """Return the type of the layer that makes a blob."""
+def crf_labels(net: Net, blob: str, scores: np.ndarray, rgb: np.ndarray, crf: CrfWeights,
+               threads: int | None = None) -> np.ndarray:
+    """Return labels, H x W, of `crf_probabilities`."""
+    return crf_probabilities(net, blob, scores, rgb, crf, threads).argmax(0)
+
+
+def probable(net: Net, blob: str) -> bool:
+    """Whether a blob holds probabilities: a Softmax layer makes it."""
     return next((node.layer.type for node in reversed(net.nodes)
-                 if any(top.name == blob for top in node.top)), '')
+                 if any(top.name == blob for top in node.top)), '') == 'Softmax'
 
 
 class CrfOfData:

@@ -209,16 +209,17 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
 
 def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
              save: Path | None = None, forward: Forward | None = None,
-             crf: CrfWeights | None = None, progress: Progress = iter,
+             crf: CrfWeights | None = None, labels: Labels | None = None,
+             progress: Progress = iter,
              observers: Sequence[See] = (), asked: Callable[[], bool] = lambda: False,
              ranks: Alone = ALONE) -> Evaluation:
     """Run a net in the TEST phase over its split, or the first `images` of it, and count.
 
     iteration: only noted. save: folder for the predictions, with a folder in it for each head
     where there are several. forward: what runs the net, in place of its run_forward. crf: weights
-    of a dense CRF that refines the scores on the plain picture. observers: are shown each frame;
-    of several ranks, those of its own. ranks: each runs its share of the images, and all return
-    the same figures.
+    of a dense CRF that refines the scores on the plain picture. labels: what labels by a score
+    blob, in its place. observers: are shown each frame; of several ranks, those of its own.
+    ranks: each runs its share of the images, and all return the same figures.
     Raises Interrupted as soon as `asked` says that a stop was asked for; ValueError for a net
     without labels, and where `save` would replace what is read.
     """
@@ -240,7 +241,7 @@ def evaluate(net: Net, images: int | None = None, *, iteration: int = 0,
             if asked():
                 raise Interrupted(f'stopped while scoring iteration {iteration}')
             yield name
-    start, labels = time.monotonic(), CrfOfData(net, crf) if crf else None
+    start, labels = time.monotonic(), labels or (CrfOfData(net, crf) if crf else None)
     found = count(net.blobs, forward or net.run_forward, until_asked(), pairs, folders, labels,
                   observers).joined(ranks)
     scores = {score: Scores(hist, class_names_of(data, len(hist)))

@@ -11,7 +11,7 @@ from netspec.named_net import Classes, find_net
 from netspec.schema import read_net
 from netspec.schema.messages import TEST, NetParameter
 from netspec.variants import Variant
-from port.data.datasets import class_names
+from port.data.datasets import class_names, palette
 from port.data.readers import planes
 from port.engine.net import Net
 from port.engine.starting_weights import load
@@ -27,13 +27,15 @@ class Executor:
     """A model that can be run.
 
     run(rgb, data): from a picture, H x W x 3 uint8, and its planes, 1 x 3 x H x W less the mean,
-    to scores, classes x H x W, or labels, H x W. mean: BGR, and names of the classes, where known.
+    to scores, classes x H x W, or labels, H x W. mean: BGR, names of the classes and their colours,
+    where known.
     """
 
     label: str
     run: Run
     mean: tuple[float, ...] | None = None
     names: tuple[str, ...] = ()
+    palette: np.ndarray | None = None
 
 
 def open_executor(spec: str, width: float | None = None,
@@ -83,10 +85,12 @@ def _ours(label: str, source: NetParameter | Path, weights: str, row: Variant | 
     def run(rgb: np.ndarray, data: np.ndarray) -> np.ndarray:
         net.forward(**{net.inputs[0]: data})
         return net.blobs[name].data[0].cpu().numpy().copy()
-    heads = {SCORE + head.suffix: class_names(head) for head in row.heads} if row else {}
-    names = heads.get(name, ())
+    heads = {SCORE + head.suffix: head for head in row.heads} if row else {}
+    head = heads.get(name)
+    names = class_names(head) if head else ()
     return Executor(label, run, row.mean if row else None,
-                    names if len(names) == net.blobs[name].shape[1] else ())
+                    names if len(names) == net.blobs[name].shape[1] else (),
+                    palette(head.labels) if head else None)
 
 
 def choose(label: str, outputs: Sequence[str], wanted: str | None) -> str:

@@ -2,23 +2,24 @@
 the other; as a table, as JSON and as a page with the pictures where they differ most.
 """
 
-import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from port.data import html_page
 from port.data.label_pictures import color_seg, make_palette, write_beside
 from port.data.readers import read_rgb
 from port.scoring.executors import Executor, planes_of
 from port.scoring.metrics import fast_hist, mean, ratio
 
 LARGEST, AGREE = 1e-4, 0.9999     # of the largest score; share of pixels
+# Four pictures side by side, or two and two where the window is narrow.
+FOUR = ('.trio { grid-template-columns: repeat(auto-fit, minmax(min(14rem, 45%), 1fr)) } '
+        '.trio :first-child { grid-column: auto !important }')
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def compare(a: Executor, b: Executor, paths: Sequence[Path], subtract: np.ndarra
     """Run both on every picture; call `each` with every row. `subtract`: the mean, BGR."""
     result = Comparison(a.label, b.label)
     for path in paths:
-        rgb = read_rgb(path)
+        rgb = read_rgb(path, upright=True)
         data = planes_of(rgb, subtract)
         row, hist = measure(str(path), a.run(rgb, data), b.run(rgb, data), (a.label, b.label))
         result.rows.append(row)
@@ -157,53 +158,40 @@ def _figures(of: dict[str, Any]) -> tuple[str, str, str, str]:
     return diffs[0], diffs[1], f'{100 * of["agreement"]:.3f} %', f'{100 * of["mean_iu"]:.2f}'
 
 
-PAGE = '''<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body {{ font: 14px sans-serif; margin: 2em }} td, th {{ padding: .2em .8em; text-align:
-right }} td:first-child, th:first-child {{ text-align: left }} figure {{ display: inline-block;
-margin: .3em }} img {{ max-width: 320px }} figcaption {{ color: #555 }}</style>
-<h1>{title}</h1>
-<p>A: <code>{a}</code><br>B: <code>{b}</code></p>
-{table}
-<h2>Where they differ most</h2>
-{pictures}
-</html>
-'''
-
-
 def write_page(result: Comparison, a: Executor, b: Executor, subtract: np.ndarray,
                path: str | Path, worst: int = 6) -> None:
     """Write a page of one file: the table, and the worst pictures with both labellings."""
+    title = 'Two models on the same pictures'
     shown = ''.join(_picture(row, a, b, subtract) for row in result.worst[:worst])
-    page = PAGE.format(title='Two models on the same pictures', a=html.escape(result.a),
-                       b=html.escape(result.b), table=_html_table(result), pictures=shown)
+    body = (f'<h1>{title}</h1><p>A: <code>{html.escape(result.a)}</code><br>'
+            f'B: <code>{html.escape(result.b)}</code></p>{_html_table(result)}'
+            f'<h2>Where they differ most</h2>{shown}')
+    page = html_page.document(title, body, FOUR)
     write_beside(path, lambda p: p.write_text(page, encoding='utf-8'))
 
 
 def _html_table(result: Comparison) -> str:
-    rows = [(r.picture, f'{r.size[0]} × {r.size[1]}', *_figures(asdict(r))) for r in result.worst]
-    rows.insert(0, (f'all {len(result.rows)}', '', *_figures(result.total)))
+    rows = [[r.picture, f'{r.size[0]} × {r.size[1]}', *_figures(asdict(r))] for r in result.worst]
+    rows.insert(0, [f'all {len(result.rows)}', '', *_figures(result.total)])
     heads = ('picture', 'size', 'largest difference', 'mean difference', 'agreement', 'mean IU')
-    cells = ''.join('<tr>' + ''.join(f'<td>{html.escape(c)}</td>' for c in row) + '</tr>\n'
-                    for row in rows)
-    return f'<table><tr>{"".join(f"<th>{h}</th>" for h in heads)}</tr>\n{cells}</table>'
+    return html_page.table('B against A, the worst pictures first', heads, rows, [True])
 
 
 def _picture(row: Difference, a: Executor, b: Executor, subtract: np.ndarray) -> str:
     """Return picture, labels of A and of B, and the pixels that differ, in red."""
-    rgb = read_rgb(Path(row.picture))
-    data, palette = planes_of(rgb, subtract), make_palette(256)
+    rgb = read_rgb(Path(row.picture), upright=True)
+    data = planes_of(rgb, subtract)
+    names = a.names or b.names
+    palette = next((p for p in (a.palette, b.palette) if p is not None), make_palette(256))
     mine, theirs = labels_of(a.run(rgb, data)), labels_of(b.run(rgb, data))
     grey = np.repeat(rgb.mean(2, keepdims=True) / 2 + 96, 3, 2).astype(np.uint8)
     grey[mine != theirs] = (220, 0, 0)
-    figures = (('picture', rgb), ('A', color_seg(mine, palette)), ('B', color_seg(theirs, palette)),
-               (f'{100 * (1 - row.agreement):.3f} % differ', grey))
-    shown = ''.join(f'<figure><img src="{_uri(image)}" alt="{name}"><figcaption>{name}'
-                    '</figcaption></figure>' for name, image in figures)
-    return f'<h3>{html.escape(row.picture)}</h3>\n{shown}\n'
-
-
-def _uri(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, 'PNG')
-    return 'data:image/png;base64,' + base64.b64encode(buffer.getvalue()).decode()
+    differ = f'{100 * (1 - row.agreement):.3f} % differ'
+    shown = html_page.picture(rgb, f'The picture {row.picture}', 'picture', photo=True)
+    for name, labels in (('A', mine), ('B', theirs)):
+        shown += html_page.picture(
+            color_seg(labels, palette),
+            f'Labels of {name}: {html_page.described(labels, names)}', name)
+    shown += html_page.picture(grey, f'Where they differ, in red: {differ}', differ)
+    legend = html_page.legend_list(palette, names, A=mine, B=theirs)
+    return f'<h3>{html.escape(row.picture)}</h3>\n<div class="trio">{shown}</div>{legend}\n'

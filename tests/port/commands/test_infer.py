@@ -274,3 +274,55 @@ def test_what_is_no_file_does_not_stop_the_others(photos: Path, lively: Path, tm
     for line, name in zip(lines, 'efg', strict=False):
         assert f'{photos / name}.png: is no file, but a broken link, a pipe or a folder' in line
     assert '3 problem(s)' in lines[3] and 'labelled 4 picture(s)' in lines[3]
+
+
+def test_saves_what_is_asked_for(photos: Path, lively: Path, tmp_path: Path, fcn) -> None:
+    shared = ('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, photos / 'a.png')
+    for kinds, names in (('labels', {'a.png'}), ('overlay,labels', {'a.png', 'a_overlay.png'}),
+                         ('probabilities', {'a_probabilities.npz'})):
+        out = tmp_path / kinds.replace(',', '')
+        assert fcn(*shared, '--save', kinds, '--out', out).exit_code == 0
+        assert {p.name for p in out.iterdir()} == names
+    again = fcn(*shared, '--save', 'probabilities', '--out', tmp_path / 'probabilities', '--resume')
+    assert again.stdout.startswith('labelled 0 picture(s)')
+    with np.load(tmp_path / 'probabilities' / 'a_probabilities.npz') as file:
+        shares, labels = file['probabilities'], np.asarray(opened(tmp_path / 'labels' / 'a.png'))
+        assert file['names'][0] == 'background'
+    assert shares.shape == (21, 37, 61) and np.array_equal(shares.argmax(0), labels)
+    assert np.allclose(shares.sum(0), 1, atol=1e-5)
+
+
+def test_several_views_and_a_crf_on_their_mean(photos: Path, lively: Path, tmp_path: Path,
+                                               fcn) -> None:
+    shared = ('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, photos / 'a.png',
+              '--save', 'labels,probabilities')
+    found = {}
+    for name, more in (('one', ()), ('same', ('--scales', '1')), ('flip', ('--flip',)),
+                       ('more', ('--scales', '0.75,1,1.25', '--flip')),
+                       ('crf', ('--flip', '--crf', 'deeplab-largefov'))):
+        result = fcn(*shared, '--out', tmp_path / name, *more)
+        assert result.exit_code == 0, result.output
+        with np.load(tmp_path / name / 'a_probabilities.npz') as file:
+            found[name] = file['probabilities']
+    assert np.array_equal(found['one'], found['same'])
+    for name in ('flip', 'more', 'crf'):
+        assert not np.array_equal(found['one'], found[name])
+        assert np.allclose(found[name].sum(0), 1, atol=1e-5)
+
+
+def test_a_turned_photograph_stands_upright(lively: Path, tmp_path: Path, fcn) -> None:
+    """As a telephone writes it: pixels lying on their side, and a note which side is up."""
+    pixels = np.random.RandomState(3).randint(0, 256, (40, 30, 3)).astype(np.uint8)
+    upright = Image.fromarray(pixels)
+    upright.save(tmp_path / 'up.png')
+    note = Image.Exif()
+    note[0x112] = 6                                  # turn by a quarter, clockwise, to see it
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / 'phone.png', exif=note)
+    for how in ((), ('--tile', '20x20')):
+        assert fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+                   tmp_path / 'out', tmp_path / 'up.png', tmp_path / 'phone.png',
+                   *how).exit_code == 0
+        for end in ('', '_overlay'):
+            up, phone = (np.asarray(opened(tmp_path / f'out/{name}{end}.png'))
+                         for name in ('up', 'phone'))
+            assert np.array_equal(up, phone)

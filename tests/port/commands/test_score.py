@@ -181,3 +181,24 @@ def test_the_interval_the_frames_and_the_boundaries(trained: Path, lively: Path,
     assert rows[0].startswith('frame,pixels,mean IU,background') and len(rows) == 4
     plain = fcn('score', trained / 'val.prototxt', '--weights', lively).stdout
     assert 'drawn from 3 frames' in plain and 'boundary' not in plain
+
+
+def test_several_views_change_the_figures_and_say_what_they_need(trained, lively, fcn, tmp_path,
+                                                                 refused):
+    def hist(*more: object) -> list:
+        path = tmp_path / 'f.json'
+        result = fcn('score', trained / 'val.prototxt', '--weights', lively, f'--json={path}',
+                     *more)
+        assert result.exit_code == 0, result.output
+        return json.loads(path.read_text())['score']['hist']
+    plain = hist()
+    assert hist('--scales', '1') == plain
+    for more in (('--flip',), ('--scales', '0.75,1,1.25', '--flip'),
+                 ('--flip', '--crf', 'deeplab-largefov')):
+        found = hist(*more)
+        assert found != plain and [sum(row) for row in found] == [sum(row) for row in plain]
+    alone = tmp_path / 'val.prototxt'
+    alone.write_text((trained / 'val.prototxt').read_text())
+    (tmp_path / 'f.json').unlink()
+    line = refused('score', alone, '--weights', lively, '--flip', status=2)
+    assert f'--scales and --flip run the deploy net, and {tmp_path}/deploy.prototxt is not' in line

@@ -12,6 +12,7 @@ from netspec.named_net import find_net
 from netspec.schema import parse_net
 from netspec.schema.messages import TEST
 from port.data.label_pictures import make_palette
+from port.data.legend import legend
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.fast.tiles import TiledNet
@@ -71,7 +72,9 @@ def test_files_are_those_of_the_whole_picture(kind: str, net: Net, rgb, tmp_path
     labels = np.asarray(Image.open(tmp_path / 'l.png'))
     assert np.array_equal(labels, whole) and len(np.unique(labels)) > 1
     overlay = np.asarray(Image.open(tmp_path / 'o.png'))
-    assert overlay.shape == rgb.shape and np.array_equal(overlay[labels == 0], rgb[labels == 0])
+    picture = overlay[:70]
+    assert np.array_equal(picture[labels == 0], rgb[labels == 0])
+    assert np.array_equal(overlay[70:], np.asarray(legend(labels, (), make_palette(21), 131)))
 
 
 def test_a_failure_leaves_no_file(net: Net, rgb, tmp_path: Path) -> None:
@@ -106,3 +109,16 @@ def test_memory_stays_what_was_said(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) <= 480e6, done.stdout
     assert np.asarray(Image.open(tmp_path / 'out' / 'large.png')).shape == (1200, 1600)
+
+
+def test_a_net_that_takes_no_single_pixel(tmp_path: Path) -> None:
+    """SqueezeNet's first poolings leave nothing of it."""
+    found = Net(find_net('camvid-fcn16s-squeezenet').deploy(0.125, None), TEST)
+    random_weights(found, 1)
+    label = TiledLabels(TiledNet(found, 'score'), predictor(found, mean=MEAN).planes, (60, 60))
+    rgb = np.random.RandomState(5).randint(0, 256, (90, 80, 3)).astype(np.uint8)
+    Image.fromarray(rgb).save(tmp_path / 'a.png')
+    with opened(tmp_path / 'a.png') as picture:
+        label(picture, label.plan((90, 80)), tmp_path / 'l.png', tmp_path / 'o.png',
+              make_palette(11))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / 'l.png')), Predictor(found, MEAN)(rgb))

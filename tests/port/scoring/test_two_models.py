@@ -79,5 +79,7 @@ def test_all_pictures(folder: list[Path], tmp_path: Path) -> None:
     assert found['total'] == total and len(found['pictures']) == 3
     write_page(result, a, b, MEAN, tmp_path / 'r.html', worst=2)
     page = (tmp_path / 'r.html').read_text()
-    assert page.count('data:image/png;base64,') == 8
+    assert page.count('data:image/png;base64,') == 6       # labels of A, of B, the difference
+    assert page.count('data:image/jpeg;base64,') == 2 and page.count('class="legend"') == 2
+    assert 'alt="Labels of A: ' in page
     assert 'one &amp; all' in page and '&lt;b&gt;' in page and '5.000 % differ' in page
