@@ -86,7 +86,7 @@ $(VENV)-lowest/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(PYTHON) -c "import re, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 	    extras = project['optional-dependencies']; \
-	    wanted = project['dependencies'] + extras['lmdb'] + extras['scripts'] + extras['tiff'] + extras['test'][1:]; \
+	    wanted = project['dependencies'] + extras['lmdb'] + extras['scripts'] + extras['serve'] + extras['tiff'] + extras['test'][1:]; \
 	    print(*(re.sub('>=([^,]*).*', r'==\1', one) for one in wanted), sep='\n')" \
 	    > $(VENV)-lowest/lowest.txt
 	$(VENV)-lowest/bin/pip install -q -r $(VENV)-lowest/lowest.txt

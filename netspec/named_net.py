@@ -113,6 +113,19 @@ def _in_folder(text: str, folder: Path) -> NamedNet:
                             f'{TESTS[0]}.prototxt')
 
 
+def stages_of_run(net: NamedNet) -> list[NamedNet]:
+    """Return the nets of the run of `fcn reproduce` that a net is of and that are trained, the
+    coarsest first; none of any other net.
+    """
+    run = net.folder.parent if net.folder else None
+    if run is None or not (run / RUN_FILE).is_file():
+        return []
+    found = [_in_folder(str(path), path) for path in sorted(run.iterdir())
+             if path.name in (*VARIANTS, *EXPERIMENTS)]
+    return sorted((one for one in found if one.trained()),
+                  key=lambda one: -one.row.stride if one.row else 0)
+
+
 def _reproduced(text: str, run: Mapping[str, Any], name: str, folder: Path) -> NamedNet:
     """Return a net of a run: its experiment's row and maker, the run's width."""
     experiment = find_experiment(name, run.get('net') or None)

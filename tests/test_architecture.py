@@ -28,7 +28,7 @@ FLOORS = (
     ('port.layers', 'port.data', 'port.training', 'port.describe'),
     ('port.fast', 'port.export', 'port.scoring', 'port.caffe_tool', 'port.pycaffe'),
     ('port.predict', 'port.dense'),
-    ('port.reproduce',),
+    ('port.reproduce', 'port.serve'),
     ('port.commands',),
     ('port.cli',),
     ('port.__main__',))

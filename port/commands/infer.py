@@ -149,7 +149,9 @@ def command(given: Request) -> None:
     with given.ranks.agreed():
         weights, mean = given.net.weights(given.weights), mean_of(given.net, given.mean)
         wanted, found = wanted_pictures(given)
-        predict, colours = opened(given, weights, mean)
+        predict, colours = opened(given.net, weights, mean, given.device, given.output,
+                                  precision=given.precision, skip=given.fast, crf=given.crf,
+                                  views=views_of(given.scales, given.flip))
         label = tiled(given, predict) if given.tile or given.memory else predict
     own = wanted[given.ranks.rank::given.ranks.size]
     problems = given.ranks.gathered(label_all(given, label, [path for path, _ in own],
@@ -173,17 +175,19 @@ def wanted_pictures(given: Request) -> tuple[list[tuple[Path, Path]], int]:
         file.is_file() and made(file) for file in files_of(place, given.kinds))], len(rows)
 
 
-def opened(given: Request, weights: str, mean: tuple[float, ...]
-           ) -> tuple[Predictor, Colours]:
-    """Return the net with its weights, ready for pictures; colours and names of its classes."""
+def opened(asked: AskedNet, weights: str, mean: tuple[float, ...], device: str,
+           output: str | None = None, **options: Any) -> tuple[Predictor, Colours]:
+    """Return the net with its weights, ready for pictures; colours and names of its classes.
+
+    options: precision, skip, crf and views of the Predictor.
+    """
     from port.data.datasets import class_names, palette
     from port.predict.labelled import Predictor
-    net = loaded_net(given.net, weights, given.device)
-    heads = {f'score{head.suffix}': head for head in given.net.row.heads} if given.net.row else {}
-    output = given.output or next((name for name in heads if name in net.outputs), None)
-    predict = Predictor(net, mean, output, given.precision, given.fast, given.crf,
-                        views_of(given.scales, given.flip))
-    row = given.net.row
+    net = loaded_net(asked, weights, device)
+    row = asked.row
+    heads = {f'score{head.suffix}': head for head in row.heads} if row else {}
+    output = output or next((name for name in heads if name in net.outputs), None)
+    predict = Predictor(net, mean, output, **options)
     head = heads.get(output or '') or (row.heads[0] if row else None)
     return predict, (palette(head.labels if head else ''), class_names(head) if head else ())
 

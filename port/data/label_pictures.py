@@ -79,12 +79,18 @@ def write_label(path: str | os.PathLike[str], label: np.ndarray,
     if label.ndim != 2 or label.min(initial=0) < 0 or label.max(initial=0) > 255:
         raise ValueError(f'{path}: a label image is height x width with values 0..255, got shape '
                          f'{label.shape} and {label.min(initial=0)}..{label.max(initial=0)}')
+    image = index_image(label, palette)
+    return write_beside(path, lambda part: image.save(part, pnginfo=signature()))
+
+
+def index_image(label: np.ndarray, palette: np.ndarray | None = None) -> Image.Image:
+    """Return H x W labels of 0..255 as an image that shows the palette's colours."""
     image = Image.fromarray(label.astype(np.uint8))
     colours = np.full((256, 3), VOID_COLOUR, dtype=np.uint8)
     given = make_palette(256) if palette is None else palette[:256]
     colours[:len(given)] = given
     image.putpalette(colours.tobytes())
-    return write_beside(path, lambda part: image.save(part, pnginfo=signature()))
+    return image
 
 
 def signature() -> PngInfo:
