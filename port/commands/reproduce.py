@@ -129,6 +129,7 @@ class Request:
     released: bool
     fast: bool
     keep_all: bool
+    share_steps: bool
     tf32: bool
     ranks: Alone
     device: Callable[[], str]
@@ -164,6 +165,9 @@ class Request:
 @click.option('--released', is_flag=True, help='Train nothing: score the released --weights '
               'against their four-decimal table.')
 @fast_option
+@click.option('--share-steps', is_flag=True, help='Under torchrun: train on all processes, each '
+              'making its part of a step, with random numbers of its own.  [default: the first '
+              'trains, all score; the figures are those of one process]')
 @click.option('--keep-all', is_flag=True, help='Keep the snapshots of every block.')
 @ranked(tf32=True, late=True)
 @renamed('--images', '--limit')
@@ -239,7 +243,8 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
         width=given.width, block=given.block, blocks=given.blocks, images=given.limit,
         split=given.split, seed=given.seed, released=given.released, options=dict(given.options),
         donors=dict(given.given), fast=given.fast, tf32=given.tf32,
-        train_data=dict(given.train_data), statistics=given.statistics)
+        train_data=dict(given.train_data), statistics=given.statistics,
+        share_steps=given.share_steps)
     if begun is None:
         return settings
     asked = {SETTINGS.get(option.name or '', option.name) for option in options_given()}

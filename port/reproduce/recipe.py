@@ -31,6 +31,8 @@ class Settings:
     train_data: further entries of the training data layer's param_str, keyed as options.
     scale: images and labels of both lists are resized by this factor. statistics: training batches
     that BatchNorm's are counted over before a scoring; 0 for as many as show the list once.
+    share_steps: several processes make the passes of a step together, with random numbers of their
+    own, where else one of them trains.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Settings:
     train_data: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
     statistics: int = PASSES
+    share_steps: bool = False
 
     @classmethod
     def of_run(cls, out: Path) -> 'Settings':

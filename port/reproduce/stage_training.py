@@ -35,7 +35,7 @@ from port.training import glog
 from port.training.batch_norm_statistics import PASSES, recount
 from port.training.job import SIGNALS
 from port.training.signals import Interrupted, Requests
-from port.training.solver import STOP, Solver
+from port.training.solver import SNAPSHOT, STOP, Solver
 from surgery import recipes
 
 log = logging.getLogger('port.reproduce')
@@ -121,7 +121,7 @@ class Training:
         state, weights = ranks.by_first(lambda: _beginning(stage))
         with ranks.agreed():
             self._open(device, tick)
-        if ranks.size > 1:
+        if self.shared:
             from port.training.rank_training import use_ranks
             use_ranks(self.solver, ranks)
         with ranks.agreed():
@@ -142,15 +142,18 @@ class Training:
             use_fast(self.solver)
 
     def _share_passes(self, param: SolverParameter) -> None:
-        """Let ranks make the passes of a step together, where they divide them: the update is then
-        that of one process. Where not, a step takes more images, as several of Caffe's solvers do.
+        """Where that was asked for, let ranks make the passes of a step together; else rank 0
+        trains, so that the figures are those of one process, and all score.
         """
-        if param.iter_size % self.ranks.size == 0:
-            param.iter_size //= self.ranks.size
-        elif self.ranks.first:
-            log.warning('%s: a step takes %d images in place of %d: %d ranks do not divide them',
-                        self.stage.name, param.iter_size * self.ranks.size, param.iter_size,
-                        self.ranks.size)
+        size = self.ranks.size
+        self.shared = size > 1 and self.settings.share_steps
+        if not self.shared:
+            return
+        if param.iter_size % size:
+            raise ValueError(f'{self.stage.name}: the {param.iter_size} pass(es) of a step cannot '
+                             f'be shared by {size} ranks: start as many as divide them, or leave '
+                             '--share-steps out')
+        param.iter_size //= size
 
     def _begin(self, state: str, weights: str) -> None:
         if state:
@@ -167,7 +170,7 @@ class Training:
     def run(self) -> None:
         """Train and score block after block; raise Interrupted where a stop is asked for."""
         with Requests(SIGNALS) as requests:
-            self.solver.action = requests
+            self._listen(requests)
             for number in range(self.stage.blocks):
                 mark = self.stage.block * (number + 1)
                 if self.solver.iteration > mark and not self.stage.scores(mark).exists():
@@ -175,6 +178,38 @@ class Training:
                                      f'it: put it back, or remove {self.stage.folder}')
                 if self.solver.iteration < mark or not self.stage.scores(mark).exists():
                     self._block(mark, lambda: STOP in requests.pending)
+
+    def _listen(self, requests: Requests) -> None:
+        """Have the solver serve requests; where rank 0 trains alone, those of all ranks."""
+        if self.shared or self.ranks.size == 1:
+            self.solver.action = requests
+            return
+        asked: list[str] = []
+
+        def ask(*told: object) -> None:
+            found = self.ranks.chosen(requests(), (STOP, SNAPSHOT))
+            asked.extend([found] if found else [])
+        self.ask = ask
+        self.solver.on_iteration.append(ask)
+        self.solver.action = lambda: asked.pop() if asked else None
+
+    def _train(self, mark: int) -> None:
+        """Train to an iteration, or follow rank 0 there."""
+        solver = self.solver
+        if self.shared or self.ranks.first:
+            solver.step(mark - solver.iteration)
+            return
+        while solver.iteration < mark and not solver.stopped:
+            self.ask()
+            solver.stopped = solver.action() == STOP
+            solver.iteration += 1
+
+    def _snapshot(self) -> None:
+        """Write a snapshot; by rank 0 alone where it trained alone."""
+        if self.shared:
+            self.solver.snapshot()
+        else:
+            self.ranks.by_first(self.solver.snapshot)
 
     def _note_time(self) -> None:
         """Write beside a snapshot for how long its block was trained, for who goes on from it."""
@@ -191,14 +226,17 @@ class Training:
     def _block(self, mark: int, asked: Callable[[], bool]) -> None:
         solver = self.solver
         self._begin_time(mark)
-        solver.step(mark - solver.iteration)
+        self._train(mark)
         if solver.stopped:
-            solver.snapshot()
+            self._snapshot()
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
-        recounted = recount(solver.net, self.forward_train, self._batches(), self.ranks)
+        recounted = self._recount()
         trained = time.monotonic() - self.begun
         if self.ranks.by_first(lambda: recounted or latest(self.stage) != Path(solver.state_path)):
-            solver.snapshot()
+            self._snapshot()
+        if not self.shared:
+            for row in solver.net.learnable:
+                self.ranks.spread(row.blob.data)
         net = solver.test_nets[0]
         net.share_from(solver.net)
         result = scored(net, self.stage, self.settings, iteration=mark, forward=self.forward,
@@ -206,6 +244,13 @@ class Training:
         result.trained = trained
         self.ranks.by_first(lambda: self._keep(result, mark))
         self.told(self.stage, result)
+
+    def _recount(self) -> int:
+        """Count BatchNorm's statistics anew, by the ranks that trained; return their number."""
+        if self.shared or self.ranks.first:
+            return recount(self.solver.net, self.forward_train, self._batches(),
+                           self.ranks if self.shared else ALONE)
+        return 0
 
     def _keep(self, result: Evaluation, mark: int) -> None:
         """Write a block's scores, and remove what is not needed any more."""

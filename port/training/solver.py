@@ -350,8 +350,7 @@ class Solver:
             if not all(blob.data.isfinite().all() for blob in blobs):
                 self._diverged(f'the weights of layer {layer!r} are not finite')
         randoms = self.ranks.gathered(snapshot.random_state(self.net))
-        if self.ranks.first:
-            self._write_snapshot(kind, randoms)
+        self.ranks.by_first(lambda: self._write_snapshot(kind, randoms))
         self.saved = self.state_path
         return self.weights_path
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -121,13 +122,80 @@ def test_reproduce_goes_on_with_the_figures_of_a_run_without_a_stop(
     assert stages[0]['iterations'] == 4 and stages[0]['measured'] == stages[1]['measured']
 
 
+def timeless(path: Path) -> object:
+    """What a file of a run holds, less what tells times: of JSON, of glog's lines."""
+    def without(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: without(item) for key, item in value.items()
+                    if key not in ('seconds', 'trained', 'time')}
+        return [without(item) for item in value] if isinstance(value, list) else value
+    if path.suffix == '.json':
+        return without(json.loads(path.read_text()))
+    if path.suffix == '.log':
+        lines = [re.sub(r'^\S+ \S+ +\d+ (\S+) |\([^)]* iters\)', r'\1', line)
+                 for line in path.read_text().splitlines()]
+        return [line for line in lines if 'Log file created' not in line]
+    return path.read_bytes()
+
+
+def hold_alike(one: Path, several: Path) -> None:
+    """Two runs hold the same files, which say the same; pages and the time spent tell times."""
+    names = {str(path.relative_to(one)) for path in one.rglob('*') if path.is_file()}
+    assert names == set(bytes_below(several)) and any('caffemodel' in name for name in names)
+    told = [name for name in names
+            if not name.endswith(('.seconds', 'report.md', 'report.html'))]
+    for name in sorted(told):
+        assert timeless(one / name) == timeless(several / name), name
+
+
+def runs(args: list[object], ranks: int, fcn, torchrun, tmp_path: Path, monkeypatch) -> list:
+    """Run a command alone in a/ and by several ranks in b/; return how the ranks ended."""
+    for folder in 'ab':
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / 'a')
+    found = fcn(*args, '--out', 'run')
+    assert found.exit_code == 0, found.output
+    monkeypatch.chdir(tmp_path / 'b')
+    ended = torchrun.run(*[lambda: main([*map(str, args), '--out', 'run'])] * ranks, timeout=400)
+    assert [one.status for one in ended] == [0] * ranks, [one.err for one in ended]
+    assert all(one.out == one.err == '' for one in ended[1:])
+    hold_alike(tmp_path / 'a' / 'run', tmp_path / 'b' / 'run')
+    return ended
+
+
+def test_reproduce_gives_the_figures_and_files_of_one_process(
+        scenes, fcn, torchrun, tmp_path: Path, monkeypatch) -> None:
+    """Weights bit for bit, with Dropout; three images are scored by two ranks, one by each turn."""
+    args = ['reproduce', 'voc-fcn32s', '--data', scenes.root, '--width', 0.03125, '--blocks', 2,
+            '--limit', 3, '--block', 2]
+    ended = runs(args, 2, fcn, torchrun, tmp_path, monkeypatch)
+    assert ended[0].out.startswith('voc-fcn32s 2/4: ')
+    scores = json.loads((tmp_path / 'b/run/voc-fcn32s/scores/iter_4.json').read_text())
+    assert len(scores['images']) == 3
+    ended = torchrun.fcn(2, *args, '--share-steps', '--out', 'other')
+    assert [one.status for one in ended] == [1, 1]
+    assert [line for one in ended for line in one.err.splitlines()] == [
+        'fcn: voc-fcn32s: the 1 pass(es) of a step cannot be shared by 2 ranks: start as many as '
+        'divide them, or leave --share-steps out']
+
+
 @pytest.mark.slow
-def test_reproduce_gives_the_figures_of_one_process_where_ranks_divide_a_step(
+def test_ablate_gives_the_figures_and_files_of_one_process(
+        scenes, fcn, torchrun, tmp_path: Path, monkeypatch) -> None:
+    ended = runs(['ablate', 'voc', '--data', scenes.root, '--width', 0.03125, '--blocks', 1,
+                  '--limit', 3, '--block', 20], 2, fcn, torchrun, tmp_path, monkeypatch)
+    found = json.loads((tmp_path / 'b' / 'run' / 'ablation.json').read_text())['runs']
+    assert len(found) == 6 and all(np.isfinite(run['best']) for run in found.values())
+    assert 'DOES NOT hold' in ended[0].out or 'holds here' in ended[0].out
+
+
+@pytest.mark.slow
+def test_ranks_share_the_passes_of_a_step_where_that_is_asked_for(
         scenes, fcn, torchrun, tmp_path: Path) -> None:
     """accum steps once in 20 images: ten on each of two ranks. Dropout's masks are their own."""
     def args(out: str) -> list[str]:
-        return ['reproduce', 'accum', '--net', 'voc-fcn32s', '--data', str(scenes.root), '--width',
-                '0.03125', '--blocks', '1', '--limit', '3', '--block', '20', '--out',
+        return ['reproduce', 'accum', '--share-steps', '--net', 'voc-fcn32s', '--data',
+                str(scenes.root), '--width', '0.03125', '--blocks', '1', '--limit', '3', '--block', '20', '--out',
                 str(tmp_path / out)]
     ended = torchrun.run(*[lambda: main(args('two'))] * 2, timeout=200)
     assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
@@ -135,18 +203,5 @@ def test_reproduce_gives_the_figures_of_one_process_where_ranks_divide_a_step(
     found = [json.loads((tmp_path / name / 'report.json').read_text())['stages'][0]
              for name in ('one', 'two')]
     assert [stage['iterations'] for stage in found] == [1, 1]
-    assert 'a step takes' not in ended[0].err
     logs = [(tmp_path / name / 'accum' / 'train.log').read_text() for name in ('one', 'two')]
     assert '2 ranks: ' in logs[1] and "a step takes 20 images' worth of passes" in logs[1]
-
-
-@pytest.mark.slow
-def test_ablate_on_two_ranks(scenes, torchrun, tmp_path: Path) -> None:
-    ended = torchrun.run(*[lambda: main([str(a) for a in (
-        'ablate', 'voc', '--data', scenes.root, '--width', 0.03125, '--blocks', 1, '--limit', 3,
-        '--block', 20, '--out', tmp_path)])] * 2, timeout=900)
-    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
-    runs = json.loads((tmp_path / 'ablation.json').read_text())['runs']
-    assert len(runs) == 6 and all(np.isfinite(run['best']) for run in runs.values())
-    assert 'DOES NOT hold' in ended[0].out or 'holds here' in ended[0].out
-    assert ended[1].out == ''
