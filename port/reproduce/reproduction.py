@@ -15,6 +15,7 @@ from tqdm import tqdm
 from netspec.schema import write_atomic
 from port.distributed.alone import ALONE, Alone
 from port.engine.torch_weights import read_donor, read_weights
+from port.images.read_ahead import check_share
 from port.reproduce import beside_published as compare
 from port.reproduce import report_html
 from port.reproduce import report_pages as pages
@@ -116,8 +117,9 @@ class Clock:
         return images * FORWARD * step / (row.schedule.iter_size * row.batch)
 
 
-def _check_data(stages: list[Stage], settings: Settings) -> list[str]:
-    """Read every list that will be needed; FileNotFoundError says where the data should be.
+def _check_data(stages: list[Stage], settings: Settings, ranks: int = 1) -> list[str]:
+    """Read every list that will be needed; FileNotFoundError says where the data should be,
+    ValueError that there are more processes than images to score.
 
     Return a line for each net that is scored on frames that it is trained on.
     """
@@ -133,6 +135,9 @@ def _check_data(stages: list[Stage], settings: Settings) -> list[str]:
                     raise FileNotFoundError(
                         f'{error}; --data {settings.data} must be the folder of the datasets or '
                         f'of this one, `fcn data layout` shows the trees') from error
+        if names[-1]:
+            check_share(ranks, min(settings.images or len(names[-1]), len(names[-1])),
+                        f'{stage.name}, the images to score')
         both = set(names[0]) & set(names[-1]) if len(names) > 1 else ()
         if both:
             train, scored = (split.name for split in stage.row.splits)
@@ -171,7 +176,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     with ExitStack() as stack:
         with ranks.agreed():
             stages = stages_of(settings, out)
-            for line in _check_data(stages, settings) if ranks.first else ():
+            for line in _check_data(stages, settings, ranks.size) if ranks.first else ():
                 log.warning('%s', line)
             _check_weights(stages, settings)
             if ranks.first:

@@ -127,7 +127,7 @@ def timeless(path: Path) -> object:
     def without(value: object) -> object:
         if isinstance(value, dict):
             return {key: without(item) for key, item in value.items()
-                    if key not in ('seconds', 'trained', 'time')}
+                    if key not in ('seconds', 'trained', 'written')}
         return [without(item) for item in value] if isinstance(value, list) else value
     if path.suffix == '.json':
         return without(json.loads(path.read_text()))
@@ -172,6 +172,11 @@ def test_reproduce_gives_the_figures_and_files_of_one_process(
     assert ended[0].out.startswith('voc-fcn32s 2/4: ')
     scores = json.loads((tmp_path / 'b/run/voc-fcn32s/scores/iter_4.json').read_text())
     assert len(scores['images']) == 3
+    ended = torchrun.fcn(4, *args, '--out', 'others')
+    assert [one.status for one in ended] == [1] * 4
+    assert [line for one in ended for line in one.err.splitlines()] == [
+        'fcn: voc-fcn32s, the images to score: 3 image(s) for 4 ranks; start at most 3 processes '
+        '(rank 0 of 4)']
     ended = torchrun.fcn(2, *args, '--share-steps', '--out', 'other')
     assert [one.status for one in ended] == [1, 1]
     assert [line for one in ended for line in one.err.splitlines()] == [
@@ -195,8 +200,8 @@ def test_ranks_share_the_passes_of_a_step_where_that_is_asked_for(
     """accum steps once in 20 images: ten on each of two ranks. Dropout's masks are their own."""
     def args(out: str) -> list[str]:
         return ['reproduce', 'accum', '--share-steps', '--net', 'voc-fcn32s', '--data',
-                str(scenes.root), '--width', '0.03125', '--blocks', '1', '--limit', '3', '--block', '20', '--out',
-                str(tmp_path / out)]
+                str(scenes.root), '--width', '0.03125', '--blocks', '1', '--limit', '3',
+                '--block', '20', '--out', str(tmp_path / out)]
     ended = torchrun.run(*[lambda: main(args('two'))] * 2, timeout=200)
     assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
     assert fcn(*args('one')).exit_code == 0

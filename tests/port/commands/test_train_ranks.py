@@ -171,6 +171,19 @@ def test_a_snapshot_goes_on_bit_for_bit_and_with_another_number_of_ranks(
     hold(weights(alone, 12), weights(plain, 12), beginning(alone))
 
 
+@pytest.mark.parametrize('first, then', [(1, 2), (2, 3), (3, 2)])
+def test_a_snapshot_of_some_ranks_goes_on_with_more_and_with_fewer(
+        first: int, then: int, place, torchrun) -> None:
+    """Six images a step, whoever takes them: as if nothing had changed."""
+    whole, parts = (place(name, 8, f'iter_size: {6 // first}') for name in 'ab')
+    trained(torchrun, first, whole)
+    trained(torchrun, first, parts, '--iterations', 4)
+    parts.write_text(parts.read_text().replace(f'iter_size: {6 // first}',
+                                               f'iter_size: {6 // then}'))
+    trained(torchrun, then, parts, '--snapshot', parts.parent / 's_iter_4.solverstate')
+    hold(weights(parts, 8), weights(whole, 8), beginning(whole))
+
+
 def test_the_images_are_those_of_one_process_in_its_order(place, torchrun, tmp_path: Path) -> None:
     """Step t of three ranks takes images 3 t, 3 t + 1 and 3 t + 2 of the one order."""
     run = place('a', 8)
@@ -243,20 +256,30 @@ def test_where_one_rank_ends_all_end_and_one_line_says_why(
 
 
 def test_a_full_disk_of_rank_0_ends_all(place, torchrun) -> None:
+    """The snapshot from before is whole: training goes on from it as if nothing had happened."""
+    run, whole = (place(name, 9, 'snapshot: 3') for name in 'ab')
+    trained(torchrun, 2, run, '--iterations', 3)
+    before = {path: path.read_bytes() for path in run.parent.glob('s_iter_3*')}
+    state = str(run.parent / 's_iter_3.solverstate')
+
     def full() -> None:
         import resource
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, 1 << 12))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 13, 1 << 13))    # the log has its room
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        main(['train', '--solver', str(run)])
-    run = place('a', 10, 'snapshot: 3')
-    trained(torchrun, 2, run, '--iterations', 3)
-    before = (run.parent / 's_iter_3.caffemodel').read_bytes()
-    run.write_text(run.read_text().replace('display: 5', 'display: 0'))
-    ended = torchrun.run(full, lambda: main(['train', '--solver', str(run)]))
+        go_on()
+
+    def go_on() -> None:
+        main(['train', '--solver', str(run), '--snapshot', state])
+    ended = torchrun.run(full, go_on)
     assert [one.status for one in ended] == [1, 1]
     said = [line for one in ended for line in one.err.splitlines() if line.startswith('fcn: ')]
     assert len(said) == 1 and 'File too large' in said[0] and '(rank 0 of 2)' in said[0]
-    assert before and not [p for p in run.parent.iterdir() if '.part' in p.name]
+    assert len(before) == 2 and all(path.read_bytes() == held for path, held in before.items())
+    assert not [p for p in run.parent.iterdir() if '.part' in p.name or '6.solver' in p.name]
+    trained(torchrun, 2, run, '--snapshot', state)
+    trained(torchrun, 2, whole)
+    assert all(np.array_equal(weights(run, 9)[key], value)
+               for key, value in weights(whole, 9).items())
 
 
 # -- what is refused -------------------------------------------------------------------------------
