@@ -106,12 +106,20 @@ def fitting(function: Callable) -> Callable:
     return function
 
 
-def net_argument(function: Callable) -> Callable:
-    """Add NET, --width and --classes: the command gets them as `net`, an AskedNet."""
-    @click.argument('named', metavar='NET', type=NetName())
+def net_argument(function: Callable, required: bool = True) -> Callable:
+    """Add NET, --width and --classes: the command gets them as `net`, an AskedNet.
+
+    required: else `net` is None where none is given.
+    """
+    @click.argument('named', metavar='NET' if required else '[NET]', type=NetName(),
+                    required=required)
     @fitting
     @wraps(function)
-    def wrapped(named: NamedNet, width: float | None, classes: Classes, **options: Any) -> None:
+    def wrapped(named: NamedNet | None, width: float | None, classes: Classes,
+                **options: Any) -> None:
+        if named is None:
+            function(net=None, **options)
+            return
         if named.row is None:
             refuse_fitting(named.given)
         function(net=AskedNet(named, width, classes), **options)

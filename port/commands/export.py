@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,15 @@ from port.commands._shared import (
     given_as,
     looking,
     net_argument,
+    options_given,
     renamed,
     seed_option,
     weights_option,
 )
-from port.commands._values import FILE, Sizes
+from port.commands._values import Sizes
 
 if TYPE_CHECKING:
+    from netspec.variants import Variant
     from port.engine.net import Net
 
 SIZES = [(67, 101), (90, 47)]
@@ -33,11 +36,13 @@ SIZES = [(67, 101), (90, 47)]
 class Request:
     """The command's options."""
 
-    net: AskedNet
+    net: AskedNet | None
+    every: bool
     weights: str | None
     random_weights: bool
     seed: int
-    out: Path
+    out: Path | None
+    opset: int | None
     with_preprocess: bool
     argmax: bool
     compare: bool
@@ -46,12 +51,17 @@ class Request:
 
 @click.command(epilog='Example:  fcn export voc-fcn8s --weights fcn8s-heavy-pascal.caffemodel '
                       '--out fcn8s.onnx --compare')
-@net_argument
+@partial(net_argument, required=False)
+@click.option('--all', 'every', is_flag=True, help='Instead of NET every published net, one table: '
+              'those whose weights come along with them, the others a quarter as wide where '
+              '--width says nothing; --out may name a folder to keep the files.')
 @weights_option
 @click.option('--random-weights', is_flag=True, help='Draw weights, for a net that has none.')
 @seed_option('--random-weights and of the pictures of --compare')
-@click.option('--out', type=FILE, required=True,
+@click.option('--out', type=click.Path(path_type=Path),
               help='The .onnx file; weights over 2 GB go to OUT.data beside it.')
+@click.option('--opset', type=click.IntRange(min=1), metavar='N', help="The version of ONNX's "
+              'operators to write.  [default: 17]')
 @click.option('--with-preprocess', is_flag=True, help='Take RGB, uint8, N x H x W x 3: put '
               'channel swap and mean into the graph.')
 @click.option('--argmax', is_flag=True, help='Give labels, int64, instead of scores.')
@@ -67,46 +77,84 @@ class Request:
 def command(given: Request) -> None:
     """Write the deploy net of NET as ONNX with free batch, height and width.
 
+    docs/onnx.md has the lines of ONNX Runtime that give what `fcn infer` gives.
+
     NET is a published name (`fcn list`), a folder of `fcn new` or `fcn reproduce`, whose trained
     weights are found there, or a deploy prototxt. Classes, mean and channel order are in the
     file's metadata (JSON by output or input name), but for a prototxt, which does not say them.
     """
     if given.weights and given.random_weights:
         raise click.UsageError('give --weights or --random-weights, not both')
-    if given.with_preprocess and given.net.row is None:
-        raise click.UsageError(f'--with-preprocess needs the mean, which {given.net.named.given} '
+    if given.every:
+        _export_all(given)
+        return
+    if given.net is None:
+        raise click.UsageError('give NET, or --all')
+    if given.out is None:
+        raise click.UsageError('give --out, the .onnx file to write')
+    _export_one(given, given.net, given.out)
+
+
+def _export_one(given: Request, asked: AskedNet, out: Path) -> None:
+    """Write the net that is named."""
+    if given.with_preprocess and asked.row is None:
+        raise click.UsageError(f'--with-preprocess needs the mean, which {asked.named.given} '
                                'does not say; name a published net or a folder')
-    out, row = given.out, given.net.row
-    weights = None if given.random_weights else given.net.weights(
+    weights = None if given.random_weights else asked.weights(
         given.weights, ', or --random-weights for a net without any')
-    _check_out(given, weights)
-    net = _filled(given, weights)
+    _check_out(asked, out, weights)
+    net = _filled(given, asked, weights)
     from port.export import onnx_file
-    onnx_file.export(net, out, row, given.with_preprocess, given.argmax)
+    opset = given.opset or onnx_file.OPSET
+    onnx_file.export(net, out, asked.row, given.with_preprocess, given.argmax, opset=opset)
     beside = Path(f'{out.resolve()}.data').exists()
     click.echo(f'wrote {out}{" and its .data" if beside else ""}: '
-               f'ONNX opset {onnx_file.OPSET}, {out.stat().st_size:,} bytes')
+               f'ONNX opset {opset}, {out.stat().st_size:,} bytes')
     if given.compare:
-        _compare(net, given)
+        _compare(net, given, asked.row, out)
 
 
-def _check_out(given: Request, weights: str | None) -> None:
+def _export_all(given: Request) -> None:
+    """Write every published net, and print a table of them; fail where one does not agree."""
+    idle = ['NET' if option.name == 'named' else option.opts[0] for option in options_given()
+            if option.name in ('named', 'weights', 'random_weights', 'with_preprocess', 'argmax',
+                               'classes')]
+    if idle:
+        raise click.UsageError(f'--all takes no {", ".join(idle)}')
+    from netspec.variants import VARIANTS
+    from port.export.every_net import HEAD, export_all, line
+    width = click.get_current_context().params['width']
+    if given.out is not None:
+        given.out.mkdir(parents=True, exist_ok=True)
+    click.echo(HEAD)
+    failed = []
+    for one in export_all(lambda name: given.sizes or sizes_of(VARIANTS[name], SIZES),
+                          width, given.opset, given.out, given.compare, given.seed):
+        click.echo(line(one))
+        failed += [] if one.holds else [one.name]
+    if failed:
+        raise click.ClickException(f'{len(failed)} of {len(VARIANTS)} nets are not exported, or do '
+                                   f'not agree with our own engine: {", ".join(failed)}')
+    click.echo(f'{len(VARIANTS)} nets, all as they should be')
+
+
+def _check_out(asked: AskedNet, out: Path, weights: str | None) -> None:
     """Raise ValueError where the file to write is one that is read, or is no .onnx."""
     from netspec.schema import check_ending, spare
     from port.engine.net_weights import paths_of
-    source = given.net.named.file
-    spare([given.out], [*(paths_of(weights) if weights else []), *([source] if source else [])],
+    source = asked.named.file
+    spare([out], [*(paths_of(weights) if weights else []), *([source] if source else [])],
           'name another --out')
-    check_ending(given.out, ['.onnx'])
+    check_ending(out, ['.onnx'])
 
 
-def _filled(given: Request, weights: str | None) -> Net:
+def _filled(given: Request, asked: AskedNet, weights: str | None) -> Net:
     """Return the net with its weights, or drawn ones."""
     from netspec.schema.messages import TEST
     from port.engine.net import Net
     from port.engine.starting_weights import load, prepare
     from port.export import onnx_file
-    net = Net(given.net.loaded(), TEST)
+    net = Net(asked.loaded(), TEST)
     if weights is None:
         onnx_file.random_weights(net, given.seed)
         prepare(net)
@@ -115,10 +163,9 @@ def _filled(given: Request, weights: str | None) -> Net:
     return net
 
 
-def _compare(net: Net, given: Request) -> None:
+def _compare(net: Net, given: Request, row: Variant | None, out: Path) -> None:
     """Print how the file agrees; fail where it does not, or at a size that the net refuses."""
     from port.export import onnx_file
-    out, row = given.out, given.net.row
     sizes = given.sizes or sizes_of(row, SIZES)
     try:
         with framed(row, sizes, '--size'):

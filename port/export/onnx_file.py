@@ -20,7 +20,11 @@ from port.export.agreement import Agreement, compare, holds
 from port.export.net_graph import build_graph
 from port.onnx.graph_builder import Graph, OnnxNode, Shape
 
-OPSET, IR = 17, 8                # the oldest that have all that is needed: most runtimes read them
+OPSET = 17                       # read by most runtimes; others on demand
+OLDEST = 15                      # Shape takes a part of a shape, as our layers write it
+# Their axes became an input in opset 18.
+REDUCTIONS = ('ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax', 'ReduceMean',
+              'ReduceMin', 'ReduceProd', 'ReduceSumSquare')
 LIMIT = 2 ** 31 - 2 ** 24        # protobuf's 2 GB, with room for the nodes
 ALIGNED = 4096                   # external tensors begin at pages, so that they can be mapped
 SMALL = 1024                     # bytes; smaller constants stay in the .onnx file
@@ -30,16 +34,19 @@ __all__ = ['Agreement', 'compare', 'export', 'holds', 'random_weights']
 
 
 def export(net: Net, path: str | os.PathLike, variant: str | Variant | None = None,
-           preprocess: bool = False, argmax: bool = False, external_above: int = LIMIT) -> Path:
+           preprocess: bool = False, argmax: bool = False, external_above: int = LIMIT,
+           opset: int = OPSET) -> Path:
     """Write a net in the TEST phase to `path`; return the path. Written whole or not at all.
 
     variant: the row whose name, class names, means and channel order go into the metadata.
     preprocess: inputs are RGB, uint8, N x H x W x 3; channel swap and mean are in the graph.
     argmax: outputs are labels, int64, N x H x W, instead of scores. external_above: weights of
-    more bytes go to `path` + '.data'. Raises ValueError naming the layer that has no ONNX form.
+    more bytes go to `path` + '.data'. opset: the version of ONNX's operators to write. Raises
+    ValueError naming the layer that has no ONNX form, and an operator that the opset lacks.
     """
     row = None if variant is None else find_variant(variant)
     path = Path(path)
+    _check_opset(opset)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
     g = Graph([*net.all_blobs, *net.inputs])
@@ -48,7 +55,8 @@ def export(net: Net, path: str | os.PathLike, variant: str | Variant | None = No
     build_graph(net, inputs, g)
     if argmax:
         _end_in_labels(g)
-    model = _model(g, net, inputs, TensorProto.INT64 if argmax else TensorProto.FLOAT)
+    _speak(g, opset)
+    model = _model(g, net, inputs, TensorProto.INT64 if argmax else TensorProto.FLOAT, opset)
     helper.set_model_props(model, _metadata(net, row, images, g.outputs, preprocess, argmax))
     _write(model, g, path, external_above)
     return path
@@ -109,13 +117,37 @@ ORDER = {'color': 'BGR', 'hha': 'HHA', 'depth': 'log depth'}
 
 # -- the model -------------------------------------------------------------------------------------
 
-def _model(g: Graph, net: Net, inputs: dict[str, str], kind: int) -> onnx.ModelProto:
+def _check_opset(opset: int) -> None:
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= opset <= newest:
+        raise ValueError(f'opset {opset}: expected {OLDEST} to {newest}, the newest that onnx '
+                         f'{onnx.__version__} knows')
+
+
+def _speak(g: Graph, opset: int) -> None:
+    """Bring the nodes, which are written for our own opset, into the form of another."""
+    for op in g.ops:
+        if opset >= 18 and op.kind in REDUCTIONS and 'axes' in op.attributes:
+            op.inputs.append(g.ints(*op.attributes.pop('axes')))
+        try:
+            known = onnx.defs.get_schema(op.kind, opset, '').attributes
+        except onnx.defs.SchemaError:
+            known = None
+        lacking = 'the operator' if known is None else next(
+            (f'{name!r} of' for name in op.attributes if name not in known), '')
+        if lacking:
+            raise ValueError(f'layer {op.name!r}: opset {opset} has not {lacking} {op.kind}; '
+                             f'take {OPSET}')
+
+
+def _model(g: Graph, net: Net, inputs: dict[str, str], kind: int, opset: int) -> onnx.ModelProto:
     declared = [_input(g, name, inputs) for name in net.inputs]
     results = [_value(value, kind, g.shape(value)) for value in g.outputs.values()]
     graph = helper.make_graph([_node(op) for op in g.ops], net.param_name or 'net', declared,
                               results)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],
-                             ir_version=IR, producer_name='fcn-caffe')
+    wanted = helper.make_opsetid('', opset)
+    return helper.make_model(graph, opset_imports=[wanted], producer_name='fcn-caffe',
+                             ir_version=helper.find_min_ir_version_for([wanted]))
 
 
 def _value(name: str, kind: int, shape: Shape) -> onnx.ValueInfoProto:

@@ -115,3 +115,33 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     assert done.exit_code == 1 and list(tmp_path.iterdir()) == []
     assert done.output == (f'fcn: {out}: not written, and nothing was left behind: '
                            'File too large\n')
+
+
+def test_every_net_is_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from port.export import every_net
+    asked = {}
+
+    def all_of(sizes, width, opset, folder, compared, seed):
+        asked.update(sizes=sizes('camvid-segnet'), width=width, opset=opset, compared=compared)
+        yield every_net.ExportedNet('a', 10, 1.0, False, [Agreement((9, 9), 0., 0., 1., 81, 0)])
+        yield every_net.ExportedNet('b', failure='no form')
+    monkeypatch.setattr(every_net, 'export_all', all_of)
+    done = invoke('--all', '--compare', '--opset', '18')
+    lines = done.output.splitlines()
+    assert done.exit_code == 1 and lines[0].split()[0] == 'net' and lines[1].startswith('a  ')
+    assert 'nets are not exported, or do not agree with our own engine: b' in lines[-1]
+    assert asked == {'sizes': [(360, 480)], 'width': None, 'opset': 18, 'compared': True}
+
+
+@pytest.mark.parametrize(('args', 'text'), [
+    (['voc-fcn8s', '--all'], '--all takes no NET'), (['--all', '--weights', 'w'], 'no --weights'),
+    ([], 'give NET, or --all'), (['voc-fcn8s', '--random-weights'], 'give --out, the .onnx file')])
+def test_all_or_one(args: list[str], text: str) -> None:
+    done = invoke(*args)
+    assert done.exit_code == 2 and text in done.output
+
+
+def test_an_opset_that_is_none(tmp_path: Path) -> None:
+    done = invoke('voc-fcn8s', *DRAWN, '--out', str(tmp_path / 'm.onnx'), '--opset', '14')
+    assert done.exit_code == 1 and 'opset 14: expected 15 to ' in done.output
+    assert not list(tmp_path.iterdir())

@@ -193,3 +193,34 @@ def test_the_net_still_runs_as_before(voc8: Net, tmp_path: Path) -> None:
     before = voc8.forward(data=x)['score'].clone()
     export(voc8, tmp_path / 'm.onnx')
     assert np.array_equal(voc8.forward(data=x)['score'], before)
+
+
+@pytest.mark.parametrize('opset', [15, 18, 21])
+@pytest.mark.parametrize('name', ['voc-fcn8s', 'camvid-fcn-basic', 'deeplab-msc-largefov'])
+def test_other_opsets_compute_the_same(name: str, opset: int, tmp_path: Path) -> None:
+    net = deploy(name)
+    path = export(net, tmp_path / 'n.onnx', name, opset=opset)
+    assert [(o.domain, o.version) for o in onnx.load(path).opset_import] == [('', opset)]
+    onnx.checker.check_model(path, full_check=True)
+    assert holds(compare(net, path, [(49, 65)], 1))
+
+
+def test_reductions_say_their_axes_as_the_opset_wants(tmp_path: Path) -> None:
+    """ReduceMean's axes were an attribute up to opset 17, and are an input since."""
+    text = ('layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 dim: 4 '
+            'dim: 5 } } } layer { name: "r" type: "Reduction" bottom: "d" top: "r" '
+            'reduction_param { operation: MEAN axis: 1 } }')
+    (tmp_path / 'n.prototxt').write_text(text)
+    net = Net(tmp_path / 'n.prototxt', TEST)
+    for opset, inputs in ((17, 1), (18, 2), (21, 2)):
+        model = onnx.load(export(net, tmp_path / 'n.onnx', opset=opset))
+        onnx.checker.check_model(model, full_check=True)
+        (mean,) = (node for node in model.graph.node if node.op_type == 'ReduceMean')
+        assert len(mean.input) == inputs
+
+
+def test_what_an_opset_lacks_is_told(voc8: Net, tmp_path: Path) -> None:
+    for opset in (14, 999):
+        with pytest.raises(ValueError, match=rf'opset {opset}: expected 15 to \d+, the newest'):
+            export(voc8, tmp_path / 'n.onnx', opset=opset)
+    assert not list(tmp_path.iterdir())
