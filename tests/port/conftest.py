@@ -221,7 +221,7 @@ class Torchrun:
         self.store: dist.TCPStore | None = None
 
     def run(self, *works: Callable[[], object], again: bool = False,
-            timeout: float = 15) -> list[Ended]:
+            timeout: float = 60) -> list[Ended]:
         """Run one function in each rank; all must end in time. again: in place of ranks that
         ended, as --max-restarts does, which keeps their store.
         """

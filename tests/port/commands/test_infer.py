@@ -326,3 +326,26 @@ def test_a_turned_photograph_stands_upright(lively: Path, tmp_path: Path, fcn) -
             up, phone = (np.asarray(opened(tmp_path / f'out/{name}{end}.png'))
                          for name in ('up', 'phone'))
             assert np.array_equal(up, phone)
+
+
+def test_memory_does_not_grow_with_the_pictures(lively: Path, tmp_path: Path, fcn,
+                                                monkeypatch) -> None:
+    """Pictures of four sizes over and over: what the first 30 took, 80 do not exceed. To keep the
+    scores of each, or its activations, would add over 70 MB.
+    """
+    from port.engine.memory import resident
+    from port.predict import saved
+    rng, folder, taken = np.random.RandomState(3), tmp_path / 'many', []
+    folder.mkdir()
+    for i in range(80):
+        size = 150 + 10 * (i % 4), 110
+        Image.fromarray(rng.randint(0, 256, (*size, 3)).astype(np.uint8)).save(folder / f'{i}.bmp')
+    save = saved.save
+
+    def measured(*args) -> None:
+        save(*args)
+        taken.append(resident())
+    monkeypatch.setattr(saved, 'save', measured)
+    assert fcn('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
+               tmp_path / 'out', folder).exit_code == 0
+    assert len(taken) == 80 and max(taken[30:]) < max(taken[:30]) + 20e6
