@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from netspec.named_net import Classes, NamedNet
@@ -35,6 +36,13 @@ class NetName(click.ParamType):
             return named_net.find_net(value)
         except KeyError as error:
             self.fail(str(error.args[0]), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter,
+                       incomplete: str) -> list[CompletionItem]:
+        """Complete published names; where none begins so, the shell looks among the files."""
+        from netspec.variants import VARIANTS
+        found = [CompletionItem(name) for name in VARIANTS if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type='file')]
 
 
 class RowName(NetName):
