@@ -1,5 +1,5 @@
 """Claim: a training step of SegNet-Basic (7 x 7 kernels, batch normalisation, unpooling) at
-360 x 480 by groups of layers takes at most half the time of a hand-written eager one.
+360 x 480 by the fast passes takes at most half the time of a hand-written eager one.
 
 All take turns in one process; medians.
     python benchmarks/segnet_step.py [--batch 2] [--size 360x480] [--runs 3] [--busy]

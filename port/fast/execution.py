@@ -12,25 +12,26 @@ import torch
 from port.fast.concatenation import ConcatOperator
 from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.kernels.planes import LAST
+from port.fast.normalisation import BatchNormOperator
 from port.fast.operators import (
     ConvolutionOperator,
     Operator,
     PointOperator,
     PoolingOperator,
 )
-from port.fast.part_operators import PlacesOperator, ResizedPart, UnpooledPart
+from port.fast.part_operators import ResizedPart, UnpooledPart
+from port.fast.put_back import MaximaOperator, UnpoolingOperator
 from port.fast.reach.blank_values import Blanks, spread
 from port.fast.reach.geometry import AxisPart, Interval
-from port.fast.reach.operations import Operation, Program
+from port.fast.reach.operations import Operation, Program, halves
 from port.fast.reach.plan import PlacedOperation, ReachPlan
 from port.fast.upsampling import Upsampling
 
 Values = dict[int, torch.Tensor]
 Operators = dict[int, Operator]
 BY_KIND: dict[str, type[Operator]] = {
-    'Deconvolution': Upsampling, 'Pooling': PoolingOperator, 'Crop': Operator,
-    'Concat': ConcatOperator, 'Interp': ResizedPart, 'Places': PlacesOperator,
-    'Upsample': UnpooledPart}               # any other: PointOperator
+    'Deconvolution': Upsampling, 'Crop': Operator, 'Interp': ResizedPart, 'Upsample': UnpooledPart,
+    'Concat': ConcatOperator}                               # any other: PointOperator
 
 
 def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: bool = True,
@@ -40,12 +41,22 @@ def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: 
 
     def make(operation: Operation) -> Operator:
         if operation.kind != 'Convolution':
-            kind = operation.layer.type if operation.kind == 'Point' else operation.kind
-            return BY_KIND.get(kind, PointOperator)(operation)
-        made = ConvolutionOperator(operation, dtype, kernels, fixed)
+            return _operator(operation)(operation, kernels)
+        made = ConvolutionOperator(operation, kernels, dtype, fixed)
         made.convolution = known.setdefault(operation.same_weights, made.convolution)
         return made
     return {operation.output: make(operation) for operation in program.operations}
+
+
+def _operator(operation: Operation) -> type[Operator]:
+    kind, layer = operation.kind, operation.layer
+    if kind == 'Whole':
+        return {'BatchNorm': BatchNormOperator, 'Upsample': UnpoolingOperator}.get(
+            layer.type, PointOperator)
+    if kind == 'Pooling':
+        return (MaximaOperator if operation.places is not None or halves(layer) else
+                PoolingOperator)
+    return BY_KIND.get(layer.type if kind == 'Point' else kind, PointOperator)
 
 
 def cut(x: torch.Tensor, axes: Sequence[AxisPart], part: Sequence[Interval]) -> torch.Tensor:
@@ -76,7 +87,7 @@ class Execution:
         """Run every operation; return the values. What they hold may be the next run's memory."""
         values, last = dict(inputs), self.plan.last_reader
         for placed in self.plan.operations:
-            values[placed.value] = self._compute(placed, self.bottoms(placed, values))
+            values.update(self._compute(placed, self.bottoms(placed, values)))
             if self.wanted is not None:
                 done = [v for v in {*placed.operation.inputs} if last[v] is placed]
                 self._let_go(values, [v for v in done if v not in self.wanted])
@@ -96,22 +107,25 @@ class Execution:
         return [cut(values[v], self.plan.axes[v], placed.work.reads_of(i))
                 for i, v in enumerate(placed.operation.inputs)]
 
-    def _compute(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
-        """Return all that is wanted of an operation's output."""
+    def _compute(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> Values:
+        """Return all that is wanted of the values that an operation writes."""
         operator = self.operators[placed.value]
         if operator.writes:
             whole = self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
             operator.write(placed.work, bottoms, cut(whole, placed.axes, placed.computed))
-            return whole
-        y = self._apply(placed, bottoms)
-        if not placed.margins:
-            return y
-        whole = self._room(placed, y, y.shape[1], y.dtype)
-        cut(whole, placed.axes, placed.computed).copy_(y)
-        return whole
+            return {placed.value: whole}
+        found = dict(zip(placed.operation.values, self._apply(placed, bottoms), strict=True))
+        if placed.margins:
+            y = found[placed.value]
+            whole = found[placed.value] = self._room(placed, y, y.shape[1], y.dtype)
+            cut(whole, placed.axes, placed.computed).copy_(y)
+        return found
 
-    def _apply(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
-        return self.operators[placed.value].forward(placed.work, bottoms)
+    def _apply(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        operator = self.operators[placed.value]
+        if placed.operation.places is None:
+            return [operator.forward(placed.work, bottoms)]
+        return [*operator.train(placed.work, bottoms)]      # which finds the places as well
 
     def _room(self, placed: PlacedOperation, like: torch.Tensor, channels: int,
               dtype: torch.dtype) -> torch.Tensor:

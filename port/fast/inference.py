@@ -14,7 +14,7 @@ from port.fast.execution import Execution, Operators, Values, make_operators
 from port.fast.kernels.planes import LAST
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
-from port.fast.reach.operations import testing_program
+from port.fast.reach.operations import Program, testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.unsuited import Unsuited
 
@@ -28,23 +28,28 @@ class FastNet:
 
     outputs: the blobs wanted (default: the net's outputs). dtype: of the trunk; scores are
     float32. skip: leave out what the image does not reach. kernels: use the C kernels where
-    there are any. parts: plans are asked for parts of the outputs (tiles.py). Weights are packed
-    by the first call, and again when they may have changed. On a GPU a size that recurs is recorded
-    as a CUDA graph. Calls from several threads take turns: they share the packed weights and the
-    memory between the layers.
+    there are any. parts: plans are asked for parts of the outputs (tiles.py). program: of these
+    outputs, where it is made already.
+
+    Weights are packed by the first call, and again when they may have changed. On a GPU a size that
+    recurs is recorded as a CUDA graph. Calls from several threads take turns: they share the packed
+    weights and the memory between the layers.
     Raises Unsuited for a net whose arithmetic is not known here; so do calls, for a size.
     """
 
     def __init__(self, net: Net, outputs: Sequence[str] | None = None,
                  dtype: torch.dtype = torch.float32, skip: bool = True,
-                 kernels: bool = True, parts: bool = False) -> None:
+                 kernels: bool = True, parts: bool = False,
+                 program: Program | None = None) -> None:
         if net.phase != TEST:
             raise Unsuited('the net is not in the TEST phase')
         if net.dtype != torch.float32:
             raise Unsuited(f'the net is in {net.dtype}')
         self.net, self.dtype, self.skip, self.kernels = net, dtype, skip, kernels
-        self.capture: Capture | None = capture_for(net.device)
-        self.program = testing_program(net, outputs, parts)
+        self.program = program or testing_program(net, outputs, parts)
+        counts = any(op.kind == 'Whole' and op.layer.type == 'BatchNorm'     # also when recorded
+                     for op in self.program.operations)
+        self.capture: Capture | None = None if counts else capture_for(net.device)
         self.operators: Operators = {}
         self._weights: tuple | None = None       # as they were when they were packed
         self._sizes: OrderedDict[tuple, Callable[[Values], Results]] = OrderedDict()

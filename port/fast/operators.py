@@ -5,7 +5,7 @@ bottoms. It keeps nothing of a call: what its backward pass needs travels in a S
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,9 +15,10 @@ import torch.nn.functional as F
 
 from netspec.schema.messages import EltwiseParameter, PoolingParameter
 from port.engine.blob import Blob
-from port.engine.pool_axis import Axis, maximum, route, total
+from port.engine.pool_axis import Axis, maximum, route, spread, total
 from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.convolutions.task import Task
+from port.fast.kernels import calls
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
 from port.fast.unsuited import Unsuited
@@ -41,13 +42,15 @@ class Saved:
 class Operator:
     """The base: a Crop, which the plan has done already by what it lets be read.
 
-    writes: whether `write` puts results straight into the memory that it is given.
+    writes: whether `write` puts results straight into the memory that it is given. kernels:
+    whether it may use kernels of ours, and there are any.
     """
 
     writes = False
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation, kernels: bool = True) -> None:
         self.operation, self.layer = operation, operation.layer
+        self.kernels = kernels and calls.available()
 
     def refresh(self) -> None:
         """Look at the weights anew, as they may have changed."""
@@ -94,9 +97,9 @@ class ConvolutionOperator(Operator):
     kernels of ours compute: they outrun bfloat16.
     """
 
-    def __init__(self, operation: Operation, dtype: torch.dtype | None = None,
-                 kernels: bool = True, fixed: bool = False) -> None:
-        super().__init__(operation)
+    def __init__(self, operation: Operation, kernels: bool = True,
+                 dtype: torch.dtype | None = None, fixed: bool = False) -> None:
+        super().__init__(operation, kernels)
         narrow = dtype if dtype is None or operation.relu else torch.float32
         self.convolution = ChosenConvolution(Task(
             self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed,
@@ -122,9 +125,7 @@ class ConvolutionOperator(Operator):
         asked = self.layer.param_propagate_down
         bottom, *found = self.convolution.gradients(gradient, saved.bottoms[0], [down, *asked],
                                                     saved.work.pads)
-        for blob, wanted, part in zip(self.layer.blobs, asked, found, strict=False):
-            if wanted and part is not None:
-                learn(blob, part)
+        teach(self.layer, found, learn)
         return [bottom]
 
     def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
@@ -151,12 +152,17 @@ class PoolingOperator(Operator):
         if self.layer.method == PoolingParameter.MAX:
             y = self._maxima(work, x, axes)
             return maximum(x, *axes) if y is None else y
-        y = total(x, *axes)
-        for axis, rule, size, s in zip(axes, work.windows, work.sizes, work.outputs, strict=True):
-            whole = Axis(axis.dim, size, rule.extent, rule.stride, rule.pad, rule.out)
-            divisor = whole.divisor(x)
-            y /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
-        return y
+        return self._divide(work, total(x, *axes))
+
+    @staticmethod
+    def _divide(work: Work, sums: torch.Tensor) -> torch.Tensor:
+        """Divide each output by the places of its window, which the whole bottom's ends tell."""
+        for dim, rule, size, s in zip((-2, -1), work.windows, work.sizes, work.outputs,
+                                      strict=True):
+            whole = Axis(dim, size, rule.extent, rule.stride, rule.pad, rule.out)
+            divisor = whole.divisor(sums)
+            sums /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
+        return sums
 
     @staticmethod
     def _maxima(work: Work, x: torch.Tensor, axes: list[Axis]) -> torch.Tensor | None:
@@ -197,9 +203,10 @@ class PoolingOperator(Operator):
         if saved.own is not None:
             shape, places = saved.own
             return [ATEN.max_pool2d_with_indices_backward(gradient, x, *shape, places)]
-        if self.layer.method != PoolingParameter.MAX:
-            raise ValueError(f'layer {self.operation.name!r}: only MAX pooling is trained here')
-        return [route(gradient, x, *self._axes(saved.work, x))]
+        axes = self._axes(saved.work, x)
+        if self.layer.method == PoolingParameter.MAX:
+            return [route(gradient, x, *axes)]
+        return [spread(self._divide(saved.work, gradient.clone()), *axes)]
 
     def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
         (x,), rules = bottoms, work.windows
@@ -211,21 +218,32 @@ class PoolingOperator(Operator):
         return F.max_pool2d(x, [r.extent for r in rules], [r.stride for r in rules])
 
 
+@dataclass
+class OwnRun:
+    """A pass through a layer's own code, on a copy of it."""
+
+    layer: Any
+    bottoms: list[Blob]
+    top: Blob
+
+
 class PointOperator(Operator):
-    """A layer that computes each position by itself, run by its own code, on a copy: the layer in
-    the net stays as it is.
+    """Layers that compute each position by itself, run by their own code, on copies: those in the
+    net stay as they are.
     """
 
-    def _run(self, bottoms: Tensors) -> tuple[torch.Tensor, tuple]:
-        layer, blobs = copy.copy(self.layer), []
-        for x in bottoms:
-            blob = Blob('bottom', tuple(x.shape), x.dtype, x.device)
-            blob.data = x
-            blobs.append(blob)
-        top = Blob('top', (), bottoms[0].dtype, bottoms[0].device)
-        layer.reshape(blobs, [top])
-        layer.forward(blobs, [top])
-        return top.data, (layer, blobs, top)
+    def _run(self, bottoms: Tensors) -> tuple[torch.Tensor, list[OwnRun]]:
+        runs = []
+        for layer in self.operation.layers:
+            run = OwnRun(copy.copy(layer), [], Blob('top', (), bottoms[0].dtype, bottoms[0].device))
+            for x in bottoms:
+                run.bottoms.append(Blob('bottom', tuple(x.shape), x.dtype, x.device))
+                run.bottoms[-1].data = x
+            run.layer.reshape(run.bottoms, [run.top])
+            run.layer.forward(run.bottoms, [run.top])
+            runs.append(run)
+            bottoms = [run.top.data]
+        return bottoms[0].relu() if self.operation.relu else bottoms[0], runs
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         return self._run([x.float() for x in bottoms])[0].to(bottoms[0].dtype)
@@ -235,10 +253,15 @@ class PointOperator(Operator):
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
-        layer, blobs, top = saved.own
-        top.diff = gradient.contiguous()
-        layer.backward([top], [True] * len(blobs), blobs)
-        return [blob.diff for blob in blobs]
+        if self.operation.relu:
+            gradient = ATEN.threshold_backward(gradient, saved.top, 0)
+        for layer, run in zip(reversed(self.operation.layers), reversed(saved.own), strict=True):
+            run.top.diff = gradient.contiguous()
+            run.layer.blobs = [_with_own_diff(blob) for blob in layer.blobs]
+            run.layer.backward([run.top], [True] * len(run.bottoms), run.bottoms)
+            teach(layer, [blob.diff for blob in run.layer.blobs], learn, run.bottoms[0])
+            gradient = run.bottoms[0].diff
+        return [blob.diff for blob in saved.own[0].bottoms]
 
     def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
         layer, p = self.layer, self.layer.param
@@ -251,13 +274,35 @@ class PointOperator(Operator):
             return torch.cat(bottoms, 1)
         if layer.type == 'Eltwise' and p.eltwise_param.operation == EltwiseParameter.SUM:
             return reduce(torch.add, [c * x for c, x in zip(layer.coeff, bottoms, strict=True)])
-        if layer.type == 'Scale' and not p.scale_param.bias_term:
-            return bottoms[0] * layer.blobs[0].data.view(-1, 1, 1)
+        if layer.type == 'Scale':
+            scale, *bias = (leaf(blob).view(-1, 1, 1) for blob in layer.blobs)
+            return bottoms[0] * scale + (bias[0] if bias else 0)
         raise Unsuited(f'layer {self.operation.name!r}: blank values through {layer.type}')
 
 
-class WholeOperator(PointOperator):
-    """A layer that reads all of its bottom, of whose top a part is asked for: Interp."""
+def _with_own_diff(blob: Blob) -> Blob:
+    """Return a parameter with the same data, whose diff takes the gradient of one pass."""
+    mine = Blob(blob.name, blob.shape, blob.dtype, blob.device)
+    mine.share_data(blob)
+    return mine
+
+
+def teach(layer: Any, gradients: Sequence[torch.Tensor | None], learn: Learn,
+          bottom: Blob | None = None) -> None:
+    """Give the gradients of a layer's parameters that are asked for to `learn`.
+
+    bottom: what the layer read, which tells a Scale whether it forgets earlier gradients.
+    """
+    for i, (blob, wanted, gradient) in enumerate(zip(layer.blobs, layer.param_propagate_down,
+                                                     gradients, strict=False)):
+        if wanted and gradient is not None:
+            if layer.type == 'Scale' and i == 0 and layer.overwrites(bottom, blob):
+                blob.drop_diff()
+            learn(blob, gradient)
+
+
+class InterpOperator(PointOperator):
+    """A layer that reads all of its bottom, of whose top a part is asked for."""
 
     @staticmethod
     def _part(work: Work) -> tuple[Any, ...]:
@@ -272,6 +317,6 @@ class WholeOperator(PointOperator):
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
-        whole = gradient.new_zeros(saved.own[2].shape)
+        whole = gradient.new_zeros(saved.own[0].top.shape)
         whole[self._part(saved.work)] = gradient
         return super().backward(saved, whole, down, learn)

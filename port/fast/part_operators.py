@@ -1,33 +1,15 @@
-"""Operators of layers that put values where others of the image say, for a part of the image: the
-places of maxima, the Upsample that puts values back there, and Interp (tiles.py).
+"""Operators for a part of the image (tiles.py): Upsample, which puts values at the places of maxima
+of the whole image, and Interp.
 """
 
 from typing import cast
 
 import torch
 
-from port.engine.pool_axis import first_index, maximum
 from port.fast.kernels.planes import LAST
-from port.fast.operators import Operator, PoolingOperator, Tensors, WholeOperator
+from port.fast.operators import InterpOperator, Operator, Tensors
 from port.fast.reach.geometry import Resizing, Spreading
 from port.fast.reach.plan import Work
-
-NUMBERED = 1 << 24           # places that float32 can number
-
-
-class PlacesOperator(PoolingOperator):
-    """Where the maxima of windows stand in the whole image: row x width + column, as integers; -1
-    where a window holds no maximum but NaN.
-    """
-
-    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        x = bottoms[0] if bottoms[0][0, 0].numel() <= NUMBERED else bottoms[0].double()
-        axes = self._axes(work, x)
-        own = first_index(x, maximum(x, *axes), *axes).long()
-        rows, columns = (part.clip(n) for part, n in zip(work.reads, work.sizes, strict=True))
-        wide = x.shape[3]
-        found = (own // wide + rows.first) * work.sizes[1] + own % wide + columns.first
-        return found.masked_fill_(own < 0, -1)
 
 
 class UnpooledPart(Operator):
@@ -46,7 +28,7 @@ class UnpooledPart(Operator):
             memory_format=LAST)
 
 
-class ResizedPart(WholeOperator):
+class ResizedPart(InterpOperator):
     """Interp: of parts by the places that a Resizing gives, of whole images by the layer."""
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:

@@ -1,5 +1,5 @@
-"""Have a solver train, or a net run, by the fastest engine that knows its layers. On request only,
-as the blobs between data and scores are then not there to be looked at.
+"""Have a solver train, or a net run, by the fast engine where it knows their layers. On request
+only, as the blobs between data and scores are then not there to be looked at.
 """
 
 import logging
@@ -8,10 +8,9 @@ from weakref import proxy
 
 import torch
 
-from netspec.schema.messages import SolverParameter
+from netspec.schema.messages import TEST, SolverParameter
 from port.engine.blob import Blob
 from port.engine.net import Net
-from port.fast.groups import GroupedNet
 from port.fast.kernels import calls, sgd
 from port.fast.labelled_scoring import FastScoring
 from port.fast.training import FastTraining
@@ -29,54 +28,33 @@ def use_fast(solver: Solver) -> str:
     Parameters are updated as soon as their gradients are complete, unless something needs all
     gradients together: clipping, several passes an iteration, a listener.
     """
-    reasons, owner = [], proxy(solver)       # a cycle would keep its nets when it is let go of
-    for engine in (_by_reach, _by_groups):
-        try:
-            fast = engine(owner)
-            break
-        except Unsuited as error:
-            reasons.append(str(error))
-    else:
-        log.warning('--fast has no use here, the plain engine trains: %s', '; '.join(reasons))
-        return '; '.join(reasons)
+    owner = proxy(solver)                    # a cycle would keep its nets when it is let go of
+    try:
+        fast = FastTraining(solver.net)
+    except Unsuited as error:
+        log.warning('--fast has no use here, the plain engine trains: %s', error)
+        return str(error)
 
     def one_pass() -> torch.Tensor | float:
-        return owner.plain_pass() if owner.net.watched else fast()
+        if owner.net.watched:
+            return owner.plain_pass()
+        p = owner.param
+        alone = p.iter_size == 1 and p.clip_gradients < 0 and not owner.on_gradients
+        return fast(owner.update_early if alone else owner.on_complete, owner.look)
     solver.one_pass = one_pass
     if solver.param.type == 'SGD':
         solver.descend = descend
     return ''
 
 
-def _by_reach(solver: Solver) -> Pass:
-    """Return the pass that leaves out what no image reaches."""
-    fast = FastTraining(solver.net)
-
-    def one_pass() -> torch.Tensor | float:
-        p = solver.param
-        alone = p.iter_size == 1 and p.clip_gradients < 0 and not solver.on_gradients
-        return fast(solver.update_early if alone else solver.on_complete, solver.look)
-    return one_pass
-
-
-def _by_groups(solver: Solver) -> Pass:
-    """Return the pass that takes layers together."""
-    fast = GroupedNet(solver.net)
-    return lambda: fast(solver.look)
-
-
 def fast_forward(net: Net) -> Pass:
-    """Return the fastest that runs a net forward from its data to its losses, or by groups of
-    layers over all its blobs.
-    """
-    for engine in (FastScoring, lambda net: GroupedNet(net).forward):
-        try:
-            fast = engine(net)
-        except Unsuited as error:
-            log.info('run otherwise: %s', error)
-        else:
-            return lambda: net.run_forward() if net.watched else fast()
-    return net.run_forward
+    """Return the fastest that runs a net forward, from its data to its losses."""
+    try:
+        fast = FastScoring(net) if net.phase == TEST else FastTraining(net).forward
+    except Unsuited as error:
+        log.info('run otherwise: %s', error)
+        return net.run_forward
+    return lambda: net.run_forward() if net.watched else fast()
 
 
 def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Sequence[Blob],

@@ -62,8 +62,8 @@ class TiledNet:
         for op in program.operations:
             found[op.output] = (sum(found[v] for v in op.inputs) if op.layer.type == 'Concat'
                                 else getattr(op.layer, 'num_output', found[op.inputs[0]]))
-            if op.kind == 'Places':              # integers of twice the bytes
-                found[op.output] *= 2
+            if op.places is not None:            # integers of twice the bytes
+                found[op.places] = 2 * found[op.output]
         return found
 
     def plan(self, size: Size, tile: Tile) -> ReachPlan:
@@ -114,7 +114,8 @@ class TiledNet:
         plan, most = self.plan(size, tile), 0
         held = {v: self._bytes(v, [a.wanted.size for a in axes]) for v, axes in plan.inputs.items()}
         for placed in plan.operations:
-            held[placed.value] = self._bytes(placed.value, [s.size for s in placed.wanted])
+            for value in placed.operation.values:
+                held[value] = self._bytes(value, [s.size for s in placed.wanted])
             working = held[placed.value] + sum(
                 self._bytes(v, [s.size for s in placed.work.reads_of(i)])
                 for i, v in enumerate(placed.operation.inputs))

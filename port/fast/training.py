@@ -12,13 +12,11 @@ from collections.abc import Callable
 
 import torch
 
-from netspec.schema.messages import TRAIN, PoolingParameter
+from netspec.schema.messages import TRAIN
 from port.engine.blob import Blob
+from port.engine.layer import LossLayer
 from port.engine.net import Net
 from port.fast import cuda_graphs as graphs
-from port.fast.data_and_losses import DataAndLosses, refuse_loss
-from port.fast.execution import make_operators
-from port.fast.reach.operations import training_program
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.training_pass import Early, TrainedNet, TrainingPass
 from port.fast.unsuited import Unsuited
@@ -32,59 +30,31 @@ class FastTraining:
     """Forward and backward passes of a training net.
 
     net.blobs hold the data, the scores and the losses afterwards, not what is between;
-    parameters' diffs are as after Net.backward. Raises Unsuited for a net with layers or learnable
-    parameters that only the plain engine knows.
+    parameters' diffs are as after Net.backward. Raises Unsuited for a net without a loss, and for
+    one that does not begin with layers that are known here.
     """
 
     def __init__(self, net: Net) -> None:
         if net.phase != TRAIN:
             raise Unsuited('the net is not in the TRAIN phase')
-        self.net, ends = net, DataAndLosses(net)
-        self.feeds, losses = ends.feeds, ends.losses
-        program = training_program(net, losses)
-        self.trained = TrainedNet(net, program, make_operators(program), losses, set(),
-                                  [ends.scores(node) for node in losses])
-        self.trained.live.update(self._live())
-        self._check_losses(ends)
-        self._check()
-        self.capture: graphs.Capture | None = graphs.capture_for(net.device)
+        if not any(any(node.layer.loss_weights) for node in net.nodes):
+            raise Unsuited('the net has no loss')
+        self.net, self.trained = net, TrainedNet(net)
+        self.feeds = self.trained.part.feeds
+        self.capture: graphs.Capture | None = (graphs.capture_for(net.device)
+                                               if self._repeats() else None)
         self.seen: Counter[tuple] = Counter()
         self.recordings: dict[tuple, Recording | None] = {}
 
-    def _live(self) -> set[int]:
-        """Return the values that a learnable parameter lies below."""
-        live: set[int] = set()
-        for op in self.trained.program.operations:
-            if any(op.layer.param_propagate_down) or live.intersection(op.inputs):
-                live.add(op.output)
-        return live
-
-    def _check_losses(self, ends: DataAndLosses) -> None:
-        """Raise Unsuited where a loss is of more than scores and data, or stops its gradient."""
-        for node in ends.losses:
-            others = [blob.name for blob in node.bottom[1:] if not ends.fed(blob)]
-            if others:
-                raise Unsuited(f'layer {node.name!r}: {others[0]!r} is not data as it came')
-        refuse_loss([node for node in self.net.nodes if node not in ends.losses])
-        for node in self.net.nodes:
-            asked = node.layer.param.propagate_down
-            if not all(asked[:1] if node in ends.losses else asked):
-                raise Unsuited(f'layer {node.name!r}: propagate_down: false')
-
-    def _check(self) -> None:
-        program = self.trained.program
-        ops = program.operations
-        used = {id(layer) for layer in (*(op.layer for op in ops), *program.joined,
-                                        *(node.layer for node in self.trained.losses))}
-        for node in self.net.nodes:
-            if node.bottom and id(node.layer) not in used and node.layer.type != 'Split':
-                raise Unsuited(f'layer {node.name!r}: {node.layer.type} beside the loss')
-        for op in ops:
-            if op.kind != 'Convolution' and any(op.layer.param_propagate_down):
-                raise Unsuited(f'layer {op.name!r}: a learnable {op.layer.type}')
-            if (op.kind == 'Pooling' and op.output in self.trained.live
-                    and op.layer.method != PoolingParameter.MAX):
-                raise Unsuited(f'layer {op.name!r}: averages are not trained here')
+    def _repeats(self) -> bool:
+        """Whether a GPU can repeat a pass without asking: nothing is counted or forgotten in it,
+        no layer of a user's own runs, and how a Deconvolution is computed stays the same.
+        """
+        part = self.trained.part
+        return (all(isinstance(self.net.nodes[place].layer, LossLayer) for place in part.rest)
+                and not any(op.kind == 'Whole' or op.layer.type in ('Scale', 'Deconvolution')
+                            and any(wanted for _, wanted in op.parameters)
+                            for op in part.program.operations))
 
     def plan(self) -> ReachPlan:
         """Return the plan for the inputs as they are."""
@@ -100,14 +70,26 @@ class FastTraining:
         early: called, on a CPU, with each parameter whose gradient is complete and that this
         pass no longer reads. look: called with the loss before any parameter is updated.
         """
-        for i in self.feeds:
-            self.net.run_forward(i, i)
         with torch.no_grad():
+            self.trained.part.run(self.feeds)
             try:
                 self.net.loss = self._run(early, look)
             except Unsuited as error:            # images of this size only
                 log.info('a pass by the plain engine: %s', error)
-                self.net.loss = self._plainly(look)
+                self.net.loss = self._plainly()
+                look(float(self.net.loss))
+                self.net.backward()
+        return self.net.loss
+
+    @torch.no_grad()
+    def forward(self) -> torch.Tensor | float:
+        """Take the next data, run the net forward, return the loss."""
+        self.trained.part.run(self.feeds)
+        try:
+            self.net.loss = TrainingPass(self.trained, self.plan(), learn=None).forward()
+        except Unsuited as error:
+            log.info('a pass by the plain engine: %s', error)
+            self.net.loss = self._plainly()
         return self.net.loss
 
     def _run(self, early: Early | None, look: Look) -> torch.Tensor | float:
@@ -125,13 +107,9 @@ class FastTraining:
         look(number())
         return number()
 
-    def _plainly(self, look: Look) -> torch.Tensor | float:
-        """Run the pass by the plain engine; the data are there already."""
-        loss = sum(self.net.run_forward(i, i) for i in range(len(self.net.nodes))
-                   if i not in self.feeds)
-        look(float(loss))
-        self.net.backward()
-        return loss
+    def _plainly(self) -> torch.Tensor | float:
+        """Have the plain engine run the net; the data are there already."""
+        return self.trained.part.run(i for i in range(len(self.net.nodes)) if i not in self.feeds)
 
     def inputs(self) -> list[Blob]:
         """Return the blobs that are fed."""
@@ -164,8 +142,8 @@ class Recording:
         self.inputs = [(blob, blob.data.clone()) for blob in owner.inputs()]
         for blob, mine in self.inputs:
             blob.data = mine
-        tops = [*trained.scores, *(blob for node in trained.losses
-                                 for blob in (node.bottom[0], *node.top))]
+        tops = [*(blob for blobs in trained.part.shown.values() for blob in blobs),
+                *(blob for place in trained.part.rest for blob in owner.net.nodes[place].top)]
         gradients: dict[Blob, torch.Tensor] = {}
 
         def learn(blob: Blob, part: torch.Tensor) -> None:

@@ -8,7 +8,6 @@ when the way back through the operations is done.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,38 +15,38 @@ import torch
 from port.engine.blob import Blob
 from port.engine.net import Net
 from port.engine.params import Learnable
-from port.engine.wiring import Node, located
-from port.fast.execution import Execution, Operators, Values, cut
-from port.fast.kernels.planes import LAST
+from port.fast.execution import Execution, Values, cut, make_operators
+from port.fast.kernels.planes import LAST, last
+from port.fast.known_part import KnownPart
 from port.fast.operators import Learn, Saved
 from port.fast.reach.blank_values import Blanks, blank_values
 from port.fast.reach.geometry import Interval
-from port.fast.reach.operations import Program
 from port.fast.reach.plan import PlacedOperation, ReachPlan
 
 Early = Callable[[Learnable], None]
 Strip = tuple[list[Interval], torch.Tensor]     # a part of a margin, and what filled it
 
 
-@dataclass
 class TrainedNet:
-    """What all passes of a net share. live: the values that a learnable parameter lies below.
-    scores: the blob of each loss's scores, before automatic Splits.
-    """
+    """What all passes of a net share. live: the values that a learnable parameter lies below."""
 
-    net: Net
-    program: Program
-    operators: Operators
-    losses: list[Node]
-    live: set[int]
-    scores: list[Blob]
+    def __init__(self, net: Net) -> None:
+        self.net, self.part = net, KnownPart(net, training=True)
+        self.program = self.part.program
+        self.operators = make_operators(self.program)
+        self.live: set[int] = set()
+        for op in self.program.operations:
+            if any(wanted for _, wanted in op.parameters) or self.live.intersection(op.inputs):
+                self.live.add(op.output)
 
 
 class TrainingPass(Execution):
-    """One pass. learn: takes each part of a parameter's gradient."""
+    """One pass. learn: takes each part of a parameter's gradient; None for no way back."""
 
-    def __init__(self, trained: TrainedNet, plan: ReachPlan, learn: Learn = Blob.add_diff) -> None:
-        super().__init__(plan, trained.operators, {})
+    def __init__(self, trained: TrainedNet, plan: ReachPlan,
+                 learn: Learn | None = Blob.add_diff) -> None:
+        outputs = set(trained.program.outputs.values())
+        super().__init__(plan, trained.operators, {}, wanted=None if learn else outputs)
         self.trained, self.learn = trained, learn
         self.values: Values = {}
         self.gradients: Values = {}
@@ -92,23 +91,17 @@ class TrainingPass(Execution):
         inputs = {}
         for name, value in self.trained.program.inputs.items():
             data = self.trained.net.all_blobs[name].data
-            inputs[value] = data.contiguous(memory_format=LAST) if data.ndim == 4 else data
+            inputs[value] = last(data) if data.ndim == 4 else data
         self.values = self.run(inputs)
-        return self._losses()
+        for value in self.trained.program.outputs.values():
+            self.trained.part.show(value, self.values[value])
+        return self.trained.part.run(self.trained.part.rest)
 
-    def _apply(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
-        y, self.saved[placed.value] = self.operators[placed.value].train(placed.work, bottoms)
-        return y
-
-    def _losses(self) -> torch.Tensor | float:
-        loss: torch.Tensor | float = 0.0
-        outputs = self.trained.program.outputs
-        for node, scores in zip(self.trained.losses, self.trained.scores, strict=True):
-            node.bottom[0].data = self.values[outputs[node.bottom[0].name]].contiguous()
-            scores.data = node.bottom[0].data
-            with located(node.entry):
-                loss = loss + Net.forward_layer(node)
-        return loss
+    def _apply(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        y, own = self.operators[placed.value].train(placed.work, bottoms)
+        if self.learn is not None:
+            self.saved[placed.value] = own
+        return [y] if placed.operation.places is None else [y, own]
 
     # -- backward --------------------------------------------------------------------------------
 
@@ -116,37 +109,42 @@ class TrainingPass(Execution):
         """Add to the parameters' gradients. early: called with each learnable parameter whose
         gradient is complete and that this pass no longer reads.
         """
-        for node in self.trained.losses:
-            self._loss_gradient(node)
+        assert self.learn is not None, 'a pass for its loss alone has no way back'
+        for place in reversed(self.trained.part.rest):
+            self._rest_back(place)
         late = self._read_by_blanks()
         for placed in reversed(self.plan.operations):
-            gradient, y = self.gradients.pop(placed.value, None), self.values.pop(placed.value)
+            gradient, y = self.gradients.pop(placed.value, None), self.values[placed.value]
+            for value in placed.operation.values:
+                del self.values[value]
             if gradient is not None:
-                self._operation_back(placed, gradient, y)
-                for blob in placed.operation.layer.blobs:
+                self._operation_back(placed, gradient, y, self.learn)
+                for blob, _ in placed.operation.parameters:
                     if id(blob) not in late:
                         self._complete(blob, early)
             self.saved.pop(placed.value, None)
-        self._blanks_back()
+        self._blanks_back(self.learn)
         for blob in late.values():
             self._complete(blob, early)
+
+    def _rest_back(self, place: int) -> None:
+        """Have the plain engine run a layer backward; take the gradients of our values from it."""
+        net, node = self.trained.net, self.trained.net.nodes[place]
+        net.backward(place, place)
+        for i, value in self.trained.part.reads[place].items():
+            if node.need_backward and node.propagate_down[i]:
+                self._add(value, [axis.wanted for axis in self.plan.axes[value]],
+                          node.bottom[i].diff)
+                node.bottom[i].drop_diff()
 
     def _read_by_blanks(self) -> dict[int, Blob]:
         """Return the parameters that the blanks' graph reads until the end of the pass, by id."""
         return {id(blob): blob for placed in self.plan.operations
-                if placed.value in self.plan.need_blanks for blob in placed.operation.layer.blobs}
+                if placed.value in self.plan.need_blanks
+                for blob, _ in placed.operation.parameters}
 
-    def _loss_gradient(self, node: Node) -> None:
-        if not node.need_backward:
-            return
-        with located(node.entry):
-            node.layer.backward(node.top, node.propagate_down, node.bottom)
-        value = self.trained.program.outputs[node.bottom[0].name]
-        self._add(value, [axis.wanted for axis in self.plan.axes[value]], node.bottom[0].diff)
-        node.bottom[0].drop_diff()
-
-    def _operation_back(self, placed: PlacedOperation, gradient: torch.Tensor,
-                        y: torch.Tensor) -> None:
+    def _operation_back(self, placed: PlacedOperation, gradient: torch.Tensor, y: torch.Tensor,
+                        learn: Learn) -> None:
         for part, strip in self.strips.pop(placed.value, ()):
             own = cut(gradient, placed.axes, part)
             self.margin_gradients.append((strip, own.sum(0, keepdim=True) if len(own) > 1
@@ -155,7 +153,7 @@ class TrainingPass(Execution):
         saved = Saved(placed.work, self.bottoms(placed, self.values), y,
                       self.saved.get(placed.value))
         down = not self.trained.live.isdisjoint(placed.operation.inputs)
-        found = self.operators[placed.value].backward(saved, gradient, down, self.learn)
+        found = self.operators[placed.value].backward(saved, gradient, down, learn)
         for value, bottom in zip(placed.operation.inputs, found, strict=True):
             if bottom is not None:
                 self._add(value, placed.work.reads, bottom)
@@ -178,11 +176,11 @@ class TrainingPass(Execution):
     def _complete(self, blob: Blob, early: Early | None) -> None:
         rows = [row for row in self.trained.net.learnable if row.blob is blob]
         uses = sum(other is blob for operation in self.trained.program.operations
-                   for other in operation.layer.blobs)
+                   for other, _ in operation.parameters)
         if early is not None and rows and uses == 1:
             early(rows[0])
 
-    def _blanks_back(self) -> None:
+    def _blanks_back(self, learn: Learn) -> None:
         """Send the margins' gradients through the blanks' graph to the parameters."""
         if not self.margin_gradients:
             return
@@ -190,8 +188,7 @@ class TrainingPass(Execution):
         with torch.enable_grad():
             torch.autograd.backward(tensors, gradients, inputs=list(self.leaves.values()))
         for placed in self.plan.operations:
-            layer = placed.operation.layer
-            for blob, wanted in zip(layer.blobs, layer.param_propagate_down, strict=True):
+            for blob, wanted in placed.operation.parameters:
                 leaf = self.leaves.pop(id(blob), None)
                 if leaf is not None and leaf.grad is not None and wanted:
-                    self.learn(blob, leaf.grad)
+                    learn(blob, leaf.grad)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from port.fast.cuda_graphs import keep
-from port.fast.operators import Learn, Operator, Saved, Tensors
+from port.fast.operators import ATEN, Learn, Operator, Saved, Tensors, teach
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
@@ -23,8 +23,8 @@ class Upsampling(Operator):
     down @ (x @ across^T). A matrix has a row for each output and a column for each input.
     """
 
-    def __init__(self, operation: Operation) -> None:
-        super().__init__(operation)
+    def __init__(self, operation: Operation, kernels: bool = True) -> None:
+        super().__init__(operation, kernels)
         self._matrices: OrderedDict[tuple, torch.Tensor] = OrderedDict()
         self._seen: tuple[int, int] | None = None
         self.factors: Factors | None = None
@@ -118,10 +118,24 @@ class Upsampling(Operator):
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
         work, w = saved.work, self.layer.window
+        if any(self.layer.param_propagate_down):
+            teach(self.layer, self._learnt(saved, gradient), learn)
         if self.factors is not None:
             return [self._matrix(0, work, gradient).T
                     @ (gradient.contiguous() @ self._matrix(1, work, gradient))]
         weight, group = self._weight(gradient)
+        return [F.conv2d(self._spread(work, gradient), weight, None, w.stride, 0, w.dilation,
+                         group)]
+
+    def _spread(self, work: Work, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the gradient of all that what is read is spread over."""
         (above, below, _), (left, right, _) = self._offsets(work)
-        return [F.conv2d(F.pad(gradient, (left, right, above, below)), weight, None, w.stride, 0,
-                         w.dilation, group)]
+        return F.pad(gradient, (left, right, above, below))
+
+    def _learnt(self, saved: Saved, gradient: torch.Tensor) -> Tensors:
+        """Return the gradients of the weights and the bias."""
+        layer, w = self.layer, self.layer.window
+        _, weight, _ = ATEN.convolution_backward(
+            self._spread(saved.work, gradient), saved.bottoms[0], layer.blobs[0].data, None,
+            w.stride, [0, 0], w.dilation, True, [0, 0], layer.group, [False, True, False])
+        return [weight, gradient.sum((0, 2, 3))]

@@ -93,7 +93,7 @@ def _made(source: object, device: torch.device) -> Net:
 
 class NetPredictor:
     """What `predictor` returns. fast: the engine that leaves out what no image reaches; None for a
-    net that it does not know, which groups of layers (docs/groups.md) or the plain engine take.
+    net that it does not know, of which it runs the first part and the plain engine the rest.
 
     reason: why the net needs another engine. rounded: use TF32, whatever the rest of the process
     does. row: of the table of nets, which knows the names and colours of the classes, and its grid:

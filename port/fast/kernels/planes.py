@@ -7,6 +7,11 @@ import torch
 LAST = torch.channels_last
 
 
+def last(x: torch.Tensor) -> torch.Tensor:
+    """Return a tensor with its channels last in memory: itself where they are."""
+    return x.contiguous(memory_format=LAST)
+
+
 class Plane(ctypes.Structure):
     """A batch of images; the same members stand in plane.h."""
 

@@ -145,7 +145,7 @@ class Spreading:
 
 @dataclass(frozen=True)
 class Stretching:
-    """An Interp: all of the bottom's `size` positions resized to `out`."""
+    """What is made of all of the bottom's `size` positions: an Interp's `out`, an Upsample's."""
 
     size: int
     out: int

@@ -2,26 +2,27 @@
 writes it and the next; each is written once and has a number.
 
 A layer in place reads one value and writes another. Split, and Dropout in testing, write nothing
-new. A ReLU is done by the convolution before it. In testing so are 2 x 2 maxima, the sum with
-another value (a residual block's) and what multiplies and shifts each channel (BatchNorm by stored
-statistics, Scale, Bias). What the wanted outputs do not need is left out.
+new. A ReLU is done by the convolution before it, Scale and ReLU by the BatchNorm of a batch. In
+testing convolutions also do 2 x 2 maxima, the sum with another value (a residual block's) and what
+multiplies and shifts each channel (BatchNorm by stored statistics, Scale, Bias). What the wanted
+outputs do not need is left out.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.layer_types import LAYER_TYPES
 from netspec.schema.messages import EltwiseParameter, LRNParameter, PoolingParameter
+from port.engine.blob import Blob
 from port.engine.layer import Layer
 from port.engine.net import Net
 from port.engine.wiring import Node
 from port.fast.unsuited import Unsuited
 
-WINDOWED = {'Convolution', 'Deconvolution', 'Pooling', 'Places'}
-POOLED = ('Pooling', 'Places')
-AFFINE = {'BatchNorm', 'Scale', 'Bias'}      # as far as `check` lets them pass
+WINDOWED = {'Convolution', 'Deconvolution', 'Pooling'}
+WHOLE = {'BatchNorm', 'BN', 'Upsample'}      # each value may depend on all others of a channel
+AFFINE = {'BatchNorm', 'Scale', 'Bias'}      # as far as `why_not` lets them pass
 
 
 @dataclass
@@ -30,145 +31,138 @@ class Operation:
     as well, in this order: affine ones, a sum, a ReLU, a pooling.
     """
 
-    kind: str                     # the layer's type, Point for all that is pointwise, or Places
+    kind: str                     # the layer's type, Point for all that is pointwise, or Whole
     name: str
     layer: Any                    # of a class that `kind` tells
     inputs: list[int]
     output: int
+    places: int | None = None     # a second value that it writes: where the maxima stood
+    undoes: Any = None            # the pooling at whose places an Upsample puts values
     affine: list[Any] = field(default_factory=list)    # layers that scale and shift channels
     adds: bool = False            # the second input is added to what the layer computes
     relu: bool = False
     pool: Layer | None = None     # of kernel 2, stride 2: the output is the maxima
-    undoes: Any = None            # the pooling at whose places an Upsample puts values
+    unknown: str = ''             # why its arithmetic is not known here
+
+    @property
+    def values(self) -> list[int]:
+        """The values that it writes."""
+        return [self.output] if self.places is None else [self.output, self.places]
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers that have parameters, in running order."""
+        return [self.layer, *self.affine]
+
+    @property
+    def parameters(self) -> list[tuple[Blob, bool]]:
+        """The parameters, and whether each is learnt."""
+        return [pair for layer in self.layers
+                for pair in zip(layer.blobs, layer.param_propagate_down, strict=True)]
 
     @property
     def same_weights(self) -> tuple:
         """Return what convolutions share that can be computed with the same packed weights."""
         options = [(*map(id, layer.blobs), layer.param.convolution_param.SerializeToString(),
-                    layer.param.batch_norm_param.SerializeToString())
-                   for layer in (self.layer, *self.affine)]
+                    layer.param.batch_norm_param.SerializeToString()) for layer in self.layers]
         return self.relu, self.pool is not None, *options
 
 
 @dataclass
 class Program:
     """operations: in running order. inputs, outputs: blob name -> value. like: the value that a
-    Crop or an Upsample writes -> the value whose size it takes. joined: layers that the operation
-    of another layer does as well. parts: made for parts of the outputs (tiles.py).
+    Crop writes -> the value whose size it takes; and that of an Upsample -> the value that was
+    pooled. parts: made for parts of the outputs (tiles.py).
     """
 
     operations: list[Operation]
     inputs: dict[str, int]
     outputs: dict[str, int]
     like: dict[int, int]
-    joined: list[Layer] = field(default_factory=list)
-    parts: bool = False
+    parts: bool
 
 
-def testing_program(net: Net, wanted: Sequence[str] | None = None,
-                    parts: bool = False) -> Program:
-    """Return the operations that compute the wanted blobs (default: the outputs); Unsuited where
-    they are not known here.
-
-    parts: they are to compute parts of the blobs, so that unpooling belongs to them, and a resizing
-    reads but a part; for whole images other engines do those faster.
-    """
-    made = _Maker({name for name, row in LAYER_TYPES.items() if row.copies}, parts)
-    for node in net.nodes:
-        made.add(node)
-    return _finish(made, {name: made.values[id(net.all_blobs[name])]
-                          for name in wanted or net.outputs}, testing=True)
-
-
-def training_program(net: Net, losses: list[Node]) -> Program:
-    """Return the operations that compute the first bottom of each loss. Poolings stay operations
-    of their own, as their backward pass needs what they read, and Dropout is one.
-    """
-    made = _Maker({'Split'})
-    for node in net.nodes:
-        if node in losses:
-            continue
-        late = [blob.name for blob in node.bottom if id(blob) not in made.values]
-        if late:
-            raise Unsuited(f'layer {node.name!r}: reads {late[0]!r}, which a loss makes')
-        made.add(node)
-    for node in losses:
-        if id(node.bottom[0]) not in made.values:
-            raise Unsuited(f'layer {node.name!r}: takes its scores from a loss')
-    return _finish(made, {node.bottom[0].name: made.values[id(node.bottom[0])]
-                          for node in losses}, testing=False)
-
-
-def _finish(made: '_Maker', outputs: dict[str, int], testing: bool) -> Program:
-    found = Program(made.operations, made.inputs, outputs, made.like, parts=made.parts)
-    _prune(found)
-    for op in found.operations:
-        check(op)
-    _Joiner(found, testing).run()
-    return found
-
-
-class _Maker:
+class ProgramMaker:
     """Turns nodes into operations. values: the number of the value that a blob holds, by the
-    blob's id, as far as the net has been read. same: types whose tops are their bottom's value.
-    pooled: the value that holds the places of maxima -> the pooling's layer and what it reads.
+    blob's id, as far as the net has been read.
+
+    training: Dropout is at work, and poolings and sums stay operations of their own, as their
+    backward pass needs what they read. parts: of the outputs are to be computed, so that an
+    Upsample or an Interp reads but a part as well; for whole images that is slower.
     """
 
-    def __init__(self, same: set[str], parts: bool = False) -> None:
-        self.same, self.parts = same, parts
-        self.pooled: dict[int, tuple[Layer, int]] = {}
+    def __init__(self, training: bool = False, parts: bool = False) -> None:
+        self.training, self.parts = training, parts
         self.values: dict[int, int] = {}
         self.operations: list[Operation] = []
         self.inputs: dict[str, int] = {}
         self.like: dict[int, int] = {}
         self.count = 0
 
-    def new(self) -> int:
+    def _new(self) -> int:
         """Return the number of a new value."""
         self.count += 1
         return self.count - 1
 
+    def copies(self, node: Node) -> bool:
+        """Whether the tops of a layer are its bottom's value."""
+        return node.layer.type == 'Split' or node.layer.facts.copies and not self.training
+
     def add(self, node: Node) -> None:
         """Add the next layer of the net."""
-        kind, values = node.layer.type, self.values
+        values = self.values
         if not node.bottom:
             for blob in node.top:
-                values[id(blob)] = self.inputs[blob.name] = self.new()
+                values[id(blob)] = self.inputs[blob.name] = self._new()
             return
         inputs = [values[id(b)] for b in node.bottom]
-        if kind in self.same:
+        if self.copies(node):
             values.update((id(b), inputs[0]) for b in node.top)
             return
-        if self.parts and kind == 'Pooling' and len(node.top) == 2:
-            self._with_places(node, inputs[0])
-            return
-        made = self.new()
-        values.update((id(b), made if i == 0 else self.new()) for i, b in enumerate(node.top))
-        if kind == 'Crop':
-            self.like[made] = inputs.pop()
-        row = node.layer.facts
-        layer: Any = node.layer
-        pointwise = row.pointwise or self.parts and kind == 'BN' and not layer.learn
-        simple = 'Point' if pointwise and not row.copies else kind
-        if len(node.top) != 1:
-            simple = f'{kind} with {len(node.top)} tops'
-        self.operations.append(Operation(simple, node.name, layer, inputs, made))
-        if simple == 'Upsample' and inputs[1] in self.pooled:
-            self.operations[-1].undoes, self.like[made] = self.pooled[inputs[1]]
+        made = [self._new() for _ in node.top]
+        values.update(zip(map(id, node.top), made, strict=True))
+        if node.layer.type == 'Crop':
+            self.like[made[0]] = inputs.pop()
+        self.operations.append(Operation(
+            kind_of(node, self.parts), node.name, node.layer, inputs,
+            made[0] if made else self._new(), made[1] if len(made) > 1 else None,
+            unknown=self.why_not(node)))
 
-    def _with_places(self, node: Node, bottom: int) -> None:
-        """Add a pooling with two tops as two operations: the maxima, and where they stand."""
-        for kind, blob in zip(POOLED, node.top, strict=True):
-            made = self.values[id(blob)] = self.new()
-            self.operations.append(Operation(kind, node.name, node.layer, [bottom], made))
-        self.pooled[made] = node.layer, bottom
+    def why_not(self, node: Node) -> str:
+        """Return why a layer cannot be made an operation; '' where it can."""
+        reason = '' if self.copies(node) else next(_reasons(node, kind_of(node, self.parts)), '')
+        return f'layer {node.name!r}: {reason}' if reason else ''
+
+    def finish(self, outputs: dict[str, int]) -> Program:
+        """Return the program of these outputs; Unsuited where one needs what is not known."""
+        found = Program(self.operations, self.inputs, outputs, self.like, self.parts)
+        _prune(found)
+        for op in found.operations:
+            if op.unknown:
+                raise Unsuited(op.unknown)
+        _find_undone(found)
+        _Joiner(found, self.training).run()
+        return found
+
+
+def testing_program(net: Net, wanted: Sequence[str] | None = None,
+                    parts: bool = False) -> Program:
+    """Return the operations that compute the wanted blobs (default: the outputs); Unsuited where
+    they are not known here.
+    """
+    made = ProgramMaker(parts=parts)
+    for node in net.nodes:
+        made.add(node)
+    return made.finish({name: made.values[id(net.all_blobs[name])]
+                        for name in wanted or net.outputs})
 
 
 def _prune(found: Program) -> None:
     """Keep the operations and inputs that the outputs and the sizes of crops come from."""
     needed, kept = set(found.outputs.values()), []
     for op in reversed(found.operations):
-        if op.output in needed:
+        op.places = op.places if op.places in needed else None
+        if op.output in needed or op.places is not None:
             kept.append(op)
             needed.update(op.inputs)
             needed.update([found.like[op.output]] if op.output in found.like else [])
@@ -176,50 +170,70 @@ def _prune(found: Program) -> None:
     found.inputs = {name: value for name, value in found.inputs.items() if value in needed}
 
 
-def check(op: Operation) -> None:
-    """Raise Unsuited unless the operation's arithmetic is known here."""
-    layer, p = op.layer, op.layer.param
-    if op.kind not in (*WINDOWED, 'Crop', 'Dropout', 'Interp', 'Point', 'Upsample'):
-        raise Unsuited(f'layer {op.name!r}: {op.kind} is not known to the fast path')
-    if op.kind == 'Upsample' and op.undoes is None:
-        raise Unsuited(f'layer {op.name!r}: puts values back at places that no pooling of the net '
-                       'found, or for images in one piece')
-    if op.kind in WINDOWED and len(op.inputs) != 1:
-        raise Unsuited(f'layer {op.name!r}: {op.kind} of {len(op.inputs)} bottoms')
-    if op.kind in ('Convolution', 'Deconvolution') and (
+def _find_undone(found: Program) -> None:
+    """Tell each Upsample at the places of which pooling it puts values."""
+    pooled = {op.places: op for op in found.operations if op.places is not None}
+    for op in found.operations:
+        if op.layer.type == 'Upsample' and op.inputs[1] in pooled:
+            pooling = pooled[op.inputs[1]]
+            op.undoes, found.like[op.output] = pooling.layer, pooling.inputs[0]
+        elif op.kind == 'Upsample':
+            raise Unsuited(f'layer {op.name!r}: puts values back at places that no pooling of the '
+                           'net found')
+
+
+def kind_of(node: Node, parts: bool) -> str:
+    """Return how the positions that a layer writes depend on those that it reads."""
+    layer: Any = node.layer
+    tops = 2 if layer.type == 'Pooling' else 1
+    if not 1 <= len(node.top) <= tops:
+        return f'{layer.type} with {len(node.top)} tops'
+    if layer.type in WHOLE and not parts and not getattr(layer, 'stored', False):
+        return 'Whole'
+    pointwise = layer.facts.pointwise or layer.type == 'BN' and not layer.learn
+    return 'Point' if pointwise and not layer.facts.copies else layer.type
+
+
+def _reasons(node: Node, kind: str) -> Iterator[str]:
+    """Yield why a layer's arithmetic is not known here."""
+    layer: Any = node.layer
+    p, alone = layer.param, len(node.bottom) == 1
+    if kind not in (*WINDOWED, 'Crop', 'Dropout', 'Interp', 'Point', 'Upsample', 'Whole'):
+        yield f'{kind} is not known to the fast path'
+    if node.shared:
+        yield 'works in place on memory that blobs share'
+    if kind in WINDOWED and not alone:
+        yield f'{kind} of {len(node.bottom)} bottoms'
+    if any(len(blob.shape) != 4 for blob in (*node.bottom, *node.top)):
+        yield 'not over rows and columns'
+    if kind in ('Convolution', 'Deconvolution') and (
             layer.channel_axis != 1 or layer.spatial_axes != 2):
-        raise Unsuited(f'layer {op.name!r}: not over rows and columns')
-    if op.kind in POOLED and (layer.kernel is None
+        yield 'not over rows and columns'
+    if kind == 'Pooling' and (layer.kernel is None
                               or layer.method == PoolingParameter.STOCHASTIC):
-        raise Unsuited(f'layer {op.name!r}: pooling over the whole image or at random')
-    if op.kind in POOLED and layer.dilation != (1, 1):
-        raise Unsuited(f'layer {op.name!r}: pooling with a dilation')
-    if op.kind == 'Places' and layer.method != PoolingParameter.MAX:
-        raise Unsuited(f'layer {op.name!r}: places of what is no maximum')
-    reason = {'LRN': p.lrn_param.norm_region == LRNParameter.WITHIN_CHANNEL,
-              'Concat': getattr(layer, 'at', 1) != 1,
-              'Softmax': p.softmax_param.axis != 1,
-              'Scale': len(op.inputs) != 1 or p.scale_param.axis != 1
-              or p.scale_param.num_axes not in (0, 1),
-              'Bias': len(op.inputs) != 1 or p.bias_param.axis != 1
-              or p.bias_param.num_axes not in (0, 1),
-              'Eltwise': p.bottom[:1] == p.top[:1]
-              and p.eltwise_param.operation != EltwiseParameter.PROD,
-              'BatchNorm': not getattr(layer, 'stored', False)}
-    if reason.get(layer.type):
-        raise Unsuited(f'layer {op.name!r}: {layer.type} here is not position by position')
-    if op.kind == 'Crop' and layer.axis(p.crop_param.axis, 4) != 2:
-        raise Unsuited(f'layer {op.name!r}: crops other axes than rows and columns')
+        yield 'pooling over the whole image or at random'
+    if kind == 'Pooling' and layer.dilation != (1, 1):
+        yield 'pooling with a dilation'
+    if kind == 'Crop' and layer.axis(p.crop_param.axis, 4) != 2:
+        yield 'crops other axes than rows and columns'
+    unusual = {
+        'LRN': p.lrn_param.norm_region == LRNParameter.WITHIN_CHANNEL,
+        'BatchNorm': kind != 'Whole' and not getattr(layer, 'stored', False),
+        'Concat': getattr(layer, 'at', 1) != 1,
+        'Softmax': p.softmax_param.axis != 1,
+        'Scale': not alone or p.scale_param.axis != 1 or p.scale_param.num_axes not in (0, 1),
+        'Bias': not alone or p.bias_param.axis != 1 or p.bias_param.num_axes not in (0, 1),
+        'Eltwise': p.bottom[:1] == p.top[:1]
+        and p.eltwise_param.operation != EltwiseParameter.PROD}
+    if unusual.get(layer.type):
+        yield f'{layer.type} here is not position by position'
 
 
 class _Joiner:
-    """Has convolutions do the layers behind them that are the only readers of what they write.
+    """Has operations do the layers behind them that are the only readers of what they write."""
 
-    testing: more than a ReLU, as there is no backward pass that needs what is between.
-    """
-
-    def __init__(self, found: Program, testing: bool) -> None:
-        self.found, self.testing = found, testing
+    def __init__(self, found: Program, training: bool) -> None:
+        self.found, self.training = found, training
         self.readers = Counter(v for op in found.operations for v in op.inputs)
         self.readers.update(found.outputs.values())
         self.readers.update(found.like.values())
@@ -229,45 +243,56 @@ class _Joiner:
     def run(self) -> None:
         """Join what can be joined."""
         for op in self.found.operations:
-            conv = self._before(op)
-            if conv is not None and self._takes(conv, op):
-                self.found.joined.append(op.layer)
-                self.place[op.output] = self.place[conv.output]
-                conv.output = op.output
+            first = self._before(op)
+            if first is not None and self._takes(first, op):
+                self.place[op.output] = self.place[first.output]
+                first.output = op.output
             else:
                 self.place[op.output] = len(self.kept)
                 self.kept.append(op)
         self.found.operations = self.kept
 
     def _before(self, op: Operation) -> Operation | None:
-        """Return the convolution that may do an operation: of two that a sum reads the later one,
-        as the other's value is there then.
+        """Return the operation that may do another: of two that a sum reads the later one, as the
+        other's value is there then.
         """
         last = max((self.place.get(v, -1) for v in op.inputs), default=-1)
         if last < 0 or self.readers[self.kept[last].output] != 1:
             return None
-        return self.kept[last] if self.kept[last].kind == 'Convolution' else None
+        return self.kept[last]
 
-    def _takes(self, conv: Operation, op: Operation) -> bool:
-        """Have a convolution do an operation, if it can."""
-        if conv.pool is not None:
+    def _takes(self, first: Operation, op: Operation) -> bool:
+        """Have an operation do the next, if it can."""
+        norm = first.kind == 'Whole' and first.layer.type == 'BatchNorm'
+        if not norm and first.kind != 'Convolution' or first.pool is not None:
             return False
-        if op.layer.type == 'ReLU' and op.layer.slope == 0 and not conv.relu:
-            conv.relu = True
+        if op.layer.type == 'ReLU' and op.layer.slope == 0 and not first.relu:
+            first.relu = True
             return True
-        if not self.testing:
-            return False
-        if conv.relu:
-            conv.pool = op.layer if _halves(op) and not conv.adds else None
-            return conv.pool is not None
-        if op.layer.type in AFFINE and not conv.adds:
-            conv.affine.append(op.layer)
-            return True
-        if _adds(op) and not conv.adds:
-            conv.adds = True
-            conv.inputs.extend(v for v in op.inputs if v != conv.output)
-            return True
-        return False
+        return _takes_scale(first, op) if norm else not self.training and _takes_more(first, op)
+
+
+def _takes_scale(norm: Operation, op: Operation) -> bool:
+    """Have BatchNorm do a Scale of each channel, if it can."""
+    fits = (op.layer.type == 'Scale' and not norm.relu and not norm.affine
+            and op.layer.blobs[0].shape == norm.layer.blobs[0].shape)
+    norm.affine.extend([op.layer] if fits else [])
+    return fits
+
+
+def _takes_more(conv: Operation, op: Operation) -> bool:
+    """Have a convolution do what it does in testing only, if it can."""
+    if conv.relu:
+        conv.pool = op.layer if halves(op.layer) and not conv.adds and op.places is None else None
+        return conv.pool is not None
+    if op.kind == 'Point' and op.layer.type in AFFINE and not conv.adds:
+        conv.affine.append(op.layer)
+        return True
+    if _adds(op) and not conv.adds:
+        conv.adds = True
+        conv.inputs.extend(v for v in op.inputs if v != conv.output)
+        return True
+    return False
 
 
 def _adds(op: Operation) -> bool:
@@ -277,10 +302,8 @@ def _adds(op: Operation) -> bool:
             and op.layer.coeff == [1.0, 1.0])
 
 
-def _halves(op: Operation) -> bool:
-    """Whether an operation takes the maxima of 2 x 2 windows that do not overlap."""
-    layer = op.layer
-    return (op.kind == 'Pooling' and layer.method == PoolingParameter.MAX
-            and tuple(layer.kernel) == tuple(layer.stride) == (2, 2)
-            and not any(layer.pad) and layer.param.pooling_param.round_mode
-            == PoolingParameter.CEIL)
+def halves(layer: Any) -> bool:
+    """Whether a layer takes the maxima of 2 x 2 windows that do not overlap."""
+    return (layer.type == 'Pooling' and layer.method == PoolingParameter.MAX
+            and (layer.kernel, layer.stride, layer.pad) == ((2, 2), (2, 2), (0, 0))
+            and layer.param.pooling_param.round_mode == PoolingParameter.CEIL)

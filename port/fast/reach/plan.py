@@ -25,7 +25,7 @@ from port.fast.reach.geometry import (
     part_of,
     whole_image,
 )
-from port.fast.reach.operations import POOLED, Operation, Program
+from port.fast.reach.operations import Operation, Program, halves
 from port.fast.unsuited import Unsuited
 
 Sizes = tuple[int, int]
@@ -116,7 +116,9 @@ class PlacedOperation:
             outputs = [Interval(2 * s.first, min(rule.out, 2 * s.last))
                        for s, rule in zip(part, cast(list[Sliding], self.rules), strict=True)]
         reads = [rule.read(s) for rule, s in zip(self.rules, outputs, strict=True)]
-        if self.operation.kind in POOLED:                 # whose windows are cut, not padded
+        if self.operation.kind == 'Whole':
+            reads = [Interval(0, n) for n in self.sizes]
+        elif self.operation.kind == 'Pooling':            # whose windows are cut, not padded
             reads = [s.clip(n) for s, n in zip(reads, self.sizes, strict=True)]
         return Work(self.operation, self.rules, outputs, reads, self.sizes, pads)
 
@@ -134,7 +136,8 @@ class ReachPlan:
     @cached_property
     def axes(self) -> dict[int, list[AxisPart]]:
         """Rows and columns of every value."""
-        return self.inputs | {placed.value: placed.axes for placed in self.operations}
+        return self.inputs | {value: placed.axes for placed in self.operations
+                              for value in placed.operation.values}
 
     @cached_property
     def last_reader(self) -> dict[int, PlacedOperation]:
@@ -168,7 +171,8 @@ def make_plan(program: Program, sizes: dict[str, Sizes], skip: bool = True,
         rules[op.output] = _rules(op, first, [r.size for r in reach[like]] if like is not None
                                   else first, program.parts)
         found = _reach(op, rules[op.output], [reach[v] for v in op.inputs])
-        reach[op.output] = found if skip else [everywhere(r.size) for r in found]
+        reach.update((value, found if skip else [everywhere(r.size) for r in found])
+                     for value in op.values)
     return _places(program, rules, reach, part)
 
 
@@ -178,7 +182,7 @@ def _reach(op: Operation, rules: list[Rule], inputs: list[list[Reach]]) -> list[
         bottoms = [r[axis] for r in inputs]
         read, added = (bottoms[:1], bottoms[1:]) if op.adds else (bottoms, [])
         reached = _joined(op, [rule.reach(_joined(op, read)), *added])
-        if op.kind in ('Dropout', 'Places'):     # no two positions are alike
+        if op.kind in ('Dropout', 'Whole') or op.places is not None:   # no two positions are alike
             reached = everywhere(reached.size)
         found.append(_halved(reached).reach(reached) if op.pool is not None else reached)
     return found
@@ -205,7 +209,7 @@ def _rules(op: Operation, size: list[int], like: list[int], parts: bool) -> list
                 raise ValueError(f'layer {op.name!r}: offset {o} and size {n} reach past the '
                                  f'{have} that are there')
         return [Shifting(o, n) for o, n in zip(offset, like, strict=True)]
-    if op.kind in POOLED:
+    if op.kind == 'Pooling':
         ceil = layer.param.pooling_param.round_mode == layer.param.pooling_param.CEIL
         out = pooled_sizes(size, layer.kernel, layer.stride, layer.pad, ceil)
         if any((n - 1) * stride - pad >= have for n, stride, pad, have in zip(
@@ -214,23 +218,30 @@ def _rules(op: Operation, size: list[int], like: list[int], parts: bool) -> list
         return [Sliding(*n) for n in zip(layer.kernel, layer.stride, layer.pad, out, strict=True)]
     if op.kind in ('Point', 'Dropout'):
         return [SamePlace(), SamePlace()]
-    if op.kind == 'Interp':
-        (shape,), p = layer.facts.shapes(layer.param, [(1, 1, *size)]), layer.param.interp_param
-        return [Resizing(n + p.pad_beg + p.pad_end, out, -p.pad_beg) if parts else
-                Stretching(n, out) for n, out in zip(size, shape[2:], strict=True)]
-    if op.kind == 'Upsample':
-        (shape,) = layer.facts.shapes(layer.param, [(1, 1, *size)] * 2)
-        if list(shape[2:]) != like:
-            raise Unsuited(f'layer {op.name!r}: makes {list(shape[2:])} (height, width) of what '
-                           f'was pooled from {like}')
-        return [Spreading(*n) for n in zip(op.undoes.kernel, op.undoes.stride, op.undoes.pad,
-                                           like, size, strict=True)]
+    if op.kind in ('Interp', 'Upsample', 'Whole'):
+        return _resizing(op, size, like, parts)
     w, out = layer.window, layer.output_sizes(tuple(size))
     if op.kind == 'Deconvolution':
         return [Spreading(*n) for n in zip(w.extent, w.stride, w.pad, out, size, strict=True)]
     if any(w.overhang(size)):
         raise Unsuited(f'layer {op.name!r}: the kernel is larger than the padded bottom')
     return [Sliding(*n) for n in zip(w.extent, w.stride, w.pad, out, strict=True)]
+
+
+def _resizing(op: Operation, size: list[int], like: list[int], parts: bool) -> list[Rule]:
+    layer = op.layer
+    out = list(layer.facts.shapes(layer.param, [(1, 1, *size)] * len(op.inputs))[0][2:])
+    if op.undoes is not None and out != like and (parts or halves(op.undoes)):
+        raise Unsuited(f'layer {op.name!r}: makes {out} (height, width) of what was pooled '
+                       f'from {like}')
+    if op.kind == 'Upsample':
+        return [Spreading(*n) for n in zip(op.undoes.kernel, op.undoes.stride, op.undoes.pad, out,
+                                           size, strict=True)]
+    if op.kind == 'Interp' and parts:
+        p = layer.param.interp_param
+        return [Resizing(n + p.pad_beg + p.pad_end, wide, -p.pad_beg)
+                for n, wide in zip(size, out, strict=True)]
+    return [Stretching(*n) for n in zip(size, out, strict=True)]
 
 
 def _places(program: Program, rules: dict[int, list[Rule]], reach: dict[int, list[Reach]],
@@ -240,9 +251,10 @@ def _places(program: Program, rules: dict[int, list[Rule]], reach: dict[int, lis
         v: part or [Interval(0, r.size) for r in reach[v]] for v in program.outputs.values()}
     found = []
     for op in reversed(program.operations):
-        if op.output not in wanted:
+        asked = _asked(op, wanted, reach[op.output])
+        if asked is None:
             continue
-        placed = _placed(op, rules[op.output], reach[op.output], wanted[op.output],
+        placed = _placed(op, rules[op.output], reach[op.output], asked,
                          [r.size for r in reach[op.inputs[0]]])
         found.append(placed)
         for i, value in enumerate(op.inputs):
@@ -255,6 +267,16 @@ def _places(program: Program, rules: dict[int, list[Rule]], reach: dict[int, lis
         reach[v], wanted.get(v, whole) if part else whole, strict=True)]
         for v, whole in everything.items()}
     return ReachPlan(found[::-1], inputs, _share(found))
+
+
+def _asked(op: Operation, wanted: dict[int, list[Interval]],
+           reach: list[Reach]) -> list[Interval] | None:
+    """Return what an operation is asked for: all of it, or what is wanted of its values."""
+    asked = [wanted[value] for value in op.values if value in wanted]
+    if asked and op.kind == 'Whole':
+        return [Interval(0, r.size) for r in reach]
+    return [one.join(other) for one, other in zip(asked[0], asked[-1], strict=True)] \
+        if asked else None
 
 
 def _placed(op: Operation, rules: list[Rule], reach: list[Reach], wanted: list[Interval],

@@ -67,7 +67,7 @@ def read(net: Net) -> set[str]:
 def test_scores_and_losses_are_the_plain_engines(name: str) -> None:
     net = scoring_net(name)
     fast = FastScoring(net)
-    assert len(fast.scores) == len(VARIANTS[name].heads)
+    assert len(fast.part.shown) == len(VARIANTS[name].heads)
     hold(net, fast)
     net.blobs[net.inputs[0]].data = -net.blobs[net.inputs[0]].data
     hold(net, fast)
@@ -102,7 +102,7 @@ def branched(more: str = '') -> Net:
 def test_a_score_that_a_loss_and_an_accuracy_share() -> None:
     net = branched()
     fast = FastScoring(net)
-    assert fast.scores == ['score']
+    assert [*fast.part.program.outputs] == ['score_score_0_split_0']
     hold(net, fast)
 
 
@@ -114,23 +114,36 @@ def test_late_scores_that_two_losses_share() -> None:
         layer { name: "two" type: "SoftmaxWithLoss" bottom: "score_late" bottom: "l" top: "two" }
         """)
     fast = FastScoring(net)
-    assert fast.scores == ['score', 'score_late']
+    assert len(fast.part.program.outputs) == 2
     hold(net, fast)
 
 
-def test_what_reads_a_blob_between_is_refused() -> None:
+def test_what_reads_a_blob_between() -> None:
     net = branched('layer { name: "size" type: "Reduction" bottom: "conv" top: "size" }')
-    with pytest.raises(Unsuited, match="'size': reads .*conv.* beside the scores"):
-        FastScoring(net)
-    hold(net, fast_forward(net))                         # the plain engine
+    fast = FastScoring(net)
+    hold(net, fast)
+    assert len(fast.part.program.outputs) == 2
+    assert float(net.blobs['size'].data) == pytest.approx(float(net.blobs['conv'].data.sum()))
 
 
-@pytest.mark.parametrize(('text', 'phase', 'reason'), [
-    (BRANCHED, TRAIN, 'not in the TEST phase'),
-    (BRANCHED[:BRANCHED.index('layer { name: "loss"')], TEST, 'has no loss')])
-def test_other_nets_are_refused(text: str, phase: int, reason: str) -> None:
-    with pytest.raises(Unsuited, match=reason):
-        FastScoring(Net(parse_net(text), phase))
+def test_a_net_without_a_loss() -> None:
+    net = branched()
+    fast = FastScoring(Net(parse_net(BRANCHED[:BRANCHED.index('layer { name: "loss"')]), TEST))
+    fast.net.share_from(net)
+    fast.net.feed(x=net.blobs['x'].data)
+    net.run_forward()
+    assert fast() == 0
+    assert torch.allclose(fast.net.blobs['score'].data, net.blobs['score'].data, atol=1e-5)
+
+
+def test_other_nets_are_refused() -> None:
+    with pytest.raises(Unsuited, match='not in the TEST phase'):
+        FastScoring(Net(parse_net(BRANCHED), TRAIN))
+    text = BRANCHED.replace('bottom: "x"', 'bottom: "m"').replace(
+        'layer { name: "conv"', 'layer { name: "m" type: "MVN" bottom: "x" top: "m" } '
+        'layer { name: "conv"')
+    with pytest.raises(Unsuited, match="'m': MVN is not known"):
+        FastScoring(Net(parse_net(text), TEST))
 
 
 def test_a_size_that_the_engine_refuses_is_run_plainly(monkeypatch) -> None:
@@ -141,7 +154,6 @@ def test_a_size_that_the_engine_refuses_is_run_plainly(monkeypatch) -> None:
         raise Unsuited('this size')
     monkeypatch.setattr(FastNet, '__call__', refuse)
     hold(net, fast)
-    assert fast.trunk == sorted(fast.trunk)
 
 
 def test_a_net_that_is_watched_runs_every_layer() -> None:

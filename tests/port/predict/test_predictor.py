@@ -19,8 +19,6 @@ from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.fast.groups import GroupedNet
-from port.fast.kernels import calls
 from port.predict.predictor import NetPredictor
 
 MEAN = (104.00699, 116.66877, 122.67892)      # BGR, of VOC as published
@@ -73,19 +71,34 @@ def test_falls_back_to_the_plain_engine() -> None:
     same(predict(x), net.forward(data=x)['score'])
 
 
-def test_nets_of_large_kernels_go_by_groups(monkeypatch) -> None:
-    passes, run = [], GroupedNet.forward
-    monkeypatch.setattr(GroupedNet, 'forward', lambda self: passes.append(1) or run(self))
+@pytest.mark.parametrize('precision,tolerance', [('float32', 1e-5), ('bfloat16', 0.3)])
+def test_segnet(precision: str, tolerance: float) -> None:
+    """In bfloat16 maxima that lie close together change places."""
     row = replace(VARIANTS['camvid-segnet-basic'], frame=(96, 128))
     net = Net(fcn(row, 'deploy', width=0.25), TEST)
     random_weights(net, 1)
-    predict = port.predictor(net)
-    assert predict.fast is None
+    predict = port.predictor(net, precision=precision)
+    assert predict.fast is not None
     x = np.random.RandomState(0).randn(1, 3, 96, 128).astype('f') * 50
     plain = net.forward(data=x)['score'].clone()
-    same(predict(x), plain)
-    assert not predict(x).requires_grad
-    assert len(passes) == (0 if not calls.available() else 2)
+    found = predict(x)
+    assert not found.requires_grad
+    assert float((found - plain).norm()) <= tolerance * float(plain.norm())
+
+
+def test_a_classifier_runs_its_convolutions_by_the_fast_engine() -> None:
+    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 '
+            'dim: 9 dim: 9 } } } layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+            'convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "msra" } } } '
+            'layer { name: "f" type: "InnerProduct" bottom: "c" top: "score" inner_product_param '
+            '{ num_output: 5 weight_filler { type: "xavier" } } }')
+    net = Net(parse_net(text), TEST)
+    predict = port.predictor(net)
+    assert predict.fast is None and 'InnerProduct' in predict.reason
+    x = np.random.RandomState(0).randn(1, 3, 9, 9).astype('f')
+    plain = net.forward(data=x)['score'].clone()
+    net.blobs['c'].data = torch.zeros(1, 8, 7, 7)
+    assert float((predict(x) - plain).abs().max()) <= 1e-5 * float(plain.abs().max())
 
 
 def test_images_are_filled_up_to_sizes_that_the_net_takes() -> None:
@@ -101,8 +114,9 @@ def test_images_are_filled_up_to_sizes_that_the_net_takes() -> None:
 
 
 def test_says_that_a_precision_has_no_use(caplog) -> None:
-    net = Net(fcn('camvid-segnet-basic', 'deploy', width=0.1), TEST)
-    port.predictor(net, precision='bfloat16')
+    text = ('layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 '
+            'dim: 3 dim: 4 } } } layer { name: "m" type: "MVN" bottom: "data" top: "score" }')
+    port.predictor(Net(parse_net(text), TEST), precision='bfloat16')
     assert 'computed in float32' in caplog.text
 
 

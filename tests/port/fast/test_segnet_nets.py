@@ -1,4 +1,4 @@
-"""Passes by groups of layers give the plain engine's numbers, in training and in testing."""
+"""Nets with batch normalisation and unpooling: the plain engine's numbers, in both phases."""
 
 from dataclasses import replace
 
@@ -6,23 +6,16 @@ import pytest
 import torch
 
 from netspec.families.fcn import fcn
-from netspec.schema import parse_net
 from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
-from port.fast import groups
 from port.fast.convolutions import algorithms
-from port.fast.groups import (
-    GroupedNet,
-    LoneConvolution,
-    LoneLayer,
-    MaximaWithPlaces,
-    Normalised,
-    ValuesPutBack,
-)
 from port.fast.kernels import calls, fourier
-from port.fast.unsuited import Unsuited
+from port.fast.labelled_scoring import FastScoring
+from port.fast.normalisation import BatchNormOperator
+from port.fast.put_back import MaximaOperator, UnpoolingOperator
+from port.fast.training import FastTraining
 
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
 FRAME, BATCH = (28, 36), 4      # 28 x 36 pixels of 4 images fill vectors at every stage
@@ -76,7 +69,7 @@ def plainly(net: Net):
 def test_training_pass(name: str) -> None:
     exact, fast = make(name, dtype=torch.float64), make(name)
     loss, gradients = passed(exact, lambda: plainly(exact))
-    found, mine = passed(fast, GroupedNet(fast))
+    found, mine = passed(fast, FastTraining(fast))
     assert abs(found - loss) <= 1e-5 * loss
     largest = max(g.abs().max() for g in gradients.values())
     for key, gradient in gradients.items():
@@ -99,7 +92,7 @@ def test_layers_of_few_tiles_go_by_torch(monkeypatch, forward: int, backward: in
         return run(x, pad, kernel, spectrum, partner)
     monkeypatch.setattr(fourier, 'transform', spy)
     net = make('camvid-segnet-basic')
-    _, gradients = passed(net, GroupedNet(net))
+    _, gradients = passed(net, FastTraining(net))
     _, plain = passed(net, lambda: plainly(net))
     assert {height for back, height in ran if not back} == (
         {28, 14, 7, 4} if not forward else {28} if forward == 30 else set())
@@ -112,7 +105,7 @@ def test_layers_of_few_tiles_go_by_torch(monkeypatch, forward: int, backward: in
 @pytest.mark.parametrize('name', NAMES)
 def test_two_passes_add_up(name: str) -> None:
     net = make(name)
-    run = GroupedNet(net)
+    run = FastTraining(net)
     _, once = passed(net, run)
 
     def twice():
@@ -131,51 +124,38 @@ def test_testing_pass(name: str) -> None:
     for net in (plain, fast):
         net.share_from(trained)
     plain.run_forward()
-    GroupedNet(fast).forward()
+    FastScoring(fast)()
     scores = plain.blobs['score'].data
     assert (fast.blobs['score'].data - scores).abs().max() <= 1e-5 * scores.abs().max()
 
 
-def test_layers_are_found() -> None:
-    kinds = [type(group) for group in GroupedNet(make('camvid-segnet-basic')).groups]
-    assert kinds.count(Normalised) == 8
-    assert kinds.count(MaximaWithPlaces) == kinds.count(ValuesPutBack) == 4
-    assert kinds.count(LoneConvolution) == 8
-    assert kinds.count(LoneLayer) == 5      # inputs, LRN, loss, a convolution of few outputs
-    kinds = [type(group) for group in GroupedNet(make('camvid-fcn-basic')).groups]
-    assert kinds.count(Normalised) == 13 and kinds.count(MaximaWithPlaces) == 4
+def test_forward_passes_count_statistics(monkeypatch) -> None:
+    """As recounting needs it: a forward pass of the training net, without a way back."""
+    net, plain = make('camvid-segnet-basic'), make('camvid-segnet-basic')
+    found, loss = FastTraining(net).forward(), plain.run_forward()
+    assert float(found) == float(net.loss) == pytest.approx(float(loss), rel=1e-5)
+    for key, blobs in plain.params.items():
+        for mine, theirs in zip(net.params[key], blobs, strict=True):
+            assert torch.allclose(mine.data, theirs.data, rtol=1e-4, atol=1e-4), key
+
+
+def test_every_layer_is_known() -> None:
+    for name, norms, pools in (('camvid-segnet-basic', 8, 4), ('camvid-fcn-basic', 13, 0)):
+        fast = FastTraining(make(name)).trained
+        kinds = [type(operator) for operator in fast.operators.values()]
+        assert kinds.count(BatchNormOperator) == norms
+        assert kinds.count(MaximaOperator) == 4 and kinds.count(UnpoolingOperator) == pools
+        assert [fast.net.nodes[place].layer.type for place in fast.part.rest] == [
+            'SoftmaxWithLoss']
 
 
 @pytest.mark.parametrize('size', [(40, 48), (33, 27), (5, 3)])
 def test_other_sizes_of_image(size) -> None:
     net, plain = make('camvid-fcn-basic'), make('camvid-fcn-basic')
-    run = GroupedNet(net)
+    run = FastTraining(net)
     image, label = torch.rand(2, 3, *size), torch.zeros(2, 1, *size)
     for one in (net, plain):
         one.feed(data=image, label=label)
     found, loss = float(run()), float(plainly(plain))
     assert abs(found - loss) <= 1e-4 * loss
     assert all(torch.isfinite(blob.diff).all() for row in net.params.values() for blob in row)
-
-
-BESIDE = """
-layer { name: 'data' type: 'Input' top: 'data'
-  input_param { shape { dim: 2 dim: 16 dim: 8 dim: 8 } } }
-layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'
-  convolution_param { num_output: 16 kernel_size: 3 pad: 1 weight_filler { type: 'msra' } } }
-layer { name: 'bn' type: 'BatchNorm' bottom: 'conv' top: '%s' }
-layer { name: 'scale' type: 'Scale' bottom: '%s' top: 'out' scale_param { bias_term: true } }
-"""
-
-
-def test_nothing_to_gain() -> None:
-    with pytest.raises(Unsuited, match='no layers that go together'):
-        GroupedNet(Net(parse_net(BESIDE % ('bn', 'bn')), TRAIN))
-    with pytest.raises(Unsuited, match='float32'):
-        GroupedNet(make('camvid-fcn-basic', dtype=torch.float64))
-
-
-def test_without_kernels(monkeypatch) -> None:
-    monkeypatch.setattr(groups, 'available', lambda: False)
-    with pytest.raises(Unsuited, match='no kernels'):
-        GroupedNet(make('camvid-fcn-basic'))
