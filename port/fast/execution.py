@@ -91,6 +91,7 @@ class Execution:
             if self.wanted is not None:
                 done = [v for v in {*placed.operation.inputs} if last[v] is placed]
                 self._let_go(values, [v for v in done if v not in self.wanted])
+        self.free.clear()                         # every value has its memory now
         return values
 
     def _let_go(self, values: Values, done: list[int]) -> None:

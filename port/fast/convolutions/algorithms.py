@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from netspec.window import Window
 from port.engine.caffe_order import ENOUGH
-from port.fast.convolutions.padding import overlap, padded, rows_of, unpadded
+from port.fast.convolutions.padding import padded, rows_of, unpadded
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels import calls, fourier, winograd
 from port.fast.kernels.planes import LAST
@@ -214,18 +214,10 @@ class ByTaps(ByWindows):
 
     def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
         task, (left, _, above, _) = self.task, pads
-        (rows, columns), (down, across) = task.window.kernel, task.window.dilation
-        wide = out.shape[1]
-        parts = torch.empty(x.shape[0], rows * columns * wide, *x.shape[2:], memory_format=LAST)
+        wide = prod(task.window.kernel) * out.shape[1]
+        parts = torch.empty(x.shape[0], wide, *x.shape[2:], memory_format=LAST)
         winograd.windows(x, (0, 0), self.packed(), None, POINT, False, parts)
-        out.zero_() if task.bias is None else out.copy_(task.bias.view(-1, 1, 1))
-        for place, part in enumerate(parts.split(wide, 1)):
-            shift = above - place // columns * down, left - place % columns * across
-            (to_rows, rows_of), (to_columns, columns_of) = (
-                overlap(n, size, by) for n, size, by in zip(out.shape[2:], x.shape[2:], shift,
-                                                            strict=True))
-            out[..., to_rows, to_columns].add_(part[..., rows_of, columns_of])
-        task.finish(out, plus)
+        winograd.places(parts, (above, left), task.bias, task.window, task.relu, out, plus)
 
 
 class ByFourier(ByTorch):

@@ -1,4 +1,4 @@
-"""Bottoms with zeros around them, parts that overlap when one is shifted, pixels as rows."""
+"""Bottoms with zeros around them, and pixels as rows."""
 
 import torch
 import torch.nn.functional as F
@@ -35,9 +35,3 @@ def is_narrow(x: torch.Tensor, window: Window) -> bool:
 def rows_of(x: torch.Tensor) -> torch.Tensor:
     """Return N x C x H x W as pixels x channels."""
     return x.contiguous(memory_format=LAST).permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def overlap(size: int, other: int, shift: int) -> tuple[slice, slice]:
-    """Return where `other` positions, shifted, lie among `size`: there, and in themselves."""
-    first, last = max(0, shift), max(0, min(size, other + shift), shift)
-    return slice(first, last), slice(first - shift, last - shift)

@@ -28,14 +28,16 @@
 
 #define MR (W == 16 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
+#define WIDE 256                   /* outputs whose sums are written together */
 #define P 7                        /* products along an axis, for 4 outputs from 6 inputs */
-#define RUN W                      /* terms summed in registers before they are added up */
-#define GROUP (8 * W)              /* terms added up so before these sums are */
+#define RUN (4 * W)                /* terms summed in registers before they are added up */
+#define GROUP (16 * W)             /* terms added up so before these sums are */
 
 int block_outputs(void) { return NR; }
 int block_rows(void) { return MR; }
+int outputs_together(void) { return WIDE; }
 
-/* What the three kernels are called with. */
+/* What the kernels are called with. */
 typedef struct {
     Plane x, y;
     const float *weight, *bias;    /* as transform leaves them; null for none */
@@ -68,9 +70,14 @@ static inline vec larger(vec a, vec b)
 /* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. Sums of
  * RUN terms are added up to those of a GROUP, and these to the whole: the rounding errors of one
  * long sum would be most of a convolution's.
+ *
+ * ahead: memory that is read after this block. The cache is told of a line of it for each term:
+ * all at once would hold up the loads of the product itself, and later would be late. It may lie
+ * beyond what there is, as nothing is read.
  */
 static inline __attribute__((always_inline))
-void block(int rows, const float *a, const float *b, int k, float *out, size step)
+void block(int rows, const float *a, const float *b, int k, float *out, size step,
+           const float *ahead)
 {
     float near[MR * NR];
     for (int done = 0; done < k; done += RUN) {
@@ -81,7 +88,8 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
         for (int r = 0; r < MR; r++)
             sum[r][0] = sum[r][1] = (vec){0};
         for (int kk = done; kk < stop; kk += W, a += MR * W)
-            for (int i = 0; i < W; i++, b += NR) {
+            for (int i = 0; i < W; i++, b += NR, ahead += 16) {
+                __builtin_prefetch(ahead, 0, 2);
                 vec b0 = load(b), b1 = load(b + W);
                 UNROLL
                 for (int r = 0; r < MR; r++) {
@@ -109,14 +117,13 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
     }
 }
 
-static void some_rows(int rows, const float *a, const float *b, int k, float *out, size step)
+static void some_rows(int rows, const float *a, const float *b, int k, float *out, size step,
+                      const float *ahead)
 {
-    if (rows == MR)
-        block(MR, a, b, k, out, step);
-    else if (rows > MR / 2)        /* the rest of a block is computed and not read */
-        block(MR, a, b, k, out, step);
+    if (rows > MR / 2)             /* the rest of a block is computed and not read */
+        block(MR, a, b, k, out, step, ahead);
     else
-        block(MR / 2, a, b, k, out, step);
+        block(MR / 2, a, b, k, out, step, ahead);
 }
 
 #define FORWARD(x0, x1, x2, x3, x4, x5, y) do {                                              \
@@ -245,7 +252,8 @@ void winograd(const Winograd *a, size first, size last, float *room, void *sums)
                 const float *panel = u + ((size)p * o + ob) * c;
                 for (int t = 0; t < count; t += MR)
                     some_rows(count - t < MR ? count - t : MR, v + p * v_matrix + (size)t * c,
-                              panel, c, m + p * m_matrix + (size)t * o + ob, o);
+                              panel, c, m + p * m_matrix + (size)t * o + ob, o,
+                              panel + (size)c * NR);
             }
         for (int t = 0; t < count; t++) {
             size tile = start + t, image = tile / (wide * high), rest = tile % (wide * high);
@@ -255,48 +263,53 @@ void winograd(const Winograd *a, size first, size last, float *room, void *sums)
     }
 }
 
+/* What one place of an output's window reads; null outside the image. */
+static inline const float *source(const Windows *a, size output, int i, int j)
+{
+    const Plane *x = &a->x;
+    size plane = (size)a->y.height * a->y.width, rest = output % plane;
+    int row = (int)(rest / a->y.width) * a->stride_h - a->top + i * a->step_h;
+    int column = (int)(rest % a->y.width) * a->stride_w - a->left + j * a->step_w;
+    return row >= 0 && column >= 0 && row < x->height && column < x->width
+        ? x->data + output / plane * x->image + row * x->row + (size)column * x->channels : 0;
+}
+
 /* Gather what the window of one output reads, zeros outside the image, as a row of a block. */
 static inline void gather(const Windows *a, size output, int depth, float *to)
 {
-    const Plane *x = &a->x;
-    int plane = a->y.height * a->y.width, c = x->channels, at = 0;
-    int top = (int)(output % plane / a->y.width) * a->stride_h - a->top;
-    int left = (int)(output % a->y.width) * a->stride_w - a->left;
+    int c = a->x.channels, at = 0;
     for (int i = 0; i < a->kernel_h; i++)
         for (int j = 0; j < a->kernel_w; j++) {
-            int row = top + i * a->step_h, column = left + j * a->step_w;
-            int inside = row >= 0 && column >= 0 && row < x->height && column < x->width;
-            const float *from = inside
-                ? x->data + output / plane * x->image + row * x->row + (size)column * c : 0;
+            const float *from = source(a, output, i, j);
             if (c % W == 0)
                 for (int e = 0; e < c; e += W, at += W)
-                    store(to + at * MR, inside ? load(from + e) : (vec){0});
+                    store(to + at * MR, from ? load(from + e) : (vec){0});
             else
                 for (int e = 0; e < c; e++, at++)
-                    to[at / W * (MR * W) + at % W] = inside ? from[e] : 0;
+                    to[at / W * (MR * W) + at % W] = from ? from[e] : 0;
         }
     for (; at < depth; at++)
         to[at / W * (MR * W) + at % W] = 0;
 }
 
-/* Write one output's channels: its sums with bias, what is added, and ReLU. */
-static inline void finish(const Windows *a, size output, const float *sums)
+/* Write some channels of an output: its sums with bias, what is added, and ReLU. */
+static inline void finish(const Windows *a, size output, int from, int channels, const float *sums)
 {
     const Plane *y = &a->y, *plus = &a->plus;
     size plane = (size)y->height * y->width, image = output / plane;
     size row = output % plane / y->width, column = output % y->width;
-    float *to = y->data + image * y->image + row * y->row + column * y->channels;
-    const float *other = plus->data
-        ? plus->data + image * plus->image + row * plus->row + column * y->channels : 0;
+    float *to = y->data + image * y->image + row * y->row + column * y->channels + from;
+    const float *bias = a->bias ? a->bias + from : 0, *other = plus->data
+        ? plus->data + image * plus->image + row * plus->row + column * plus->channels + from : 0;
     vec none = {0};
     int q = 0;
-    for (; q + W <= y->channels; q += W) {
-        vec value = load(sums + q) + (a->bias ? load(a->bias + q) : none);
+    for (; q + W <= channels; q += W) {
+        vec value = load(sums + q) + (bias ? load(bias + q) : none);
         value += other ? load(other + q) : none;
         store(to + q, a->relu ? positive(value) : value);
     }
-    for (; q < y->channels; q++) {
-        float value = sums[q] + (a->bias ? a->bias[q] : 0) + (other ? other[q] : 0);
+    for (; q < channels; q++) {
+        float value = sums[q] + (bias ? bias[q] : 0) + (other ? other[q] : 0);
         to[q] = a->relu && value < 0 ? 0 : value;
     }
 }
@@ -304,23 +317,52 @@ static inline void finish(const Windows *a, size output, const float *sums)
 /* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
  * of them at a time, many a multiple of MR. u: outputs / NR x K x NR, where K is the number of
  * terms rounded up to W, as the number of outputs is to NR; what is filled up is zero.
- * room: many (K + outputs rounded up) floats.
+ * room: many (K + WIDE) floats.
  */
 void windows(const Windows *a, size first, size last, float *room, void *sums)
 {
     int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
-    int o = (a->y.channels + NR - 1) / NR * NR;
+    int channels = a->y.channels;
     float *rows = room, *out = room + (size)many * depth;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         for (int t = 0; t < count; t++)
             gather(a, start + t, depth, rows + (t / MR) * (size)MR * depth + t % MR * W);
-        for (int ob = 0; ob < o; ob += NR)
-            for (int t = 0; t < count; t += MR)
-                some_rows(count - t < MR ? count - t : MR, rows + (size)t * depth,
-                          a->weight + (size)ob * depth, depth, out + (size)t * o + ob, o);
-        for (int t = 0; t < count; t++)
-            finish(a, start + t, out + (size)t * o);
+        for (int o = 0; o < channels; o += WIDE) {
+            int wide = channels - o < WIDE ? channels - o : WIDE;
+            for (int ob = 0; ob < wide; ob += NR) {
+                const float *panel = a->weight + (size)(o + ob) * depth;
+                int at_last = o + ob + NR >= channels;
+                for (int t = 0; t < count; t += MR) {
+                    const float *next = at_last && start + many + t < last
+                        ? source(a, start + many + t, a->kernel_h / 2, a->kernel_w / 2) : 0;
+                    some_rows(count - t < MR ? count - t : MR, rows + (size)t * depth, panel,
+                              depth, out + (size)t * WIDE + ob, WIDE, next ? next : panel);
+                }
+            }
+            for (int t = 0; t < count; t++)
+                finish(a, start + t, o, wide, out + (size)t * WIDE);
+        }
+    }
+}
+
+/* A convolution from what every place of its window gives of the pixel that it reads: x has as
+ * channels the outputs of the first place, of the second, ... Outputs first..last are their sums.
+ * sums: as many floats as there are outputs.
+ */
+void places(const Windows *a, size first, size last, float *sums, void *none)
+{
+    int channels = a->y.channels;
+    for (size output = first; output < last; output++) {
+        for (int q = 0; q < channels; q++)
+            sums[q] = 0;
+        for (int i = 0; i < a->kernel_h; i++)
+            for (int j = 0; j < a->kernel_w; j++) {
+                const float *from = source(a, output, i, j);
+                for (int q = 0; from && q < channels; q++)
+                    sums[q] += from[(i * a->kernel_w + j) * channels + q];
+            }
+        finish(a, output, 0, channels, sums);
     }
 }
 

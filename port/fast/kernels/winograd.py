@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from netspec.window import Window
-from port.fast.kernels.calls import constant, run, vector_width
+from port.fast.kernels.calls import Argument, constant, run, vector_width
 from port.fast.kernels.planes import laid
 
 SIDE = 4                    # of a tile of outputs
 PRODUCTS = 49               # of a tile, for each pair of channels
 KEPT_TILINGS = 256
 CACHE = 3 << 18             # bytes that a thread works on at a time: most of a core's own cache
-MOST_BLOCKS = 16            # of rows, that a thread works on at a time
+MOST_BLOCKS = 3             # of rows, that a thread works on at a time
 Size = tuple[int, int]
 
 
@@ -117,21 +117,40 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     x: zero outside its memory; the first window begins `pad` rows and columns before it.
     plus: is added to the outputs. relu: write the positive part.
     """
-    x, plus = laid(x), None if plus is None else laid(plus)
-    n, outputs, height, width = y.shape
+    depth, wide = filled(prod(window.kernel) * x.shape[1], y.shape[1])
+    _same_size(packed, depth * wide, x, y)
+    together = constant('winograd.c', 'outputs_together')
+    many = _at_a_time(4 * (2 * depth + together), y[:, 0].numel())   # with the next rows, fetched
+    members = _members(x, pad, bias, window, relu, y, plus) | dict(weight=packed, many=many)
+    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together))
+
+
+def places(parts: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
+           y: torch.Tensor, plus: torch.Tensor | None = None) -> None:
+    """Write a convolution to y, given what each place of the window gives of each pixel.
+
+    parts: N x (rows columns outputs) x H x W, of x as for `windows`.
+    """
+    if parts.shape[1] != prod(window.kernel) * y.shape[1]:
+        raise ValueError(f'{parts.shape[1]} channels are not those of {prod(window.kernel)} '
+                         f'places for {y.shape[1]} outputs')
+    run('places', y[:, 0].numel(), y.shape[3], _members(parts, pad, bias, window, relu, y, plus),
+        room=y.shape[1])
+
+
+def _members(x: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
+             y: torch.Tensor, plus: torch.Tensor | None) -> dict[str, Argument]:
+    """Return what the kernels over windows are called with, but for the weights."""
     if plus is not None and plus.shape != y.shape:
         raise ValueError(f'{tuple(plus.shape)} cannot be added to outputs {tuple(y.shape)}')
-    _takes(y, x.shape[0], (height, width))
-    depth, wide = filled(prod(window.kernel) * x.shape[1], outputs)
-    _same_size(packed, depth * wide, x, y)
-    many = _at_a_time(4 * (depth + wide), n * height * width)
-    sizes = {f'{name}_{axis}': numbers[place]
-             for name, numbers in (('kernel', window.kernel), ('stride', window.stride),
-                                   ('step', window.dilation))
-             for place, axis in enumerate('hw')}
-    members = sizes | dict(x=x, y=y, plus=plus, weight=packed, bias=bias, top=pad[0], left=pad[1],
-                           relu=relu, many=many)
-    run('windows', n * height * width, many, members, room=many * (depth + wide))
+    _takes(y, x.shape[0], (y.shape[2], y.shape[3]))
+    sizes: dict[str, Argument] = {
+        f'{name}_{axis}': numbers[place]
+        for name, numbers in (('kernel', window.kernel), ('stride', window.stride),
+                              ('step', window.dilation))
+        for place, axis in enumerate('hw')}
+    return sizes | dict(x=laid(x), y=y, plus=None if plus is None else laid(plus), bias=bias,
+                        top=pad[0], left=pad[1], relu=relu)
 
 
 def _same_size(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -98,7 +98,8 @@ def test_every_alignment_with_the_pools(height: int) -> None:
 def test_kernels_in_single_precision() -> None:
     if not calls.available():
         pytest.skip('no C compiler here')
-    hold(make('voc-fcn32s', 0.5, (40, 50, 1), torch.float32), ROUNDING)
+    # Of a size at which no ReLU or maximum lies so close to its edge that rounding decides it.
+    hold(make('voc-fcn32s', 0.5, (48, 60, 1), torch.float32), ROUNDING)
 
 
 def test_gradients_add_up() -> None:

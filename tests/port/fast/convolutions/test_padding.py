@@ -1,11 +1,11 @@
-"""Paddings that algorithms take and those that they do not; shifted parts; narrow bottoms."""
+"""Paddings that algorithms take and those that they do not; narrow bottoms."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from netspec.window import Window
-from port.fast.convolutions.padding import is_narrow, overlap, padded, rows_of, unpadded
+from port.fast.convolutions.padding import is_narrow, padded, rows_of, unpadded
 
 WINDOW = Window((3, 3), (2, 3), (1, 1), (1, 4))
 
@@ -25,14 +25,6 @@ def test_narrow_is_below_a_step_of_the_window(size, narrow: bool) -> None:
     x = torch.randn(1, 1, *size)
     assert is_narrow(x, WINDOW) == narrow
     assert padded(x, (1, 1, 1, 1), WINDOW)[1] == ((0, 0) if narrow else (1, 1))
-
-
-@pytest.mark.parametrize('shift', range(-9, 10))
-def test_overlap(shift: int) -> None:
-    """Position i of 5 is at i + shift of 7."""
-    there, own = overlap(7, 5, shift)
-    pairs = list(zip(range(7)[there], range(5)[own], strict=True))
-    assert pairs == [(i + shift, i) for i in range(5) if 0 <= i + shift < 7]
 
 
 def test_rows() -> None:

@@ -97,3 +97,28 @@ def test_weights_for_other_channels_are_refused(channels: int) -> None:
     with pytest.raises(ValueError, match=f'{channels} channels to 64'):
         winograd.winograd(x, (0, 0), winograd.pack_winograd(torch.randn(64, 64, 3, 3)), None, True,
                         False, y, (7, 7))
+
+
+def test_more_outputs_than_are_written_together() -> None:
+    """301 outputs: 256, then 45, of which 32 fill a block; several turns of rows."""
+    x, plus = channels_last(1, 48, 40, 30), channels_last(1, 301, 40, 30)
+    weight, bias, y = torch.randn(301, 48, 1, 1), torch.randn(301), torch.empty_like(plus)
+    winograd.windows(x, (0, 0), winograd.pack_windows(weight), bias,
+                     Window((1, 1), (1, 1), (0, 0), (1, 1)), True, y, plus)
+    plain = (F.conv2d(x.double(), weight.double(), bias.double()) + plus).relu()
+    assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
+
+
+@pytest.mark.parametrize('pad,step', [((1, 1), 1), ((0, 2), 2), ((4, 4), 4)])
+def test_places(pad: tuple[int, int], step: int) -> None:
+    """The sum of what the places of a window give is the convolution."""
+    x, weight, bias = channels_last(2, 16, 9, 11), torch.randn(5, 16, 3, 3), torch.randn(5)
+    wanted = F.conv2d(x.double(), weight.double(), bias.double(), padding=pad, dilation=step)
+    parts = F.conv2d(x, weight.permute(2, 3, 0, 1).reshape(-1, 16, 1, 1))
+    y, plus = channels_last(*wanted.shape), channels_last(*wanted.shape)
+    winograd.places(parts, pad, bias, Window((3, 3), (1, 1), pad, (step, step)), True, y, plus)
+    plain = (wanted + plus).relu()
+    assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
+    with pytest.raises(ValueError, match='44 channels are not those of 9 places for 5 outputs'):
+        winograd.places(parts[:, :44], pad, bias, Window((3, 3), (1, 1), pad, (step, step)), True,
+                        y)
