@@ -14,8 +14,16 @@ Size = tuple[int, int]
 
 
 def sizes_of(variant: Variant | None, usual: Sequence[Size]) -> list[Size]:
-    """Return the sizes to use where none is given: the one that a net is made for, or the usual."""
-    return [variant.frame] if variant and variant.frame else list(usual)
+    """Return the sizes to use where none is given: the one that a net is made for, or the usual,
+    each side the next smaller that its grid takes.
+    """
+    if variant and variant.frame:
+        return [variant.frame]
+    grid = variant.grid if variant else 1
+
+    def fitted(side: int) -> int:
+        return max(1, (side - 1) // grid) * grid + 1 if grid > 1 else side
+    return [(fitted(height), fitted(width)) for height, width in usual]
 
 
 @contextmanager
