@@ -91,6 +91,7 @@ class Net(torch.nn.Module):
         self.before_backward: list[Hook] = []
         self.after_backward: list[Hook] = []
         self._loss: torch.Tensor | float = 0.0
+        self.unfilled = bool(self.params)        # until weights come from anywhere
         log.info('Network initialization done.')
         if weights is not None:
             self.copy_from(weights)
@@ -173,6 +174,9 @@ class Net(torch.nn.Module):
         stop = len(self.nodes) if end is None else end + 1
         if start == 0 and stop == len(self.nodes):
             self._order.choose(self)
+            if self.unfilled:
+                from port.engine.starting_weights import warn_unfilled
+                warn_unfilled(self)
         for i in range(start, stop):
             node = self.nodes[i]
             for hook in self.before_forward:
@@ -254,6 +258,7 @@ class Net(torch.nn.Module):
 
         Raises ValueError where the numbers of parameters or their shapes differ.
         """
+        self.unfilled = False
         for layer, theirs in other.params.items():
             mine = self.params.get(layer)
             if mine is None:
@@ -277,6 +282,7 @@ class Net(torch.nn.Module):
         the source are ignored. Raises ValueError naming layer, param and both shapes.
         """
         from port.engine.net_weights import copy_from
+        self.unfilled = False
         copy_from(self, weights)
 
     def save(self, path: str | Path, diff: bool = False, hdf5: bool | None = None) -> None:

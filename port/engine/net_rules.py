@@ -22,11 +22,15 @@ PHASES = {TRAIN: 'TRAIN', TEST: 'TEST'}
 
 @dataclass
 class Entry:
-    """One layer of a net: its message, its place (`file:line`), and whether we put it in."""
+    """One layer of a net: its message, its place (`file:line`), and whether we put it in.
+
+    plain: what its file calls the bottoms that come out of an automatic Split.
+    """
 
     param: LayerParameter
     where: str = ''
     auto_split: bool = False
+    plain: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -136,15 +140,17 @@ def insert_splits(entries: list[Entry]) -> list[Entry]:
     for i, entry in enumerate(entries):
         param = LayerParameter()
         param.CopyFrom(entry.param)
+        plain: dict[str, str] = {}
         for j in range(len(param.bottom)):
             source = seen.source[i, j]
             if seen.count[source] > 1:
                 _refuse_shared_in_place(entry, j)
                 maker, index = source
                 stem = f'{param.bottom[j]}_{entries[maker].param.name}_{index}_split'
+                plain[f'{stem}_{used[source]}'] = param.bottom[j]
                 param.bottom[j] = f'{stem}_{used[source]}'
                 used[source] += 1
-        result.append(Entry(param, entry.where))
+        result.append(Entry(param, entry.where, plain=plain))
         for j in range(len(param.top)):
             count, weight = seen.count[i, j], seen.loss.get((i, j), 0.0)
             if count > 1:

@@ -9,6 +9,7 @@ import logging
 import numpy as np
 import torch
 
+from netspec.schema.messages import TEST
 from port.engine.net import Net, Weights
 from port.engine.net_weights import Misfit, copy_from, lacking, paths_of
 from surgery import interp, upsample_filt
@@ -115,8 +116,18 @@ def dead_layers(net: Net) -> list[str]:
             and not node.name.startswith(ZERO_START) and not node.layer.blobs[0].data.any()]
 
 
+def warn_unfilled(net: Net) -> None:
+    """Say of a net that is run to test, once, that no weights came into layers which need some."""
+    net.unfilled = False
+    dead = dead_layers(net) if net.phase == TEST else []
+    if dead:
+        log.warning('the net has no weights, and what it answers means nothing: all zero in %s; '
+                    'give port.Net(…, weights=FILE), or call its copy_from(FILE)', _some(dead))
+
+
 def prepare(net: Net) -> None:
     """Fill the upsampling layers and warn of layers without weights."""
+    net.unfilled = False
     fill_upsampling(net)
     dead = dead_layers(net)
     if dead:

@@ -46,7 +46,10 @@ class Node:
 
 
 class located:
-    """Put a layer's place before the text of any error inside, keeping the error's type."""
+    """Put a layer's place before the text of any error inside, keeping the error's type.
+
+    Blobs are named as in the net's file, without what automatic Splits add.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -62,10 +65,15 @@ class located:
                              f'({error})') from error
         if isinstance(error, (ValueError, KeyError, FileNotFoundError, TypeError)):
             text = str(error.args[0]) if len(error.args) == 1 else str(error)
+            for name, plain in self.entry.plain.items():
+                text = text.replace(name, plain)
             if not text.startswith(label) and type(error) in (ValueError, KeyError, TypeError):
                 error.args = (f'{label}: {text}',)
-            elif label not in text:
-                error.add_note(label)
+            else:
+                if len(error.args) == 1:
+                    error.args = (text,)
+                if label not in text:
+                    error.add_note(label)
 
 
 def crop_to_blame(nodes: Sequence[Node], refused: Node | None) -> str:

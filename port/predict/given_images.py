@@ -76,6 +76,10 @@ def check_array(name: str, array: object, channels: int) -> None:
     if array.ndim != 4 or array.shape[1] != channels:
         raise ValueError(f'input {name!r}: expected N x {channels} x H x W, got the shape '
                          f'{list(array.shape)}{_looks_like(array, channels)}')
+    if array.dtype in (np.uint8, torch.uint8) and channels == 3:
+        raise ValueError(f'input {name!r}: got an array of bytes, which looks like pictures, in '
+                         'RGB order and no mean subtracted; give a list of H x W x 3 uint8 RGB '
+                         'pictures, or floats, BGR, less the mean')
 
 
 def _looks_like(array: Array, channels: int) -> str:
@@ -84,8 +88,8 @@ def _looks_like(array: Array, channels: int) -> str:
     if len(shape) == 3 and shape[0] == channels:
         return ': one image without its N; give array[None]'
     if len(shape) == 3 and shape[2] == 3:
-        return (': it looks like a picture, H x W x C; one of uint8, RGB, is taken as it is '
-                f'(this one is {array.dtype})')
+        return (': it looks like a picture, H x W x C, in RGB order and no mean subtracted; as '
+                f'uint8 it is taken as it is (this one is {array.dtype})')
     if len(shape) == 4 and shape[3] == channels:
         return (': it looks like N x H x W x C; give a list of H x W x 3 uint8 RGB pictures, or '
                 'array.transpose(0, 3, 1, 2), BGR, less the mean')

@@ -271,3 +271,27 @@ def test_outputs_that_are_losses_too_are_logged_as_caffe_names_them(caplog) -> N
     with caplog.at_level(logging.INFO, 'port'):
         log_outputs('Test', n, [torch.tensor(3.), torch.tensor(4.)])
     assert 'Test net output #0: p_p_0_split_0 = 3 (* 2 = 6 loss)' in caplog.text
+
+
+def test_a_net_without_weights_says_so_once(caplog) -> None:
+    zero = conv('c', 'x', 'y').replace('weight_filler { type: "msra" }', '')
+    caplog.set_level(logging.WARNING, 'port')
+    n = net(zero, (1, 3, 4, 4), TEST)
+    for _ in range(2):
+        n.forward()
+    (record,) = caplog.records
+    assert 'the net has no weights' in record.getMessage()
+    assert 'all zero in c' in record.getMessage()
+    caplog.clear()
+    net(conv('c', 'x', 'y'), (1, 3, 4, 4), TEST).forward()                  # of fillers
+    net(zero, (1, 3, 4, 4), TEST, weights={'c': [np.ones((2, 3, 1, 1))]}).forward()
+    net(zero, (1, 3, 4, 4)).forward()                                       # to train
+    assert not caplog.records
+
+
+def test_errors_name_blobs_as_the_file_does() -> None:
+    two = '''layer { name: "o" type: "Input" top: "z" input_param { shape { dim: 5 } } }
+        layer { name: "a" type: "Eltwise" bottom: "x" bottom: "z" top: "a" }
+        layer { name: "b" type: "Eltwise" bottom: "x" bottom: "z" top: "b" }'''
+    with pytest.raises(ValueError, match=r"bottoms 'x' \[2, 3\] and 'z' \[5\] must have the same"):
+        net(two)

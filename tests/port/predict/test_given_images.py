@@ -47,7 +47,7 @@ def test_a_photograph_is_turned_as_its_camera_noted(tmp_path) -> None:
 
 @pytest.mark.parametrize('shape, dtype, text', [
     ((3, 9, 8), 'f', r'got the shape \[3, 9, 8\]: one image without its N; give array\[None\]'),
-    ((9, 8, 3), 'f', 'looks like a picture, H x W x C; one of uint8, RGB, is taken .* float32'),
+    ((9, 8, 3), 'f', 'looks like a picture, H x W x C, in RGB order .* is taken .* float32'),
     ((2, 9, 8, 3), 'f', r'looks like N x H x W x C; .*transpose\(0, 3, 1, 2\), BGR, less the mean'),
     ((1, 4, 9, 8), 'f', r'expected N x 3 x H x W, got the shape \[1, 4, 9, 8\]$'),
     ((9, 8), 'u1', r'got the shape \[9, 8\]$')])
@@ -61,3 +61,9 @@ def test_an_array_of_a_wrong_shape(predict: NetPredictor, shape, dtype: str, tex
 def test_pictures_of_several_sizes(predict: NetPredictor) -> None:
     with pytest.raises(ValueError, match='pictures of 2 sizes; give those of one size at a time'):
         predict([RGB, RGB[:9]])
+
+
+def test_bytes_in_the_nets_own_order_are_pictures(predict: NetPredictor) -> None:
+    for array in (np.zeros((1, 3, 9, 8), np.uint8), torch.zeros((1, 3, 9, 8), dtype=torch.uint8)):
+        with pytest.raises(ValueError, match='looks like pictures, in RGB order and no mean subtr'):
+            predict(array)
