@@ -35,7 +35,7 @@ def test_log_snapshots_and_report(scenes, make_run, tmp_path: Path, fcn) -> None
     assert result.stdout.endswith(
         f'trained 3 iterations; weights in {run}/snapshot/train_iter_3.caffemodel\n')
     names = {p.name for p in (run / 'snapshot').iterdir()}
-    assert names == {'train.log', *(f'train_iter_{i}.{kind}' for i in (2, 3)
+    assert names == {'train.log', 'train.csv', *(f'train_iter_{i}.{kind}' for i in (2, 3)
                                     for kind in ('caffemodel', 'solverstate'))}
     log = (run / 'snapshot' / 'train.log').read_text()
     assert log in result.stdout                   # no terminal for the bar: the log stands in

@@ -43,6 +43,15 @@ def test_to_the_end(tmp_path: Path) -> None:
     assert Path(made.weights_path).is_file()
 
 
+def test_lines_tell_the_time_that_is_left(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr('port.training.job.FIRST', 0.0)
+    run(solver(tmp_path), hidden=True, lines=True, name='voc')
+    (line,) = capsys.readouterr().err.splitlines()       # the next is due in half a minute
+    assert line.startswith('voc 1/6: loss ') and line.endswith(' left') and 's an iteration' in line
+    run(solver(tmp_path), hidden=True)
+    assert capsys.readouterr().err == ''
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_a_snapshot_and_says_where(number: signal.Signals, tmp_path: Path) -> None:
     made = solver(tmp_path)
