@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 @click.command(epilog='Example:  fcn demo --out demo')
 @click.option('--out', type=FOLDER, default='demo', show_default=True,
               help='Folder for everything that is made.')
-def command(out: Path) -> None:
+@click.option('--quick', is_flag=True, help='In a minute: smaller scenes, fewer steps.')
+def command(out: Path, quick: bool) -> None:
     """Draw scenes, generate, train 32s, 16s, 8s, score, picture, export, compare."""
     import torch
 
     from port.reproduce import demo
     from port.training.run_lock import running_alone
-    plan, start = demo.PLAN, time.monotonic()
+    plan, start = demo.QUICK if quick else demo.PLAN, time.monotonic()
     torch.manual_seed(plan.seed)
 
     def say(text: str) -> None:
         click.echo(f'[{time.monotonic() - start:4.0f} s] {text}')
+        sys.stdout.flush()
 
     with running_alone(out):
         _run(plan, out, say)

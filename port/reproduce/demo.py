@@ -4,11 +4,14 @@ with the heavy schedule (momentum 0.99, summed loss), score, picture, export, co
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import surgery
 from netspec.generate import write_variant
+from netspec.known_weights import kept_file
 from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.data.label_pictures import (
@@ -21,7 +24,7 @@ from port.data.label_pictures import (
 )
 from port.data.readers import read_index
 from port.data.scenes import draw_dataset
-from port.engine.net import Net
+from port.engine.net import Net, Weights
 from port.engine.starting_weights import prepare
 from port.export.onnx_file import Agreement, compare, export, holds
 from port.predict.labelled import Predictor
@@ -54,10 +57,18 @@ class DemoPlan:
     seed: int = 1337
     floor: float = 0.60       # the mean IU that FCN-8s must reach
     pictures: int = 6
+    start: str = ''           # the net whose weights, which come along, the first stage starts from
+    solver: Mapping[str, Any] = field(default_factory=dict)    # further fields
 
 
 PLAN = DemoPlan((DemoStage('voc-fcn32s', 1e-8, 900), DemoStage('voc-fcn16s', 1e-8, 400),
              DemoStage('voc-fcn8s', 1e-8, 400)))
+# In a minute: SqueezeNet's nets, from the weights that come along, by Adam as those were trained.
+QUICK = DemoPlan((DemoStage('voc-fcn16s-squeezenet', 3e-4, 120),
+              DemoStage('voc-fcn8s-squeezenet', 1e-4, 60),
+              DemoStage('voc-fcn4s-squeezenet', 1e-4, 60)), width=1.0, train=120, val=20,
+             clip_gradients=-1, floor=0.40, start='camvid-fcn16s-squeezenet',
+             solver={'type': 'Adam', 'momentum': 0.9, 'momentum2': 0.999})
 
 
 @dataclass
@@ -81,13 +92,13 @@ def make_nets(plan: DemoPlan, out: Path) -> dict[str, Path]:
         options = dict(base_lr=stage.base_lr, lr_policy='poly', power=0.9,
                        clip_gradients=plan.clip_gradients, max_iter=stage.iterations,
                        snapshot=None, snapshot_prefix='snapshot/train', test_iter=plan.val,
-                       random_seed=plan.seed)
+                       random_seed=plan.seed) | dict(plan.solver)
         write_variant(stage.name, folders[stage.name], solver_options=options, width=plan.width,
                       data_root=roots)
     return folders
 
 
-def train_stage(stage: DemoStage, folder: Path, weights: str | None, hidden: bool) -> str:
+def train_stage(stage: DemoStage, folder: Path, weights: Weights | None, hidden: bool) -> str:
     """Train one net from the coarser one's weights; return the path of its own."""
     solver = Solver(folder / 'solver.prototxt', finite=True)
     handler = glog.to_file(Path(f'{solver.prefix}.log'))
@@ -95,20 +106,35 @@ def train_stage(stage: DemoStage, folder: Path, weights: str | None, hidden: boo
         if weights:
             solver.net.copy_from(weights)
         prepare(solver.net)
-        run(solver, hidden)
+        run(solver, hidden, hidden, stage.name)
     finally:
         glog.stop(handler)
     return solver.weights_path
+
+
+def first_weights(plan: DemoPlan) -> Weights | None:
+    """Return what the first stage starts from: the weights that come along, but for the scores of
+    other classes; None for fillers.
+    """
+    if not plan.start:
+        return None
+    kept = kept_file(plan.start)
+    if kept is None:
+        raise FileNotFoundError(f'the weights of {plan.start} are not here: this installation '
+                                'lacks weights/; leave --quick out')
+    return {name: blobs for name, blobs in surgery.read_weights(kept).items()
+            if 'score' not in name}
 
 
 def run_stages(plan: DemoPlan, folders: dict[str, Path], say: Callable[[str], None],
                hidden: bool) -> list[Result]:
     """Train and score every stage, each from the one before."""
     results: list[Result] = []
+    how = plan.solver.get('type', 'momentum 0.99')
     for stage in plan.stages:
         start = time.monotonic()
-        say(f'training {stage.name}: {stage.iterations} iterations, momentum 0.99, summed loss')
-        before = results[-1].weights if results else None
+        say(f'training {stage.name}: {stage.iterations} iterations, {how}, summed loss')
+        before = results[-1].weights if results else first_weights(plan)
         weights = train_stage(stage, folders[stage.name], before, hidden)
         seconds = time.monotonic() - start
         net = Net(folders[stage.name] / 'val.prototxt', TEST, weights=weights)
