@@ -2,7 +2,8 @@
 nets of others that the published nets start from or are compared with, by their files' digests.
 
 SHA-1 digests: BVLC's model zoo (models/*/readme.md) for its nets; OpenCV's list of test models
-(opencv_extra, testdata/dnn/download_models.py) for the others. torchvision's files bear the
+(opencv_extra, testdata/dnn/download_models.py) for the others; addresses: the published FCN
+repository's caffemodel-url files. torchvision's files bear the
 beginning of their SHA-256 in their names.
 """
 
@@ -20,32 +21,50 @@ NAMED_DIGEST = re.compile(r'-([0-9a-f]{8})\.pth$')               # torchvision's
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file of others. what: the net; donor: what the rows that start from it call it."""
+    """A file of others. sha1: '' where none is published. what: the net; base: where the file lies;
+    donor: what the rows that start from it call it; net: the row whose released weights it holds.
+    """
 
     file: str
     sha1: str
     what: str
     page: str
+    base: str = ''
     donor: str = ''
+    net: str = ''
+
+    @property
+    def url(self) -> str:
+        """The address of the file itself; '' where only a page is known."""
+        return f'{self.base}/{self.file}' if self.base else ''
 
 
-ZOO = 'BVLC/caffe, models/'
+ZOO, FCN = 'BVLC/caffe, models/', 'shelhamer/fcn.berkeleyvision.org'
+BERKELEY, OXFORD = 'http://dl.caffe.berkeleyvision.org', 'http://www.robots.ox.ac.uk/~vgg'
 KNOWN = (
     KnownFile('VGG_ILSVRC_16_layers.caffemodel', '9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24',
-              'VGG16 (Simonyan, Zisserman 2014)', 'www.robots.ox.ac.uk/~vgg/research/very_deep',
-              'VGG16'),
+              'VGG16 (Simonyan, Zisserman 2014)', f'{OXFORD}/research/very_deep',
+              f'{OXFORD}/software/very_deep/caffe', 'VGG16'),
     KnownFile('bvlc_reference_caffenet.caffemodel', '4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46',
-              'CaffeNet', f'{ZOO}bvlc_reference_caffenet', 'CaffeNet'),
+              'CaffeNet', f'{ZOO}bvlc_reference_caffenet', BERKELEY, 'CaffeNet'),
     KnownFile('bvlc_alexnet.caffemodel', '9116a64c0fbe4459d18f4bb6b56d647b63920377', 'AlexNet',
-              f'{ZOO}bvlc_alexnet'),
+              f'{ZOO}bvlc_alexnet', BERKELEY),
     KnownFile('bvlc_googlenet.caffemodel', '405fc5acd08a3bb12de8ee5e23a96bec22f08204',
-              'GoogLeNet', f'{ZOO}bvlc_googlenet', 'GoogLeNet'),
+              'GoogLeNet', f'{ZOO}bvlc_googlenet', BERKELEY, 'GoogLeNet'),
     KnownFile('squeezenet_v1.1.caffemodel', '3397f026368a45ae236403ccc81cfcbe8ebe1bd0',
               'SqueezeNet 1.1', 'DeepScale/SqueezeNet, SqueezeNet_v1.1'),
-    KnownFile('fcn32s-heavy-pascal.caffemodel', '05eb922d7829c39448f57e5ab9d8cd75d6c0be6d',
-              'voc-fcn32s as its authors trained it', 'shelhamer/fcn.berkeleyvision.org'),
-    KnownFile('fcn8s-heavy-pascal.caffemodel', 'c449ea74dd7d83751d1357d6a8c323fcf4038962',
-              'voc-fcn8s as its authors trained it', 'shelhamer/fcn.berkeleyvision.org'),
+    *(KnownFile(f'{file}.caffemodel', sha1, f'{net} as its authors trained it', FCN, BERKELEY,
+                net=net)
+      for net, file, sha1 in (
+          ('voc-fcn32s', 'fcn32s-heavy-pascal', '05eb922d7829c39448f57e5ab9d8cd75d6c0be6d'),
+          ('voc-fcn16s', 'fcn16s-heavy-pascal', ''),
+          ('voc-fcn8s', 'fcn8s-heavy-pascal', 'c449ea74dd7d83751d1357d6a8c323fcf4038962'),
+          ('voc-fcn8s-atonce', 'fcn8s-atonce-pascal', ''),
+          ('voc-fcn-alexnet', 'fcn-alexnet-pascal', ''),
+          *((net, f'{net}-heavy', '') for net in (
+              'nyud-fcn32s-color', 'nyud-fcn32s-hha', 'nyud-fcn32s-color-hha',
+              'pascalcontext-fcn32s', 'pascalcontext-fcn16s', 'pascalcontext-fcn8s',
+              'siftflow-fcn32s', 'siftflow-fcn16s', 'siftflow-fcn8s')))),
 )
 
 
@@ -83,6 +102,17 @@ def kept_file(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def known_donor(donor: str) -> KnownFile:
+    """Return the file that holds what rows start from; KeyError where none is known."""
+    found = {one.donor: one for one in KNOWN if one.donor}
+    return found[donor]
+
+
+def released(net: str) -> KnownFile | None:
+    """Return the file of the weights that a net's authors released; None where none is known."""
+    return next((one for one in KNOWN if one.net == net), None)
+
+
 def checked(path: Path) -> tuple[bool | None, str]:
     """Return whether a file is what its name or content says, and what it is.
 
@@ -95,7 +125,7 @@ def checked(path: Path) -> tuple[bool | None, str]:
         file.seek(0)
         sha1 = hashlib.file_digest(file, 'sha1').hexdigest()
     for one in KNOWN:
-        if one.sha1 == sha1:
+        if one.sha1 and one.sha1 == sha1:
             return True, f'{one.file}: {one.what}'
     for kept in kept_weights():
         if kept.sha256 == sha256:
@@ -111,7 +141,7 @@ def _by_name(path: Path, sha1: str, sha256: str) -> tuple[bool | None, str]:
     if named:
         return False, f'its name says that its SHA-256 begins with {named[1]}; it is {sha256}'
     for one in KNOWN:
-        if one.file == path.name:
+        if one.sha1 and one.file == path.name:
             return False, f'its SHA-1 is {sha1}; that of {one.what} is {one.sha1}'
     for kept in kept_weights():
         if kept.path.name == path.name:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from netspec import known_weights
-from netspec.known_weights import KNOWN, KnownFile, checked, kept_file, kept_weights
+from netspec.known_weights import (
+    KNOWN,
+    KnownFile,
+    checked,
+    kept_file,
+    kept_weights,
+    known_donor,
+    released,
+)
 from netspec.variants import VARIANTS
 
 KEPT = list(kept_weights())
@@ -57,5 +65,14 @@ def test_kept_weights_that_were_changed(tmp_path: Path) -> None:
 
 
 def test_digests_are_whole() -> None:
-    assert all(len(one.sha1) == 40 and int(one.sha1, 16) for one in KNOWN)
+    assert all(len(one.sha1) == 40 and int(one.sha1, 16) for one in KNOWN if one.sha1)
+    assert {one.net for one in KNOWN} - {''} <= set(VARIANTS)
+
+
+def test_what_nets_start_from_and_what_was_released() -> None:
+    assert known_donor('VGG16').url.endswith('/caffe/VGG_ILSVRC_16_layers.caffemodel')
+    found = released('siftflow-fcn8s')
+    assert found and found.url == (
+        'http://dl.caffe.berkeleyvision.org/siftflow-fcn8s-heavy.caffemodel')
+    assert released('camvid-fcn-basic') is None
     assert len({one.file for one in KNOWN}) == len(KNOWN)
