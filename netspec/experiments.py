@@ -21,6 +21,7 @@ from netspec.changed_nets import (
 )
 from netspec.families import make_net
 from netspec.families.fcn import TRUNKS, fcn
+from netspec.own_dataset import find_own
 from netspec.schema import print_net, print_solver
 from netspec.solver_param import solver
 from netspec.spec import unknown
@@ -266,15 +267,29 @@ EXPERIMENTS: dict[str, Experiment] = {name: build(VARIANTS['voc-fcn32s'])
 def find_experiment(name: str | Variant, net: str | Variant | None = None) -> Experiment:
     """Return the experiment of that name; a net's name is the experiment of training it.
 
-    net: do it with this net in place of voc-fcn32s. Raises KeyError for an unknown name,
-    ValueError for a net that the experiment cannot be done with.
+    net: do it with this net in place of voc-fcn32s. Either may be a folder of `fcn new`. Raises
+    KeyError for an unknown name, ValueError for a net that the experiment cannot be done with.
     """
-    if isinstance(name, Variant) or name in VARIANTS:
+    row = _known(name)
+    if row:
         if net is not None:
-            raise ValueError(f'{getattr(name, "name", name)} is a net already; --net is for the '
+            raise ValueError(f'{row.name} is a net already; --net is for the '
                              f'experiments ({", ".join(BUILDERS)})')
-        row = find_variant(name)
         return Experiment(row.name, row)
     if name not in BUILDERS:
-        raise unknown('no net or experiment is named', name, [*VARIANTS, *BUILDERS])
-    return EXPERIMENTS[name] if net is None else BUILDERS[name](find_variant(net))
+        raise unknown('no net or experiment is named', str(name), [*VARIANTS, *BUILDERS])
+    if net is None:
+        return EXPERIMENTS[name]
+    return BUILDERS[name](_known(net) or find_variant(net))
+
+
+def _known(name: str | Variant) -> Variant | None:
+    """Return a row of the table, or of a user's own folder; None where there is none."""
+    if isinstance(name, Variant):
+        return name
+    return VARIANTS.get(name) or (None if name in BUILDERS else find_own(name))
+
+
+def is_known(name: str) -> bool:
+    """Tell whether a name is a net's or an experiment's that `find_experiment` finds."""
+    return name in BUILDERS or _known(name) is not None

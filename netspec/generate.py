@@ -21,9 +21,13 @@ def data_roots(variant: str | Variant, data: str | Path) -> dict[str, str]:
     """Return the folder of each part of a row's dataset, by its key in param_str.
 
     data: the folder of all datasets, in the tree of `fcn data layout`, or that of this one; a part
-    that lies within another (DeepLab's VOC2012/list) lies so in either.
+    that lies within another (DeepLab's VOC2012/list) lies so in either. A user's own data lies
+    where `fcn new` was told.
     """
-    dirs = dict(pair for split in find_variant(variant).splits for pair in split.layer.dirs)
+    row = find_variant(variant)
+    if row.places:
+        return dict(row.places)
+    dirs = dict(pair for split in row.splits for pair in split.layer.dirs)
     found = {}
     for key, folder in dirs.items():
         whole = min((other for other in dirs.values() if Path(folder).is_relative_to(other)),

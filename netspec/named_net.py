@@ -6,7 +6,7 @@ that were trained here and come along (weights/).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from typing import Any
 from netspec.experiments import EXPERIMENTS, find_experiment
 from netspec.families import make_net
 from netspec.known_weights import kept_file
-from netspec.own_dataset import own_row
+from netspec.own_dataset import find_own, is_own, read_row
 from netspec.schema.files import existing, read_json
 from netspec.schema.messages import NetParameter
 from netspec.spec import unknown
 from netspec.variants import VARIANTS, Variant
 
-ROW_FILE = 'dataset.json'      # `fcn new` describes its dataset and net here
 RUN_FILE = 'run.json'          # `fcn reproduce` keeps its settings here
+BEST = 'snapshot/train_best.caffemodel'      # `fcn train` keeps the best of its scorings here
 DEPLOY, TESTS = 'deploy', ('val', 'test')
 
 Classes = int | tuple[int, ...] | None
@@ -66,9 +66,13 @@ class NamedNet:
         return self.make(row, split, width=self.width if width is None else width, classes=classes)
 
     def trained(self) -> Path | None:
-        """Return the last weights trained in the folder, or the published net's that come along."""
+        """Return the best weights trained in the folder, where they were scored, else the last; of
+        a published net those that come along.
+        """
         if self.folder is None:
             return kept_file(self.row.name) if self.row and self.file is None else None
+        if (best := self.folder / BEST).is_file():
+            return best
         found = [(int(number), path) for path in self.folder.glob('snapshot/*_iter_*.caffemodel')
                  if (number := path.stem.rpartition('_')[2]).isdecimal()]
         return max(found)[1] if found else None
@@ -86,6 +90,9 @@ def find_net(given: str | PathLike[str] | Variant) -> NamedNet:
         return NamedNet(text, VARIANTS[text])
     if path.is_dir():
         return _in_folder(text, path)
+    staged = find_own(text)              # a stage on a user's own data
+    if staged:
+        return NamedNet(text, staged)
     if path.is_file() or path.suffix or len(path.parts) > 1:
         return NamedNet(text, file=existing(path, 'prototxt'))
     raise unknown('no net, folder or prototxt is named', text, VARIANTS)
@@ -98,14 +105,16 @@ def find_row(given: str | PathLike[str] | Variant, why: str = 'this') -> Variant
 
 def _in_folder(text: str, folder: Path) -> NamedNet:
     """Return the net of a folder: as `fcn new` or `fcn reproduce` describes it, or by its files."""
-    if (folder / ROW_FILE).is_file():
+    if is_own(folder):
         return NamedNet(text, read_row(folder), folder=folder)
     if (folder / RUN_FILE).is_file():
         run = _read(folder / RUN_FILE, 'fcn reproduce')
-        return _reproduced(text, run, run['name'], folder / run['name'])
-    if (folder.parent / RUN_FILE).is_file() and folder.resolve().name in (*VARIANTS, *EXPERIMENTS):
+        return _reproduced(text, run, run['name'], folder)
+    if (folder.parent / RUN_FILE).is_file():
         run = _read(folder.parent / RUN_FILE, 'fcn reproduce')
-        return _reproduced(text, run, folder.resolve().name, folder)
+        name = _in_run(run['name'], folder.resolve().name)
+        if name:
+            return _reproduced(text, run, name, folder.parent)
     if any((folder / f'{name}.prototxt').is_file() for name in (DEPLOY, *TESTS)):
         return NamedNet(text, file=folder / f'{DEPLOY}.prototxt', folder=folder)
     raise FileNotFoundError(f'{folder}: no net in this folder; expected one that `fcn new`, '
@@ -126,10 +135,19 @@ def stages_of_run(net: NamedNet) -> list[NamedNet]:
                   key=lambda one: -one.row.stride if one.row else 0)
 
 
-def _reproduced(text: str, run: Mapping[str, Any], name: str, folder: Path) -> NamedNet:
-    """Return a net of a run: its experiment's row and maker, the run's width."""
+def _in_run(run: str, name: str) -> str:
+    """Return by what the net of that name is found in a run of another; '' where it is not in it.
+    """
+    if name in (*VARIANTS, *EXPERIMENTS):
+        return name
+    beside = (run, str(Path(run).with_name(name)))      # on a user's own data: by its folder's path
+    return next((place for place in beside if getattr(find_own(place), 'name', '') == name), '')
+
+
+def _reproduced(text: str, run: Mapping[str, Any], name: str, out: Path) -> NamedNet:
+    """Return a net of a run in `out`: its experiment's row and maker, the run's width."""
     experiment = find_experiment(name, run.get('net') or None)
-    return NamedNet(text, experiment.row, folder=folder, make=experiment.make,
+    return NamedNet(text, experiment.row, folder=out / experiment.name, make=experiment.make,
                     width=float(run.get('width', 1)))
 
 
@@ -152,27 +170,3 @@ def scored_file(net: NamedNet) -> Path:
     names = [net.row.splits[1].file] if net.row else TESTS
     found = [folder / f'{name}.prototxt' for name in names]
     return next((path for path in found if path.is_file()), found[0])
-
-
-# -- the folder of `fcn new` -----------------------------------------------------------------------
-
-def is_own(name: str | Path) -> bool:
-    """Tell whether `fcn new` wrote a folder of that name."""
-    return (Path(name) / ROW_FILE).is_file()
-
-
-def row_of(about: Mapping[str, Any]) -> Variant:
-    """Return the row that a dataset.json describes."""
-    row = own_row(about['name'], len(about['classes']), tuple(about['mean']),
-                  about['images_in']['val'], about['ignore_label'], about['stride'],
-                  about['pixels'], float(about['width']))
-    return replace(row, heads=(replace(row.heads[0], names=tuple(about['classes'])),))
-
-
-def read_row(folder: Path) -> Variant:
-    """Return the row of a folder that `fcn new` wrote."""
-    path = folder / ROW_FILE
-    try:
-        return row_of(_read(path, 'fcn new'))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f'{path}: not what `fcn new` writes ({error}); write it again') from error

@@ -238,7 +238,8 @@ def param_str(row: Variant, split: Split, data_root: DataRoot | None = None,
         more['batch'] = row.batch
     if row.crop:
         more['centre_crop'] = row.crop
-    return repr({key: values[key] for key in split.layer.keys} | more | dict(data_params or {}))
+    return repr({key: values[key] for key in split.layer.keys} | dict(row.told) | more
+                | dict(data_params or {}))
 
 
 def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
@@ -250,7 +251,7 @@ def _changed(published: Variant, row: Variant, split: Split) -> dict[str, int]:
 def data_dirs(row: Variant, split: Split, data_root: DataRoot | None) -> dict[str, str]:
     published = {key: f'{row.data}/{folder}' for key, folder in split.layer.dirs}
     if data_root is None:
-        return published
+        return published | dict(row.places)
     if not isinstance(data_root, Mapping):
         return dict.fromkeys(published, os.fspath(data_root))
     known = {key for other in row.splits for key, _ in other.layer.dirs}

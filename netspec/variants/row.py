@@ -55,7 +55,8 @@ class Head:
     """One labelling: its classes, the suffix of its layers' names, its label top, loss and class
     list.
 
-    names: the classes of a user's own dataset, which has no published list.
+    names, palette: of the classes of a user's own dataset, which has no published list; a colour
+    is red, green, blue.
     """
 
     classes: int
@@ -64,6 +65,7 @@ class Head:
     label: str = 'label'
     loss: str = 'loss'
     names: tuple[str, ...] = ()
+    palette: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,10 @@ class Variant:
     aligned: bool = False
     # A user's own net may be narrow; its folder says so. The published ones are not.
     width: float = 1.0
+    # Where a user's own data lies: a folder for each key of param_str; and what else its data layer
+    # is told.
+    places: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, Any], ...] = ()
 
     @property
     def net_files(self) -> tuple[str, ...]:

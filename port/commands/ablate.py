@@ -18,7 +18,8 @@ from port.commands.reproduce import fast_option, goes_on, limit_option, set_opti
 
 
 class DatasetOfNet(NetName):
-    """The name of a dataset, or a NET whose dataset is meant: one with nets of all three strides.
+    """The name of a dataset, or a NET whose dataset is meant: one with nets of all three strides,
+    or a folder of `fcn new`.
     """
 
     def convert(self, value: Any, param: Param, ctx: Context) -> Any:
@@ -27,10 +28,8 @@ class DatasetOfNet(NetName):
         datasets = {row.dataset for row in VARIANTS.values()}
         try:
             if value not in datasets and (value in VARIANTS or Path(value).exists()):
-                value = super().convert(value, param, ctx).known_row('`fcn ablate`').dataset
-            if value == 'own':
-                raise ValueError('the nets of `fcn new` start from VGG16 each, whatever their '
-                                 'stride; the findings are of published nets, 32s, 16s, 8s')
+                row = super().convert(value, param, ctx).known_row('`fcn ablate`')
+                value = dict(row.places)['lists'] if row.dataset == 'own' else row.dataset
             findings(value)
         except (KeyError, ValueError) as error:
             self.fail(str(error.args[0]), param, ctx)
@@ -94,9 +93,9 @@ class Request:
 def command(given: Request) -> None:
     """Try on DATASET: heavy, online and accumulated learning; 32s, 16s, 8s; trunk fixed or not.
 
-    NET stands for the dataset that it is for. Every regime sees the same images as often. Ctrl-C
-    at any time; the same command goes on. With --trunk also pretrained or random weights, stages
-    or all at once, skips or none.
+    NET stands for the dataset that it is for, a folder of `fcn new` for its own. Every regime sees
+    the same images as often. Ctrl-C at any time; the same command goes on. With --trunk also
+    pretrained or random weights, stages or all at once, skips or none.
     """
     if given.trunk:
         _seeded(given)
@@ -110,7 +109,7 @@ def command(given: Request) -> None:
                         str(given.weights.resolve()) if given.weights else '', width=given.width,
                         block=given.block, blocks=given.blocks, images=given.limit,
                         seed=given.seed, options=dict(given.options), fast=given.fast)
-    out = given.out or Path('runs', f'ablate-{given.dataset}')
+    out = given.out or Path('runs', f'ablate-{Path(given.dataset).name}')
     with goes_on():
         content = ablation.run(given.dataset, settings, out, torch.device(given.device), click.echo,
                                given.ranks)

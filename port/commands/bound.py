@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from port.commands._shared import WithJson, json_option, renamed, tell
+from port.commands._shared import WithJson, json_option, options_given, renamed, tell
 from port.commands._values import FOLDER, NetName
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
@@ -24,6 +24,13 @@ PUBLISHED = 'published'
 METHODS = ('nearest', 'majority', 'bilinear')       # of port.scoring.bounds
 data_option = click.option('--data', type=FOLDER, default='data', show_default=True,
                            help='Folder of the datasets, or of this one.')
+
+
+def refuse_data(own: bool, name: str) -> None:
+    """Raise UsageError where --data is given for a folder of `fcn new`."""
+    if own and any(option.name == 'data' for option in options_given()):
+        raise click.UsageError(f'--data is for published datasets; {name} says itself where its '
+                               'images and labels lie')
 
 
 def bar(name: str) -> Callable[[Sequence[int]], Iterable[int]]:
@@ -57,6 +64,7 @@ def command(net: NamedNet, data: Path | None, absent: bool, methods: tuple[str, 
         net.known_row('`fcn bound`')
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    refuse_data(net.known_row('`fcn bound`').dataset == 'own', net.given)
     figures, text = from_labels(net, data, absent, methods, split, limit)
     tell(figures, text, json_path)
 

@@ -11,7 +11,7 @@ import click
 
 from port.commands._shared import WithJson, json_option, renamed, tell
 from port.commands._values import FOLDER, Context, Param, Size
-from port.commands.bound import data_option
+from port.commands.bound import data_option, refuse_data
 
 if TYPE_CHECKING:
     from port.data.check_dataset import SplitReport
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class DatasetName(click.ParamType):
-    """The name of a dataset of the table."""
+    """The name of a dataset of the table, or a folder of `fcn new`."""
 
     name = 'name'
 
@@ -56,11 +56,12 @@ def bar(split: str, count: int, walk: Iterator[str | None]) -> Iterator[str | No
 def check_command(name: str, data: Path, splits: tuple[str, ...]) -> None:
     """Open every file of dataset NAME and count it against the published numbers.
 
-    Prints at most one line a name: missing, unreadable, of the wrong size, labels out of range,
-    listed twice.
+    NAME may be a folder of `fcn new`, of which nothing is published. Prints at most one line a
+    name: missing, unreadable, of the wrong size, labels out of range, listed twice.
     """
     from port.data.check_dataset import check
     from port.data.datasets import find_dataset
+    refuse_data(find_dataset(name).own, name)
     reports = check(name, data, splits, bar)
     for report in reports:
         for problem in report.problems:
@@ -72,6 +73,7 @@ def check_command(name: str, data: Path, splits: tuple[str, ...]) -> None:
 
 def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> None:
     """End with status 1 where anything is wrong."""
+    from port.data.datasets import find_dataset
     unseen = f'{", ".join(left_out)}: no folder, not checked'
     problems = sum(len(report.problems) for report in reports)
     other = [report.split for report in reports if not report.right_count]
@@ -79,8 +81,10 @@ def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> No
         parts = [f'{problems} problem(s)'] if problems else []
         parts += [f'another count than published in {", ".join(other)}'] if other else []
         parts += [unseen] if left_out else []
-        raise click.ClickException(f'{name}: {"; ".join(parts)}; `fcn data layout {name}` shows '
-                                   'what is expected')
+        own = find_dataset(name).own
+        raise click.ClickException(f'{name}: {"; ".join(parts)}; ' + (
+            'mend the files, or write the folder again with `fcn new`' if own else
+            f'`fcn data layout {name}` shows what is expected'))
     skipped = [report.split for report in reports if report.skipped]
     click.echo(f'{name}: complete' + (f', but for {", ".join(skipped)}' if skipped else '')
                + (f'; {unseen}' if left_out else ''))
@@ -95,14 +99,19 @@ def _verdict(name: str, reports: 'list[SplitReport]', left_out: list[str]) -> No
 def compare_command(first: str, second: str, data: Path, json_path: str | None) -> None:
     """Lay two lists side by side: images, sizes, brightness (0 to 255), share of each class.
 
-    Shares are percent of the pixels that have a class. Names that stand in both are counted.
+    DATASET may be a folder of `fcn new`. Shares are percent of the pixels that have a class. Names
+    that stand in both are counted.
     """
     from tqdm import tqdm
 
+    from port.data.datasets import find_dataset
     from port.data.two_lists import compare_lists, shared_names, side_by_side
 
     def shown(title: str) -> Callable[[Sequence[int]], Iterable[int]]:
         return lambda walk: tqdm(walk, desc=title, unit='img', disable=not sys.stderr.isatty())
+    for given in (first, second):
+        place = given.rpartition(':')[0]
+        refuse_data(bool(place) and find_dataset(place).own, place)
     one, other = compare_lists(first, second, data, shown)
     tell({'first': one.as_dict(), 'second': other.as_dict(), 'in_both': shared_names(one, other)},
          side_by_side(one, other), json_path)
@@ -136,7 +145,7 @@ def colours_command(table: str, source: Path, target: Path, unknown: int | None,
     """Turn the colour-coded label images of SOURCE and its folders into index PNGs in TARGET.
 
     TABLE: voc, camvid (32 colours grouped into 11 classes), camvid32, cityscapes (19 classes), or
-    a file of lines 'R G B name' (or 'R G B index name').
+    a file of lines 'R G B name', 'R G B index name' or 'name,r,g,b' (class_dict.csv).
     """
     from port.data import colour_labels as colours
     chosen = find_table(table)
@@ -175,5 +184,5 @@ def find_table(name: str) -> 'ColourTable':
         return colours.TABLES[name]()
     if not Path(name).is_file():
         raise FileNotFoundError(f'{name}: no such colour table; known: {", ".join(colours.TABLES)}'
-                                ", or a file of lines 'R G B name'")
+                                f', or a file of {colours.FORMS}')
     return colours.read_table(name)

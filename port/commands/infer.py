@@ -189,7 +189,7 @@ def opened(asked: AskedNet, weights: str, mean: tuple[float, ...], device: str,
     output = output or next((name for name in heads if name in net.outputs), None)
     predict = Predictor(net, mean, output, **options)
     head = heads.get(output or '') or (row.heads[0] if row else None)
-    return predict, (palette(head.labels if head else ''), class_names(head) if head else ())
+    return predict, (palette(head or ''), class_names(head) if head else ())
 
 
 def mean_of(net: AskedNet, given: tuple[float, ...] | None) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands import bound
+from port.commands._before_run import made_ready
 from port.commands._ranks import ranked
 from port.commands._shared import (
     given_as,
@@ -21,7 +22,7 @@ from port.commands._shared import (
     seed_option,
 )
 from port.commands._values import FILE, FOLDER, WIDTH, RowName
-from port.commands.bound import data_option
+from port.commands.bound import data_option, refuse_data
 from port.commands.generate import setting
 from port.commands.score import limit_option
 from port.reproduce import published_figures as published
@@ -127,6 +128,8 @@ class Request:
     statistics: int
     given: Mapping[str, str]
     released: bool
+    dry_run: bool
+    download: bool
     fast: bool
     keep_all: bool
     share_steps: bool
@@ -162,8 +165,13 @@ class Request:
 @statistics_option
 @click.option('--donor', 'given', multiple=True, callback=donors, metavar='NET=WEIGHTS',
               help='Take these weights instead of training NET first; may be repeated.')
-@click.option('--released', is_flag=True, help='Train nothing: score the released --weights '
-              'against their four-decimal table.')
+@click.option('--released', is_flag=True, help='Train nothing: score the released weights '
+              'against their four-decimal table.  [default for --weights: their file, here or in '
+              '--data]')
+@click.option('--dry-run', is_flag=True, help='Only say what the run needs: data and weights, '
+              'there or missing, with page, file name and digest; disk; time, measured.')
+@click.option('--download', is_flag=True, help='Download first what is missing of weights and '
+              'data, where an address is known, into --data, and check their digests.')
 @fast_option
 @click.option('--share-steps', is_flag=True, help='Under torchrun: train on all processes, each '
               'making its part of a step, with random numbers of its own.  [default: the first '
@@ -176,9 +184,9 @@ class Request:
 def command(given: Request) -> None:
     """Reproduce a published NET, or one of the papers' experiments, in the original's blocks.
 
-    Surgery, training, scoring after each block; for a net that starts from another, that one
-    first. Ctrl-C at any time; the same command goes on, and so does `fcn reproduce FOLDER`, with
-    the run's --out. Ends with report.md, .json and .html.
+    NET may be a folder of `fcn new`. Surgery, training, scoring after each block; for a net that
+    starts from another, that one first. Ctrl-C at any time; the same command goes on, and so does
+    `fcn reproduce FOLDER`, with the run's --out. Ends with report.md, .json and .html.
     """
     if given.listing:
         if given.ranks.first:
@@ -189,7 +197,7 @@ def command(given: Request) -> None:
     begun = run_folder(given.name)
     if begun is None:
         _check_names(given.name, net_name(given))
-    out = begun or given.out or Path('runs', given.name)
+    out = begun or given.out or Path('runs', Path(given.name).name)
     if given.name in LABELS_ONLY:
         if given.ranks.first:
             _from_labels(given, given.name, out)
@@ -210,6 +218,9 @@ def command(given: Request) -> None:
         device = torch.device(given.device())
         if settings.tf32:
             use_tf32(True)
+        settings = made_ready(given, settings, out, device)
+    if given.dry_run:
+        return
     with goes_on():
         content = reproduce(settings, out, device, click.echo, given.keep_all,
                             given.ranks)
@@ -223,8 +234,11 @@ def run_folder(name: str) -> Path | None:
     """
     from netspec.experiments import EXPERIMENTS
     from netspec.named_net import RUN_FILE
+    from netspec.own_dataset import is_own
     from netspec.variants import VARIANTS
     if name in (*VARIANTS, *EXPERIMENTS, *LABELS_ONLY) or not Path(name).is_dir():
+        return None
+    if is_own(name):
         return None
     for folder in (Path(name), Path(name).resolve().parent):
         if (folder / RUN_FILE).is_file():
@@ -246,7 +260,7 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
         train_data=dict(given.train_data), statistics=given.statistics,
         share_steps=given.share_steps)
     if begun is None:
-        return settings
+        return _of_own(settings)
     asked = {SETTINGS.get(option.name or '', option.name) for option in options_given()}
     asked -= {'name', 'keep_all', 'gpus'}
     if 'out' in asked:
@@ -254,15 +268,28 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
     return replace(Settings.of_run(begun), **{name: getattr(settings, str(name)) for name in asked})
 
 
-def net_name(given: Request) -> str:
-    """Return the name of the net to do an experiment with, '' for the usual one.
+def _of_own(settings: Settings) -> Settings:
+    """Return the settings with the path and the width of a user's own net, where it is one."""
+    from netspec.own_dataset import find_own
+    row = find_own(settings.net or settings.name)
+    if row is None:
+        return settings
+    refuse_data(True, settings.name if not settings.net else row.name)
+    given = {option.name for option in options_given()}
+    name = settings.name if settings.net else dict(row.places)['lists']
+    return replace(settings, name=name, data=dict(row.places)['lists'],
+                   width=settings.width if 'width' in given else row.width)
 
-    UsageError for a net of `fcn new`.
+
+def net_name(given: Request) -> str:
+    """Return the name of the net to do an experiment with, '' for the usual one; of a net of
+    `fcn new` the path of its folder and its stride: that of a net trained in stages.
     """
-    if given.net and given.net.dataset == 'own':
-        raise click.UsageError(f'--net {given.net.name}: is of no published data, which the '
-                               'experiments are of; name a published net')
-    return given.net.name if given.net else ''
+    if given.net is None:
+        return ''
+    from netspec.own_dataset import staged_place
+    places = dict(given.net.places)
+    return staged_place(places['lists'], given.net.stride) if places else given.net.name
 
 
 def _check_names(name: str, net: str) -> None:

@@ -107,7 +107,7 @@ def check(name: str, root: str | Path, splits: tuple[str, ...] = (),
     root that is not there; whatever else is missing stands in the reports.
     """
     dataset = find_dataset(name)
-    if not Path(root).is_dir():
+    if not dataset.own and not Path(root).is_dir():
         raise FileNotFoundError(f'{root}: no such folder')
     reports = [check_split(dataset, Path(root), split, progress)
                for split in splits or dataset.counts]

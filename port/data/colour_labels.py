@@ -18,6 +18,9 @@ from port.data.readers import read_lines, read_rgb
 UNKNOWN = -1
 TYPES = ('.png', '.bmp', '.gif', '.tif', '.tiff', '.ppm')
 LINE = re.compile(r'(\d+)[\s,]+(\d+)[\s,]+(\d+)[\s,]*(.*)')
+NAME_FIRST = re.compile(r'(\S.*?)[\s,;]+(\d+)[\s,;]+(\d+)[\s,;]+(\d+)')
+HEADER = re.compile(r'(name\w*[\s,;]+)?r(ed)?[\s,;]+g(reen)?[\s,;]+b(lue)?([\s,;]+name\w*)?', re.I)
+FORMS = "lines 'R G B name', 'R G B index name' or 'name,r,g,b'"
 
 # CamVid's 32 original classes: colour, and the class of the 11 (SegNet's grouping) it belongs to.
 CAMVID_32 = {
@@ -101,7 +104,7 @@ TABLES: dict[str, Callable[[], ColourTable]] = {
 
 
 def read_table(path: str | Path) -> ColourTable:
-    """Read a table of lines 'R G B name' or 'R G B index name'.
+    """Read a table of lines 'R G B name', 'R G B index name' or, as class_dict.csv, 'name,r,g,b'.
 
     Lines without an index are counted from 0; those with one are not. Several colours may be given
     one index: the first name is the class's. Empty lines and what follows # are skipped.
@@ -111,9 +114,9 @@ def read_table(path: str | Path) -> ColourTable:
     names: dict[int, str] = {}
     palette = np.full((256, 3), VOID_COLOUR, dtype=np.uint8)
     counted = 0
-    for number, line in enumerate(read_lines(path, 'colour table', "lines 'R G B name'"), 1):
+    for number, line in enumerate(read_lines(path, 'colour table', FORMS), 1):
         line = line.partition('#')[0].strip()
-        if not line:
+        if not line or HEADER.fullmatch(line):
             continue
         colour, given, name = _row(line, f'{path}:{number}')
         index = counted if given is None else given
@@ -130,21 +133,43 @@ def read_table(path: str | Path) -> ColourTable:
                              f'line gave to {names[index]!r}; give all lines their index')
         names[index] = names.get(index) or name
     if not indices:
-        raise ValueError(f"{path}: holds no colours; expected lines 'R G B name'")
+        raise ValueError(f'{path}: holds no colours; expected {FORMS}')
     return ColourTable(path.name, indices, {i: name or str(i) for i, name in names.items()},
                        palette)
 
 
 def _row(line: str, where: str) -> tuple[Colour, int | None, str]:
-    found = LINE.fullmatch(line)
-    if not found:
-        raise ValueError(f"{where}: expected 'R G B name' or 'R G B index name', got {line!r}")
-    red, green, blue = (int(value) for value in found.groups()[:3])
-    first, _, rest = found[4].replace(',', ' ').strip().partition(' ')
-    index, name = (int(first), rest.strip()) if first.isdigit() else (None, found[4].strip())
+    found, named = LINE.fullmatch(line), NAME_FIRST.fullmatch(line)
+    if not found and not named:
+        raise ValueError(f'{where}: expected {FORMS}, got {line!r}')
+    index: int | None = None
+    if found:
+        red, green, blue = (int(value) for value in found.groups()[:3])
+        first, _, rest = found[4].replace(',', ' ').strip().partition(' ')
+        index, name = (int(first), rest.strip()) if first.isdigit() else (None, found[4].strip())
+    elif named:
+        name, (red, green, blue) = named[1], map(int, named.groups()[1:])
     if max(red, green, blue) > 255:
         raise ValueError(f'{where}: colours and indices are 0..255, got {line!r}')
     return (red, green, blue), index, name
+
+
+def class_list(path: Path, void: int) -> tuple[list[str], ColourTable | None]:
+    """Read a class list: names, one a line, or a colour table, whose colours are then the net's.
+
+    Colours with the index `void` are no class. ValueError where a table leaves an index out.
+    """
+    lines = [line.partition('#')[0].strip() for line in read_lines(
+        path, 'class list', f'one name a line, or {FORMS}')]
+    if not any(LINE.fullmatch(line) or NAME_FIRST.fullmatch(line) for line in lines):
+        return [line for line in lines if line], None
+    table = read_table(path)
+    used = sorted(set(table.indices.values()) - {void})
+    if used != list(range(len(used))):
+        lacking = next(i for i in range(256) if i not in used)
+        raise ValueError(f'{path}: no colour has the index {lacking}, but there is one of '
+                         f'{used[-1]}; classes are counted from 0 without a gap')
+    return [table.names[i] for i in used], table
 
 
 def to_index(pixels: np.ndarray, lookup: np.ndarray, path: Path,

@@ -1,8 +1,8 @@
 """A user's own folders of images and labels: FolderSegDataLayer (module name folder_layers).
 
 param_str: images, labels (folders), lists (folder of SPLIT.txt and classes.txt), split, mean
-(B, G, R), classes; optional ignore_label (255), label_suffix, seed, randomize, prefetch, batch.
-What `fcn new` writes.
+(B, G, R), classes; optional ignore_label (255), image_suffix, label_suffix, seed, randomize,
+prefetch, batch. What `fcn new` writes.
 """
 
 from pathlib import Path
@@ -23,12 +23,14 @@ class FolderSegDataLayer(SegDataLayer):
 
     required = {'images': str, 'labels': str, 'lists': str, 'split': str, 'mean': (tuple, list),
                 'classes': int}
-    optional = {'ignore_label': int, 'label_suffix': str}
+    optional = {'ignore_label': int, 'image_suffix': str, 'label_suffix': str}
 
     def configure(self, params: dict[str, Any]) -> None:
         """Take the folders, mean, classes and their names."""
         self.images, self.labels = Path(params['images']), Path(params['labels'])
-        self.lists, self.suffix = Path(params['lists']), params.get('label_suffix', '')
+        self.lists = Path(params['lists'])
+        self.image_suffix = params.get('image_suffix', '')
+        self.label_suffix = params.get('label_suffix', '')
         self.mean = read_mean(params['mean'], self.where())
         self.void = params.get('ignore_label', VOID)
         self.values = class_values(params, (), VOID, self.where())
@@ -41,8 +43,8 @@ class FolderSegDataLayer(SegDataLayer):
 
     def files(self, name: str) -> dict[str, Path]:
         """The image and its label, of whichever types are there."""
-        return {'data': find_file(self.images, name, IMAGE_TYPES),
-                'label': find_file(self.labels, name + self.suffix, LABEL_TYPES)}
+        return {'data': find_file(self.images, name + self.image_suffix, IMAGE_TYPES),
+                'label': find_file(self.labels, name + self.label_suffix, LABEL_TYPES)}
 
     def load_label(self, name: str) -> np.ndarray:
         """Load the labels, 1 x H x W: 0 .. classes - 1 and the ignored one."""

@@ -1,27 +1,43 @@
-"""A user's own dataset: pair images with labels, check every pair, count, split, write.
+"""A user's own images and labels: pair them by name, open every pair, count what is in them.
 
 What the original's users asked for most: labels that are colours, masks of 0 and 255, names that
 do not match, classes out of range are each found here, before a net sees them.
 """
 
-import json
-import random
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from netspec.generate import contents, snapshots
-from netspec.named_net import ROW_FILE, row_of
-from netspec.own_dataset import data_params
-from netspec.schema import read_json, write_atomic
 from port.data.folder import IMAGE_TYPES, LABEL_TYPES
-from port.data.readers import LabelValues, read_index, read_rgb
+from port.data.readers import LabelValues, open_image, read_index, read_rgb
 
 Pair = tuple[str, Path, Path]
 Progress = Callable[[Sequence[Pair]], Iterable[Pair]]
+Read = Callable[[Path], np.ndarray]       # the class indices of a label image, H x W
+UNPAIRED = ('an image without a label', 'a label without an image')
+
+
+class Faults:
+    """What is wrong with files: a line for each, told once for each kind with their number."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, list[str]] = {}
+
+    def add(self, kind: str, line: str) -> None:
+        """Note a fault of a kind."""
+        self.kinds.setdefault(kind, []).append(line)
+
+    def take(self, *kinds: str) -> list[str]:
+        """Remove the faults of some kinds and return their lines."""
+        return [line for kind in kinds for line in self.kinds.pop(kind, [])]
+
+    def lines(self) -> list[str]:
+        """Return the first line of each kind, with how many more files have the same fault."""
+        return [first + (f' (and {len(more)} more with the same fault)' if more else '')
+                for first, *more in self.kinds.values()]
 
 
 @dataclass
@@ -31,9 +47,14 @@ class Survey:
     classes: tuple[str, ...]
     ignore_label: int
     names: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
     sums: dict[str, np.ndarray] = field(default_factory=dict)     # name: sum of B, G, R
     pixels: dict[str, np.ndarray] = field(default_factory=dict)   # name: count of each label
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each kind of fault."""
+        return self.faults.lines()
 
     def counts(self, names: Iterable[str]) -> np.ndarray:
         """Return the pixels of each of the 256 label values in some images."""
@@ -51,38 +72,81 @@ class Survey:
         """Mean number of pixels of an image."""
         return float(np.mean([counts.sum() for counts in self.pixels.values()]))
 
+    def median_frequency(self, names: Iterable[str]) -> tuple[float, ...]:
+        """Return a weight for each class by some images, as SegNet's authors balance theirs (arXiv
+        1511.00561, section 4.1).
 
-def pair_up(images: Path, labels: Path, suffix: str = '') -> tuple[list[Pair], list[str]]:
-    """Match images and labels by name; return the pairs, and a line for each unmatched file.
+        A class's frequency is its share of the pixels of the images that show it; its weight the
+        median of all frequencies over its own. A class that is not there weighs 1.
+        """
+        count = len(self.classes)
+        pixels, around = np.zeros(count), np.zeros(count)
+        for name in names:
+            found = self.pixels[name][:count]
+            pixels += found
+            around += (found > 0) * found.sum()
+        shown = pixels > 0
+        frequency = np.divide(pixels, around, where=shown, out=np.ones(count))
+        weights = np.where(shown, np.median(frequency[shown]) / frequency, 1) if shown.any() \
+            else np.ones(count)
+        return tuple(float(f'{weight:.4g}') for weight in weights)
 
-    Two files of one name are reported too. One folder may lie within the other; what the inner one
+
+def pair_up(images: Path, labels: Path, label_suffix: str = '',
+            image_suffix: str = '') -> tuple[list[Pair], Faults]:
+    """Match images and labels by name; return the pairs, and a fault for each unmatched file.
+
+    Two files of one name are faults too. One folder may lie within the other; what the inner one
     holds then belongs to it alone.
     """
-    pictures = _files(images, IMAGE_TYPES, labels)
+    pictures = _named(_files(images, IMAGE_TYPES, labels), image_suffix)
     found = _files(labels, LABEL_TYPES, images)
-    marks = {name.removesuffix(suffix): paths for name, paths in found.items()
-             if name.endswith(suffix)}
+    marks = _named(found, label_suffix)
     together = images.resolve() == labels.resolve()
-    if suffix and together:
-        pictures = {n: paths for n, paths in pictures.items() if not n.endswith(suffix)}
+    if label_suffix and together and not image_suffix:
+        pictures = {n: paths for n, paths in pictures.items() if not n.endswith(label_suffix)}
         if not pictures:
-            raise FileNotFoundError(f'{images}: holds no images beside labels in {suffix!r}')
+            raise FileNotFoundError(f'{images}: holds no images beside labels in {label_suffix!r}')
     pairs = [(name, paths[0], marks[name][0]) for name, paths in pictures.items() if name in marks]
     if not pairs:
-        example = (next(iter(pictures)), next(iter(found)))
-        raise ValueError(f'no image in {images} has a label of its name in {labels}: for example '
-                         f'{example[0]!r} and {example[1]!r}; give the same names, or '
-                         '--label-suffix for what the labels have more')
-    alone = [f'{paths[0]}: no label {name}{suffix}.png in {labels}'
-             for name, paths in pictures.items() if name not in marks]
-    alone += [f'{paths[0]}: no image {name} in {images}'
-              for name, paths in marks.items() if name not in pictures]
-    remedy = 'keep one' if suffix or not together else (
+        raise ValueError(_strangers(images, labels, image_suffix, label_suffix, found))
+    faults = Faults()
+    for name in pictures.keys() - marks.keys():
+        faults.add(UNPAIRED[0], f'{pictures[name][0]}: no label {name}{label_suffix}.png in '
+                                f'{labels}')
+    for name in marks.keys() - pictures.keys():
+        faults.add(UNPAIRED[1], f'{marks[name][0]}: no image {name}{image_suffix} in {images}')
+    for lines in faults.kinds.values():
+        lines.sort()
+    remedy = 'keep one' if label_suffix or not together else (
         'labels in the folder of the images need an ending, as _mask, and --label-suffix')
-    alone += [f'{" and ".join(map(str, paths))}: {kind} of one name; {remedy}'
-              for kind, files in (('images', pictures), ('labels', marks))
-              for paths in files.values() if len(paths) > 1]
-    return pairs, alone
+    for kind, files in (('images', pictures), ('labels', marks)):
+        for paths in files.values():
+            if len(paths) > 1:
+                faults.add(f'{kind} of one name',
+                           f'{" and ".join(map(str, paths))}: {kind} of one name; {remedy}')
+    return pairs, faults
+
+
+def _named(files: dict[str, list[Path]], suffix: str) -> dict[str, list[Path]]:
+    """Return the files whose names end in the suffix, by what stands before it."""
+    return {name.removesuffix(suffix): paths for name, paths in files.items()
+            if name.endswith(suffix)}
+
+
+def _strangers(images: Path, labels: Path, image_suffix: str, label_suffix: str,
+               found: dict[str, list[Path]]) -> str:
+    """Say that no image has a label of its name, with an example of both."""
+    pictures = _files(images, IMAGE_TYPES, labels)
+    for option, suffix, files, folder in (
+            ('--image-suffix', image_suffix, pictures, images),
+            ('--label-suffix', label_suffix, found, labels)):
+        if not _named(files, suffix):
+            return (f'{option} {suffix}: no name in {folder} ends so; for example '
+                    f'{next(iter(files))!r}')
+    return (f'no image in {images} has a label of its name in {labels}: for example '
+            f'{next(iter(pictures))!r} and {next(iter(found))!r}; give the same names, or '
+            '--image-suffix and --label-suffix for what either has more')
 
 
 def _files(folder: Path, types: tuple[str, ...], other: Path) -> dict[str, list[Path]]:
@@ -101,21 +165,23 @@ def _files(folder: Path, types: tuple[str, ...], other: Path) -> dict[str, list[
 
 
 def survey(pairs: Sequence[Pair], classes: tuple[str, ...], ignore_label: int,
-           progress: Progress = iter) -> Survey:
-    """Open every pair and count its labels; a pair with a problem is reported in one line and not
-    counted.
+           progress: Progress = iter, read: Read = read_index) -> Survey:
+    """Open every pair and count its labels; a pair with a problem is noted and not counted.
+
+    read: reads a label image.
     """
     result = Survey(classes, ignore_label)
     values = LabelValues.classes(len(classes), ignore_label)
     for name, image, label in progress(pairs):
         try:
-            pixels, index = read_rgb(image), read_index(label)
+            pixels, index = read_rgb(image), read(label)
             if pixels.shape[:2] != index.shape:
                 raise ValueError(f'{label} is {index.shape[1]}x{index.shape[0]} but {image} is '
                                  f'{pixels.shape[1]}x{pixels.shape[0]} (width x height)')
             index = values.apply(index, label)
         except (OSError, ValueError) as error:
-            result.problems.append(_explained(str(error), label))
+            line = _explained(str(error), label)
+            result.faults.add(_kind(line, image, label), line)
             continue
         result.names.append(name)
         result.sums[name] = pixels.reshape(-1, 3).sum(0, dtype=np.int64)[::-1]
@@ -124,8 +190,20 @@ def survey(pairs: Sequence[Pair], classes: tuple[str, ...], ignore_label: int,
     return result
 
 
+def _kind(line: str, image: Path, label: Path) -> str:
+    """Return what is alike in the lines of one fault: all but the files and the numbers."""
+    return re.sub(r'\d+', '', line.replace(str(label), '').replace(str(image), ''))
+
+
+def has_colours(label: Path) -> bool:
+    """Tell whether a label image holds colours in place of indices."""
+    return len(open_image(label, 'label image').getbands()) > 1
+
+
 def _explained(problem: str, label: Path) -> str:
     """Add the likely cause to a label that is out of range."""
+    if 'has colours' in problem:
+        return (f'{problem}, or give --class-names a table with their colours (name,r,g,b)')
     if 'outside the classes' not in problem:
         return problem
     present = set(np.unique(read_index(label)).tolist())
@@ -138,68 +216,7 @@ def _check_masks(result: Survey) -> None:
     """Refuse labels that hold only 0 and the ignored 255: masks, not classes."""
     present = np.flatnonzero(result.counts(result.names)).tolist()
     if len(result.classes) > 1 and present == [0, result.ignore_label]:
-        result.problems.append(
+        result.faults.add('masks', (
             f'all labels hold only 0 and {result.ignore_label}, which is ignored, so there is '
             'nothing to learn: are they masks of 0 and 255? make them 0 and 1, or name another '
-            '--ignore-label')
-
-
-def split(names: Sequence[str], val_share: float, seed: int) -> dict[str, list[str]]:
-    """Deal the names into train and val, at random by the seed; each gets one at least."""
-    if len(names) < 2:
-        raise ValueError(f'{len(names)} usable pair(s); at least 2 are needed, one to train on '
-                         'and one to score')
-    if not 0 < val_share < 1:
-        raise ValueError(f'--val-share {val_share:g}: expected a share between 0 and 1')
-    dealt = sorted(names)
-    random.Random(seed).shuffle(dealt)
-    count = min(max(1, round(val_share * len(dealt))), len(dealt) - 1)
-    return {'train': sorted(dealt[count:]), 'val': sorted(dealt[:count])}
-
-
-def absent(result: Survey, parts: dict[str, list[str]]) -> list[str]:
-    """Say of which classes a part has no pixel: they cannot be learnt, or not be scored."""
-    lines = []
-    for part, names in parts.items():
-        counts = result.counts(names)
-        lacking = [name for i, name in enumerate(result.classes) if not counts[i]]
-        if lacking:
-            effect = 'cannot be learnt' if part == 'train' else 'will not be scored'
-            lines.append(f'{part}: no pixel of {", ".join(lacking)}; such a class {effect}')
-    return lines
-
-
-def describe(name: str, result: Survey, parts: dict[str, list[str]], **more: Any) -> dict[str, Any]:
-    """Return what dataset.json holds: everything that the row is made of."""
-    return {'name': name, 'classes': list(result.classes), 'mean': result.mean(parts['train']),
-            'images_in': {part: len(names) for part, names in parts.items()},
-            'ignore_label': result.ignore_label, 'pixels': result.image_pixels, **more}
-
-
-def _keep_trained(out: Path, about: dict[str, Any]) -> None:
-    """Raise ValueError where a net with other settings was trained in the folder."""
-    path = out / ROW_FILE
-    trained = snapshots(out)
-    if not path.is_file() or not trained:
-        return
-    if read_json(path, 'note on a dataset') != json.loads(json.dumps(about)):
-        raise ValueError(f'{out}: a net was trained there ({trained}) on other data or '
-                         'with other settings; name another --out, or remove the folder')
-
-
-def write(out: Path, about: dict[str, Any], parts: dict[str, list[str]]) -> list[Path]:
-    """Write lists, class list, mean, prototxts, solver and dataset.json; return their paths."""
-    row = row_of(about)
-    _keep_trained(out, about)
-    roots = {'images': about['images'], 'labels': about['labels'], 'lists': str(out.resolve())}
-    texts = contents(row, out, data_root=roots,
-                     data_params=data_params(row, about['label_suffix']))
-    texts |= {out / f'{part}.txt': ''.join(f'{n}\n' for n in names)
-              for part, names in parts.items()}
-    texts[out / 'classes.txt'] = ''.join(f'{name}\n' for name in about['classes'])
-    texts[out / 'mean.txt'] = '{} {} {}\n'.format(*about['mean'])
-    texts[out / ROW_FILE] = json.dumps(about, indent=2) + '\n'
-    out.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        write_atomic(path, [text.encode()])
-    return list(texts)
+            '--ignore-label'))

@@ -57,7 +57,7 @@ class ListSurvey:
 
 def open_list(given: str, data: str | Path) -> SegDataLayer:
     """Open NAME:SPLIT, a dataset's list; ValueError, KeyError or FileNotFoundError says why not."""
-    name, sep, split = given.partition(':')
+    name, sep, split = given.rpartition(':')
     if not sep or not split:
         raise ValueError(f'{given!r} names no list; expected DATASET:LIST, such as camvid:val')
     layer = open_split(find_dataset(name), Path(data), split)

@@ -165,7 +165,7 @@ class NetPredictor:
         heads = self.row.heads if self.row else ()
         head = next((head for head in heads if f'score{head.suffix}' == self.layer),
                     heads[0] if len(heads) == 1 else None)
-        return (class_names(head), palette(head.labels)) if head else ((), palette(''))
+        return (class_names(head), palette(head)) if head else ((), palette(''))
 
     def run(self, arrays: dict[str, np.ndarray | torch.Tensor]) -> torch.Tensor:
         """Return the scores for arrays by input name."""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from netspec.experiments import find_experiment
+from netspec.own_dataset import find_own
 from netspec.schema import write_atomic
 from port.crf.crf_weights import crf_weights
 from port.reproduce import published_figures as published
@@ -56,10 +57,13 @@ def comparison(stage: Stage, result: Evaluation, settings: Settings,
                refined: Evaluation | None = None) -> list[dict[str, Any]]:
     """Return a line for each published figure of a net: source, value, ours, difference.
 
-    An experiment done with another net than the paper's has no target. refined: what was scored
+    An experiment done with another net than the paper's has no target; of a user's own data nothing
+    is published. refined: what was scored
     after a dense CRF, which stands beside the figures of that.
     """
     scored, lines = stage.row.splits[1].name, []
+    if stage.row.dataset == 'own':
+        return []
     for figure in published.figures(stage.name, settings.released):
         target = figure.target and not settings.net
         said = refined if published.REFINED in figure.note else result
@@ -123,12 +127,14 @@ def caveats(stages: list[Stage], settings: Settings, images: int | None = None) 
     """Say in what this run is not the published one. images: how many the last net was scored on.
     """
     lines = []
-    if settings.width != 1:
+    own = stages[-1].row.dataset == 'own'        # of which there is no published run
+    if settings.width != 1 and not own:
         lines.append(f"the trunk's channels are scaled by {settings.width:g}"
                      + ('' if settings.weights else ' and start from random fillers'))
     for stage in stages:
         schedule = stage.row.schedule
-        if stage.blocks and (stage.block, stage.blocks) != (schedule.block, schedule.repeats):
+        usual = (schedule.block, schedule.repeats)
+        if not own and stage.blocks and (stage.block, stage.blocks) != usual:
             lines.append(f'{stage.name}: {stage.iterations} iterations in place of '
                          f'{schedule.block * schedule.repeats}')
     scored, expected = stages[-1].row.splits[1].name, _expected_splits(settings)
@@ -166,7 +172,7 @@ def report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: 
              else f'CPU, {torch.get_num_threads()} thread(s)')
     images = len(results[stages[-1].name][-1].images)
     return {
-        'name': settings.name, 'released': settings.released,
+        'name': stages[-1].name, 'released': settings.released,
         'written': time.strftime('%Y-%m-%d %H:%M'), 'device': where,
         'python': platform.python_version(), 'torch': torch.__version__,
         'seconds': sum(e.seconds + e.trained for rows in results.values() for e in rows),
@@ -183,9 +189,11 @@ def command_line(settings: Settings) -> str:
     plain = {'net': '--net', 'data': '--data', 'weights': '--weights', 'width': '--width',
              'block': '--block', 'blocks': '--blocks', 'images': '--limit', 'split': '--split',
              'seed': '--seed', 'statistics': '--statistics'}
+    own = find_own(settings.net or settings.name)        # which says itself where its data lies
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if field.name in plain and (value != field.default or field.name == 'data'):
+        if field.name in plain and not (own and field.name == 'data') and (
+                value != field.default or field.name == 'data'):
             words += [plain[field.name], str(value)]
     words += [f'--{name}' for name in ('released', 'fast', 'tf32') if getattr(settings, name)]
     for option, pairs in (('--set', settings.options), ('--donor', settings.donors),

@@ -6,11 +6,11 @@ from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from netspec.experiments import EXPERIMENTS, Experiment, find_experiment
+from netspec.experiments import Experiment, find_experiment, is_known
 from netspec.schema import read_json, write_atomic
 from netspec.solver_param import solver
 from netspec.spec import unknown
-from netspec.variants import VARIANTS, Variant
+from netspec.variants import Variant
 from port.data.datasets import class_names
 from port.data.seg_layer import OPTIONS
 from port.training import updates
@@ -198,7 +198,7 @@ def _given(experiment: Experiment, settings: Settings) -> int | None:
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
-    if name in VARIANTS or name in EXPERIMENTS:
+    if is_known(name):
         return _add(find_experiment(name), settings, out, stages)
     if settings.weights:
         return Path(settings.weights)

@@ -27,6 +27,12 @@ def card(row: Mapping[str, Any], released: bool = False) -> list[list[str]]:
     return rows
 
 
+def with_heads(row: Mapping[str, Any], released: bool = False) -> list[list[str]]:
+    """Return the card under its heads; without the published columns where nothing is published."""
+    whole = [list(HEADS), *card(row, released)]
+    return whole if row['comparison'] else [line[:2] for line in whole]
+
+
 def on(split: str, scored: str) -> str:
     """Name the list that a figure is of, where it is another than ours."""
     return '' if split == scored else f', on {split}'
@@ -42,7 +48,7 @@ def closing(content: Mapping[str, Any], out: Path) -> str:
     """Return what a run ends with in the terminal: the net asked for, then its earlier stages."""
     asked, *earlier = reversed(content['stages'])
     lines = [f'{titled(asked)}:', *(f'  {line}' for line in _aligned(
-        [list(HEADS), *card(asked, content['released'])]))]
+        with_heads(asked, content['released'])))]
     if asked['refined']:
         lines.append(f'  mean IU {number(asked["refined"]["mean IU"])} after the dense CRF '
                      f'{asked["refined"]["crf"]}')

@@ -11,7 +11,7 @@ import numpy as np
 from port.data.html_page import described, document, folded, framed, legend_list, picture, table
 from port.data.svg_chart import Curve, chart
 from port.reproduce import report_pages as pages
-from port.reproduce.report_card import HEADS, card, titled
+from port.reproduce.report_card import HEADS, titled, with_heads
 from port.reproduce.report_pages import number
 from port.reproduce.report_pictures import Drawn, Shown
 
@@ -67,8 +67,8 @@ def _card(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 
 def _figures(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    lines = card(row, content['released'])
-    return table(titled(row), HEADS, lines, [line[0] == row['metric'] for line in lines],
+    heads, *lines = with_heads(row, content['released'])
+    return table(titled(row), heads, lines, [line[0] == row['metric'] for line in lines],
                  words=[len(HEADS) - 1])
 
 

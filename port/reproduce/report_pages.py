@@ -37,7 +37,7 @@ def comparison(row: Mapping[str, Any], released: bool) -> Table:
     for metric, value in row['measured'].items():
         if metric not in named and value is not None:
             table.append([metric, number(value, digits=digits), '-', '-', '', ''])
-    return table
+    return table if row['comparison'] else [line[:2] for line in table]
 
 
 def blocks(row: Mapping[str, Any], metrics: Sequence[str]) -> Table:

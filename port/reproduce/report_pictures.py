@@ -164,7 +164,7 @@ def samples(stage: Stage, images: Mapping[str, float | None], weights: Path,
             shown[blob].append(Shown(
                 name, kind, images[name] or 0.0, image, truth,
                 net.blobs[blob].data[0].argmax(0).cpu().numpy(),
-                class_names(head), palette(head.labels)))
+                class_names(head), palette(head)))
     return shown
 
 

@@ -23,13 +23,7 @@ Progress = Callable[[Sequence[int]], Iterable[int]]
 
 def open_layer(row: Variant, data: Path, test: bool = True,
                name: str = '') -> SegDataLayer | ListedSplit:
-    """Open a row's split, or the list of that name in its layout; reads the list, no image.
-
-    ValueError for a user's own dataset.
-    """
-    if row.dataset == 'own':
-        raise ValueError(f'{row.name}: a dataset of `fcn new` has no published figures to compare '
-                         'with; name one of the published nets')
+    """Open a row's split, or the list of that name in its layout; reads the list, no image."""
     split = replace(row.splits[test], name=name or row.splits[test].name)
     if split.layer.type == 'ImageSegData':
         roots = data_roots(row, data)

@@ -90,7 +90,7 @@ def _ours(label: str, source: NetParameter | Path, weights: str, row: Variant | 
     names = class_names(head) if head else ()
     return Executor(label, run, row.mean if row else None,
                     names if len(names) == net.blobs[name].shape[1] else (),
-                    palette(head.labels) if head else None)
+                    palette(head) if head else None)
 
 
 def choose(label: str, outputs: Sequence[str], wanted: str | None) -> str:

@@ -7,13 +7,14 @@ import pytest
 
 from netspec.families.fcn import fcn
 from netspec.generate import write_variant
-from netspec.named_net import find_net, find_row, is_own, scored_file
+from netspec.named_net import find_net, find_row, scored_file
+from netspec.own_dataset import is_own
 from netspec.schema import print_net
 from netspec.variants import VARIANTS
 
 ABOUT = {'name': 'my-cars', 'classes': ['road', 'car'], 'mean': [1.0, 2.0, 3.0],
          'images_in': {'train': 4, 'val': 2}, 'ignore_label': 255, 'stride': 16, 'pixels': 1000.0,
-         'width': 0.5}
+         'width': 0.5, 'images': '/pictures', 'labels': '/masks'}
 
 
 @pytest.fixture

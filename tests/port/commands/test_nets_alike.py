@@ -128,11 +128,11 @@ EVERY = {
     'dense {net} a.png --weights absent.caffemodel': (
         LOST, LOST, LOST, 'does not state the size of the images'),
     'reproduce {net} --weights absent.caffemodel': (
-        LOST, 'no run of `fcn reproduce` lies in this folder', LOST, 'no net or experiment'),
+        LOST, LOST, LOST, 'no net or experiment'),
     'reproduce fixed --net {net} --weights absent.caffemodel': (
-        LOST, 'is of no published data', LOST, NEEDS_ROW),
+        LOST, LOST, LOST, NEEDS_ROW),
     'ablate {net} --weights absent.caffemodel --width 1': (
-        LOST, 'the findings are of published nets', LOST, NEEDS_ROW)}
+        LOST, LOST, LOST, NEEDS_ROW)}
 
 
 @pytest.fixture(scope='module')

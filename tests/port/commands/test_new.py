@@ -1,6 +1,7 @@
 """fcn new: from two folders to a net that trains on them."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import surgery
 from netspec.schema import read_net, read_solver
 from port.cli import main
 from port.engine.net import Net
@@ -31,6 +33,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*args: str, code: int = 0) -> str:
+    if '--width' not in args:
+        args = (*args, '--width', '0.03')
     result = CliRunner().invoke(main, ['new', 'my-cars', '--images', 'photos', '--labels', 'masks',
                                        '--class-names', 'names.txt', *args])
     assert result.exit_code == code, result.output
@@ -53,8 +57,15 @@ def test_writes_what_trains(folders: Path, stride: str) -> None:
     assert list(up.convolution_param.stride) == [int(stride)]
 
 
-def test_the_rate_goes_with_the_size_of_the_images(folders: Path) -> None:
-    run('--label-suffix', '_mask')
+def test_a_net_of_full_width(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('port.reproduce.pace.seconds_a_step', lambda solver: 25.0)
+    output = run('--label-suffix', '_mask', '--width', '1')
+    assert 'max_iter 2,000: each training image about 400 times; 25 s each here, about 13 h ' in \
+        output and '--trunk squeezenet' in output
+    lines = output[output.index('Next:'):].splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [
+        ['curl', '-fLO'], ['fcn', 'weights'], ['fcn', 'surgery'], ['fcn', 'train'],
+        ['fcn', 'score'], ['fcn', 'infer']]
     assert read_solver(folders / 'my-cars/solver.prototxt').base_lr == pytest.approx(
         1e-10 * 500 * 375 / (32 * 40), rel=0.05)
 
@@ -69,7 +80,7 @@ def test_nothing_is_written_while_a_label_is_wrong(folders: Path) -> None:
 def test_an_extension_of_mixed_letters_trains(folders: Path) -> None:
     for path in (folders / 'photos').iterdir():
         path.rename(path.with_suffix('.Jpg'))
-    run('--label-suffix', '_mask', '--width', '0.03')
+    run('--label-suffix', '_mask')
     Solver(folders / 'my-cars/solver.prototxt').step(1)
 
 
@@ -92,7 +103,7 @@ def test_names_that_do_not_match_are_explained(folders: Path) -> None:
 
 
 def test_the_folder_stands_for_its_net(folders: Path) -> None:
-    run('--label-suffix', '_mask', '--width', '0.03')
+    run('--label-suffix', '_mask')
     net = Net('my-cars/deploy.prototxt')
     for node in net.nodes:
         for blob in node.layer.blobs:
@@ -109,7 +120,7 @@ def test_the_folder_stands_for_its_net(folders: Path) -> None:
 
 
 def test_the_folder_knows_its_width(folders: Path) -> None:
-    assert '--width' not in run('--label-suffix', '_mask', '--width', '0.03')
+    assert '--width' not in run('--label-suffix', '_mask')
     Net('my-cars/deploy.prototxt').save('w.caffemodel')
 
     def told(*args: str) -> str:
@@ -128,7 +139,7 @@ def test_the_folder_knows_its_width(folders: Path) -> None:
 
 
 def test_the_names_go_with_the_net(folders: Path) -> None:
-    run('--label-suffix', '_mask', '--width', '0.03')
+    run('--label-suffix', '_mask')
     Net('my-cars/deploy.prototxt').save('w.caffemodel')
     result = CliRunner().invoke(main, ['export', 'my-cars', '--weights', 'w.caffemodel',
                                        '--out', 'o.onnx'])
@@ -138,7 +149,7 @@ def test_the_names_go_with_the_net(folders: Path) -> None:
     result = CliRunner().invoke(main, ['summary', 'my-cars', '--size', '64x64'])
     assert result.exit_code == 0 and 'conv1_1' in result.output
     result = CliRunner().invoke(main, ['bound', 'my-cars', '--data', '.'])
-    assert result.exit_code == 1 and 'no published figures' in result.output
+    assert result.exit_code == 2 and 'my-cars says itself where its images' in result.output
 
 
 def test_a_trained_folder_is_not_written_over(folders: Path) -> None:
@@ -191,3 +202,125 @@ def test_a_published_name_is_refused(folders: Path, net: str) -> None:
         assert result.exit_code == 1 and len(result.output.splitlines()) == 1
         assert f"'{net}' is a published net" in result.output and 'choose another' in result.output
         assert not (folders / net).exists()
+
+
+def fcn(*args: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [*args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_other_commands_take_the_folder_and_show_nothing_published(folders: Path) -> None:
+    run('--label-suffix', '_mask')
+    assert 'my-cars: complete' in fcn('data', 'check', 'my-cars')
+    assert 'published' not in fcn('data', 'check', 'my-cars', '--split', 'val')
+    assert 'my-cars:val' in fcn('data', 'compare', 'my-cars:train', 'my-cars:val')
+    assert 'published' not in fcn('bound', 'my-cars')
+    assert 'photos/  the images' in fcn('data', 'layout', 'my-cars')
+    told = fcn('reproduce', 'my-cars', '--block', '2', '--blocks', '1')
+    assert 'my-cars: mean IU' in told and 'published' not in told
+    assert json.loads((folders / 'runs/my-cars/report.json').read_text())['caveats'] == []
+    assert 'mean IU' in fcn('score', 'runs/my-cars')
+    Image.new('L', (9, 9)).save('masks/3_mask.png')
+    assert 'masks/3_mask.png is 9x9' in fcn('data', 'check', 'my-cars', code=1)
+
+
+@pytest.mark.slow
+def test_the_findings_are_tried_on_own_data(folders: Path) -> None:
+    run('--label-suffix', '_mask')
+    told = fcn('ablate', 'my-cars', '--block', '20', '--blocks', '1', '--width', '0.03')
+    assert '| my-cars-fcn16s |' in told and 'published' not in told
+    assert 'mean IU' in fcn('score', 'runs/ablate-my-cars/strides/my-cars-fcn16s')
+
+
+def test_a_table_of_colours_is_the_palette_and_reads_the_labels(folders: Path) -> None:
+    colours = np.array([(128, 64, 128), (64, 0, 128), (70, 130, 180)], np.uint8)
+    for path in (folders / 'masks').iterdir():
+        with Image.open(path) as image:
+            pixels = colours[np.asarray(image)]
+        Image.fromarray(pixels).save(path)
+    assert 'has colours' in run('--label-suffix', '_mask', code=1)
+    (folders / 'names.txt').write_text('name,r,g,b\nroad,128,64,128\ncar,64,0,128\n'
+                                       'sky,70,130,180\n')
+    assert 'index labels into my-cars/labels' in run('--label-suffix', '_mask')
+    assert 'my-cars: complete' in fcn('data', 'check', 'my-cars')
+    Net('my-cars/deploy.prototxt').save('w.caffemodel')
+    fcn('infer', 'my-cars', 'photos/0.jpg', '--weights', 'w.caffemodel', '--out', 'l')
+    with Image.open('l/0.png') as label:
+        assert label.getpalette()[:9] == colours.reshape(-1).tolist()
+
+
+def test_the_classes_are_weighed(folders: Path) -> None:
+    output = run('--label-suffix', '_mask', '--balance')
+    loss = read_net(folders / 'my-cars/train.prototxt').layer[-1].loss_param
+    assert loss.weight_by_label_freqs and len(loss.class_weighting) == 3
+    assert f'weighs {loss.class_weighting[1]:g}' in output
+
+
+def test_files_without_a_partner_are_left_out_where_asked(folders: Path) -> None:
+    (folders / 'masks/3_mask.png').unlink()
+    Image.new('L', (40, 32)).save(folders / 'masks/x_mask.png')
+    output = run('--label-suffix', '_mask', code=1)
+    assert 'photos/3.jpg: no label' in output and '--skip-unpaired leaves such files out' in output
+    output = run('--label-suffix', '_mask', '--skip-unpaired')
+    assert 'left out 2 files without a partner, listed in my-cars/unpaired.txt' in output
+    listed = (folders / 'my-cars/unpaired.txt').read_text().splitlines()
+    assert 'photos/3.jpg' in listed[0] and 'masks/x_mask.png' in listed[1]
+
+
+@pytest.mark.parametrize(('args', 'words'), [
+    (['--image-suffix', '_left'], '--image-suffix _left: no name in photos ends so'),
+    (['--label-suffix', '_L'], '--label-suffix _L: no name in masks ends so'),
+    (['--label-suffix', '_mask', '--val-folder', 'ulm'], '--val-folder ulm: no pair lies in that'),
+    (['--label-suffix', '_mask', '--val-folder', 'a', '--val-share', '0.5'],
+     'give --val-share or --val-folder, not both'),
+    (['--label-suffix', '_mask', '--class-names', 'masks'], '--class-names')])
+def test_wrong_options_are_one_line(folders: Path, args: list[str], words: str) -> None:
+    result = CliRunner().invoke(main, ['new', 'my-cars', '--images', 'photos', '--labels', 'masks',
+                                       '--class-names', 'names.txt', *args])
+    assert result.exit_code in (1, 2) and len(result.output.splitlines()) == 1
+    assert words in result.output and not (folders / 'my-cars').exists()
+
+
+@pytest.mark.parametrize(('table', 'words'), [
+    ('0 0 0 road\n9 9 9 5 car\n', 'no colour has the index 1, but there is one of 5'),
+    ('name,r,g,b\nroad,0,0,0\ncar,1,2\n', "names.txt:3: expected lines 'R G B name'"),
+    ('road,0,0,300\n', 'names.txt:1: colours and indices are 0..255')])
+def test_a_wrong_table_of_colours_is_one_line(folders: Path, table: str, words: str) -> None:
+    (folders / 'names.txt').write_text(table)
+    output = run('--label-suffix', '_mask', code=1)
+    assert words in output and len(output.splitlines()) == 1
+
+
+def test_the_closing_lines_do_the_rest(folders: Path) -> None:
+    output = run('--label-suffix', '_mask')
+    lines = output[output.index('Next:'):].splitlines()[1:]
+    assert len(lines) == 3
+    text = (folders / 'my-cars/solver.prototxt').read_text()
+    (folders / 'my-cars/solver.prototxt').write_text(text.replace('max_iter: 2000', 'max_iter: 6'))
+    told = [fcn(*shlex.split(line)[1:]) for line in lines]
+    assert 'best on val: mean IU' in told[0] and 'mean IU' in told[1] and (
+        folders / 'labels').is_dir()
+    assert {path.name for path in (folders / 'my-cars/snapshot').iterdir()} == {
+        'train.log', 'train_best.caffemodel', 'train_iter_6.caffemodel', 'train_iter_6.solverstate'}
+    assert {'log.csv', 'curve.png'} <= {path.name for path in (folders / 'my-cars').iterdir()}
+
+
+def test_train_says_what_is_wrong_with_the_options(folders: Path) -> None:
+    run('--label-suffix', '_mask')
+    (folders / 'own.prototxt').write_text(
+        'train_net: "my-cars/train.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 1')
+    assert 'names no test_net to score' in fcn('train', '--solver', 'own.prototxt',
+                                               '--score-every', '5', code=2)
+    assert '--score-every' in fcn('train', '--solver', 'my-cars', '--score-every', '-1', code=2)
+
+
+def test_a_squeezenet_starts_from_what_comes_along(folders: Path) -> None:
+    output = run('--label-suffix', '_mask', '--trunk', 'squeezenet', '--width', '1')
+    assert 'max_iter 500: ' in output and 'curl' not in output and 'surgery' not in output
+    begun = surgery.read_weights(folders / 'my-cars/init.caffemodel')
+    assert 'conv1' in begun and not any('score' in name for name in begun)
+    told = fcn('train', '--solver', 'my-cars', '--iterations', '2')
+    assert 'best on val: mean IU' in told and 'NO WEIGHTS' not in told
+    assert '--stride 32: a squeezenet has 16, 8, 4' in run(
+        '--label-suffix', '_mask', '--trunk', 'squeezenet', '--stride', '32', code=2)

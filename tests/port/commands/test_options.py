@@ -11,9 +11,10 @@ from port import cli
 TABLE = '''
 --absent: bound
 --aligned: generate
---all: generate, list
---allow-python MODULE …: compare, export, infer, time
+--all: export, generate, list
+--allow-python MODULE …: compare, export, infer, serve, time
 --argmax: export
+--balance: new
 --bi-rgb a,b|a:step:b: crf search
 --bi-w a,b|a:step:b: crf search
 --bi-xy a,b|a:step:b: crf search
@@ -23,26 +24,31 @@ TABLE = '''
 --check: compare, generate
 --class-names FILE: dense, new
 --classes N: convolutionalize
---classes N[,N]: compare, draw, export, generate, infer, score, summary, surgery, time
+--classes N[,N]: compare, draw, export, generate, infer, score, serve, summary, surgery, time
 --compare: export
 --cpu: run
---crf model|w,xy,w,xy,rgb: infer, score
+--crf model|w,xy,w,xy,rgb: infer, score, serve
 --data DIRECTORY: ablate, bound, data check, data compare, reproduce, score
 --data DIR|KEY=DIR …: generate
---define NAME=VALUE …: caffe, compare, convolutionalize, crf search, dense, draw, export,
-    generate, infer, score, summary, surgery, test, time, train
+--define NAME=VALUE …: caffe, compare, convolutionalize, crf search, dense, draw, export, generate,
+    infer, score, serve, summary, surgery, test, time, train
 --donor NET=WEIGHTS …: reproduce
+--download: reproduce
 --drop-pool: convolutionalize
+--dry-run: reproduce
 --fast/--no-fast: ablate, infer, reproduce, score, train
 --filler [msra|xavier]: generate
+--flip: infer, score
 --frames FILE.csv: score
 --from FILE …: surgery
---gpu ID: crf search, test, time
+--gpu ID: crf search, serve, test, time
 --gpu ID[,ID…]|all: ablate, infer, reproduce, score, train
 --graphviz/--no-graphviz: draw
 --grid [v1|v2]: crf search
+--host TEXT: serve
 --html FILE: compare
 --ignore-label LABEL: generate, new
+--image-suffix TEXT: new
 --images DIRECTORY: new
 --images PATH: compare
 --iterations N: test, time, train
@@ -53,20 +59,28 @@ TABLE = '''
 --limit N: ablate, bound, crf search, reproduce, score
 --list: reproduce
 --log FILE: train
---mean B,G,R|NET: compare, dense, infer
+--max-megabytes NUMBER: serve
+--max-pixels INTEGER RANGE: serve
+--max-seconds NUMBER: serve
+--max-waiting INTEGER RANGE: serve
+--mean B,G,R|NET: compare, dense, infer, serve
 --memory N[M|G]: infer
 --method [nearest|majority|bilinear] …: bound
 --names [caffe|torchvision|timm]: convert
 --net NET: convert, reproduce
+--opset N: export
 --out DIRECTORY: ablate, convolutionalize, demo, generate, infer, new, reproduce
---out FILE: crf search, dense, draw, export, surgery
---output BLOB: compare, infer
+--out FILE: crf search, dense, draw, surgery
+--out PATH: export
+--output BLOB: compare, infer, serve
 --output-stride N: generate
 --pad N: generate
 --phase [train|test]: draw, summary, time
 --pooling [dilated|stride1]: generate
+--port INTEGER RANGE: serve
 --precision [float32|tf32|bfloat16|float16]: infer
 --py2: run
+--quick: demo
 --random-weights: export
 --rate FLOAT …: ablate
 --recipe NET: surgery
@@ -76,15 +90,20 @@ TABLE = '''
 --rgb-std R,G,B: convert, surgery
 --rounds N: crf search
 --save DIRECTORY: score
+--save KIND[,KIND…]: infer
 --scale FLOAT RANGE: ablate
+--scales N[,N…]: infer, score
+--score-every N: train
 --seed N: ablate, export, new, reproduce
 --seeds INTEGER RANGE: ablate
 --set KEY=VALUE …: generate
 --set [NET.]KEY=VALUE …: ablate, reproduce
+--share-steps: reproduce
 --size HxW: convolutionalize, data colours, dense, draw, summary, time
 --size HxW[,HxW…]: export
 --size HxW[-HxW]: pad
 --skip LAYER …: surgery
+--skip-unpaired: new
 --skips TOP[,TOP…]: convolutionalize
 --snapshot FILE: train
 --solver PATH: train
@@ -92,7 +111,7 @@ TABLE = '''
 --split TEXT …: data check
 --statistics BATCHES: reproduce
 --stride N: dense
---stride [32|16|8]: new
+--stride [32|16|8|4]: new
 --sync-batch-norm: train
 --syntax [layer|authors]: generate
 --tf32: reproduce, train
@@ -100,12 +119,14 @@ TABLE = '''
 --tolerance PIXELS: score
 --train-data [NET.]KEY=VALUE …: reproduce
 --trunk NAME: ablate
+--trunk [vgg16|squeezenet]: new
 --unknown LABEL: data colours
+--val-folder FOLDER …: new
 --val-share NUMBER: new
 --weights FILE: ablate, convolutionalize, dense, reproduce
---weights FILE[,FILE…]: crf search, export, infer, score, test, time, train
---width NUMBER: ablate, compare, draw, export, generate, infer, new, reproduce, score, summary,
-    surgery, time
+--weights FILE[,FILE…]: crf search, export, infer, score, serve, test, time, train
+--width NUMBER: ablate, compare, draw, export, generate, infer, new, reproduce, score, serve,
+    summary, surgery, time
 --with-preprocess: export
 --worst N: compare
 '''
@@ -116,10 +137,12 @@ FORMS = {
     '--gpu': 'several are for what can be shared among processes, one for each',
     '--images': 'pictures to compare may be a single one',
     '--out': 'a folder where several files are made, a file where one is',
+    '--save': 'a folder, or of one labelling what is to be saved',
     '--set': 'where several nets are trained a field may be for one of them',
     '--size': 'one size, several, or all of a range',
     '--split': 'several lists may be checked at once',
     '--stride': 'any number of pixels between answers, or one of the published strides',
+    '--trunk': 'the trunks of `fcn new`, or any whose nets the findings can be tried on',
     '--weights': 'a net may find its layers in several files; a classifier to start from is one'}
 
 

@@ -1,11 +1,16 @@
 """fcn reproduce: the list, and what its experiments on labels alone take."""
 
+import hashlib
 import json
+import tarfile
+from dataclasses import replace
 
 import pytest
 
 from netspec.experiments import EXPERIMENTS
+from netspec.known_weights import KNOWN
 from netspec.variants import VARIANTS
+from port.data.datasets import DATASETS, Archive
 
 
 def test_the_list_gives_four_metrics_within_100_columns(fcn):
@@ -105,3 +110,49 @@ def test_a_folder_goes_on_with_the_run_that_lies_there(fcn, scenes, tmp_path):
     assert 'is the folder of a run: leave --out out' in line
     line = fcn('reproduce', tmp_path).stderr
     assert 'no run of `fcn reproduce` lies in this folder' in line
+
+
+@pytest.fixture
+def no_time(monkeypatch):
+    monkeypatch.setattr('port.reproduce.before_run.seconds_an_image', lambda *given: 2.0)
+
+
+def test_a_dry_run_says_what_is_needed_and_writes_nothing(fcn, scenes, tmp_path, no_time):
+    result = fcn('reproduce', 'voc-fcn8s', '--dry-run', '--data', scenes.root, '--out',
+                 tmp_path / 'run')
+    assert result.exit_code == 1
+    assert 'voc-fcn8s: trains, one after another, voc-fcn32s, voc-fcn16s' in result.stdout
+    assert '1 of what voc-fcn8s needs missing' in result.stderr       # VGG16
+    assert 'there    sbdd train' in result.stdout and 'MISSING  VGG16: VGG_ILSVRC' in result.stdout
+    assert 'disk: about 8.1 GB' in result.stdout and 'time: about 7 d 8 h here' in result.stdout
+    result = fcn('reproduce', 'voc-fcn32s', '--dry-run', '--data', scenes.root, '--width', 0.1,
+                 '--out', tmp_path / 'run')
+    assert result.exit_code == 0 and 'MISSING' not in result.stdout
+    assert not (tmp_path / 'run').exists()
+
+
+def test_released_weights_that_are_nowhere_are_told_with_their_address(refused, scenes):
+    line = refused('reproduce', 'voc-fcn8s', '--released', '--data', scenes.root)
+    assert 'fcn8s-heavy-pascal.caffemodel (SHA-1 c449ea74' in line and '--download fetches' in line
+
+
+def test_everything_missing_is_downloaded(fcn, scenes, tmp_path, monkeypatch, no_time):
+    """The archives as they are published, at addresses on this disk."""
+    made = tmp_path / 'site'
+    made.mkdir()
+    archives = []
+    for name, folder, inside in (('voc.tar', 'pascal/VOC2011', 'TrainVal/VOCdevkit/VOC2011'),
+                                 ('sbd.tgz', 'sbdd/dataset', 'benchmark_RELEASE/dataset')):
+        with tarfile.open(made / name, 'w') as archive:
+            archive.add(scenes.root / folder, inside)
+        archives.append(Archive((made / name).as_uri(), md5=hashlib.md5(
+            (made / name).read_bytes()).hexdigest(), inside=inside, to=folder))
+    weights = made / 'VGG_ILSVRC_16_layers.caffemodel'
+    weights.write_bytes(b'weights')
+    for name, archive in zip(('voc2011', 'sbdd'), archives, strict=True):
+        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], archives=(archive,)))
+    known = replace(KNOWN[0], base=made.as_uri(), sha1=hashlib.sha1(b'weights').hexdigest())
+    monkeypatch.setattr('port.reproduce.before_run.KNOWN', (known,))
+    result = fcn('reproduce', 'voc-fcn32s', '--download', '--dry-run', '--data', tmp_path / 'data')
+    assert result.exit_code == 0 and 'MISSING' not in result.stdout, result.output
+    assert {path.name for path in (tmp_path / 'data').iterdir()} == {'pascal', 'sbdd', weights.name}

@@ -10,6 +10,7 @@ from port.data.camvid import CLASSES
 from port.data.colour_labels import (
     CAMVID_32,
     TABLES,
+    class_list,
     convert_folder,
     read_table,
     resize,
@@ -79,6 +80,17 @@ def test_a_users_table(tmp_path: Path) -> None:
     assert table.palette[1].tolist() == [10, 20, 30]
 
 
+@pytest.mark.parametrize('head', ['name,r,g,b\n', 'Name, R, G, B\n', ''])
+def test_class_dict_csv(head: str, tmp_path: Path) -> None:
+    path = tmp_path / 'class_dict.csv'
+    path.write_text(f'{head}road,128,64,128\nmy car,1,2,3\n')
+    names, table = class_list(path, 255)
+    assert names == ['road', 'my car'] and table is not None
+    assert table.indices == {(128, 64, 128): 0, (1, 2, 3): 1}
+    path.write_text('road\ncar 2 # a comment\n\n')
+    assert class_list(path, 255) == (['road', 'car 2'], None)
+
+
 def test_a_line_with_an_index_does_not_move_the_next(tmp_path: Path) -> None:
     path = tmp_path / 'colours.txt'
     path.write_text('0 0 0 background\n255 0 0 255 ignored\n255 255 255 car\n')
@@ -97,7 +109,7 @@ def test_void_may_have_many_names_and_a_line_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('text', 'error'), [
-    ('0 0 0 a\n0 0 zero b\n', r"t\.txt:2: expected 'R G B name'"),
+    ('0 0 0 a\n0 0 zero b\n', r"t\.txt:2: expected lines 'R G B name'"),
     ('0 0 0 a\n0 0 0 b\n', r't\.txt:2: colour \(0, 0, 0\) stands for 1 and for 0'),
     ('0 0 256 a\n', r't\.txt:1: colours and indices are 0\.\.255'),
     ('0 0 0 256 a\n', r't\.txt:1: colours and indices are 0\.\.255'),

@@ -56,7 +56,7 @@ def test_a_dataset_is_found_below_the_data_root_or_as_it_is(tmp_path: Path) -> N
 
 
 def test_an_unknown_dataset_names_the_closest() -> None:
-    with pytest.raises(KeyError, match="no dataset is named 'voc2013'; did you mean 'voc201"):
+    with pytest.raises(KeyError, match="is named 'voc2013'; did you mean 'voc201"):
         find_dataset('voc2013')
 
 

@@ -21,7 +21,7 @@ def save(folder: Path, name: str, label: list[list[int]], size: tuple[int, int] 
 
 def look(folder: Path, classes: tuple[str, ...] = CLASSES, ignore: int = 255) -> own.Survey:
     pairs, alone = own.pair_up(folder / 'img', folder / 'lab')
-    assert alone == []
+    assert alone.lines() == []
     return own.survey(pairs, classes, ignore)
 
 
@@ -59,7 +59,8 @@ def test_names_that_do_not_match_are_lines(tmp_path: Path) -> None:
     (tmp_path / 'lab/b.png').rename(tmp_path / 'lab/c.png')
     pairs, alone = own.pair_up(tmp_path / 'img', tmp_path / 'lab')
     assert [name for name, _, _ in pairs] == ['a']
-    assert len(alone) == 2 and 'no label b.png' in alone[0] and 'no image c' in alone[1]
+    first, second = alone.lines()
+    assert 'no label b.png' in first and 'no image c' in second
     (tmp_path / 'lab/a.png').rename(tmp_path / 'lab/a_L.png')
     (tmp_path / 'lab/c.png').rename(tmp_path / 'lab/b_L.png')
     with pytest.raises(ValueError, match="'a' and 'a_L'.*--label-suffix"):
@@ -73,7 +74,7 @@ def test_two_files_of_one_name_are_a_line(tmp_path: Path) -> None:
     Image.new('RGB', (3, 2)).save(tmp_path / 'img/a.jpg')
     Image.new('L', (3, 2)).save(tmp_path / 'lab/b.bmp')
     pairs, problems = own.pair_up(tmp_path / 'img', tmp_path / 'lab')
-    assert len(pairs) == 3 and problems == [
+    assert len(pairs) == 3 and problems.lines() == [
         f'{tmp_path}/img/a.jpg and {tmp_path}/img/a.png: images of one name; keep one',
         f'{tmp_path}/lab/b.bmp and {tmp_path}/lab/b.png: labels of one name; keep one']
 
@@ -82,16 +83,16 @@ def test_images_and_labels_in_one_folder(tmp_path: Path) -> None:
     for name in ('a', 'a_mask', 'b', 'b_mask'):
         save(tmp_path, name, [[0, 1, 2]] * 2)
     both = tmp_path / 'img'
-    assert own.pair_up(both, tmp_path / 'lab/../img', '_mask') == (
-        [(name, both / f'{name}.png', tmp_path / f'lab/../img/{name}_mask.png') for name in 'ab'],
-        [])
+    pairs, faults = own.pair_up(both, tmp_path / 'lab/../img', '_mask')
+    assert not faults.kinds and pairs == [
+        (name, both / f'{name}.png', tmp_path / f'lab/../img/{name}_mask.png') for name in 'ab']
     for name in 'ab':
         (both / f'{name}.png').unlink()
     with pytest.raises(FileNotFoundError, match="holds no images beside labels in '_mask'"):
         own.pair_up(both, both, '_mask')
     (both / 'a_mask.png').rename(both / 'a.png')
     Image.new('RGB', (3, 2)).save(both / 'a.jpg')
-    assert own.pair_up(both, both)[1] == [
+    assert own.pair_up(both, both)[1].lines() == [
         f'{both}/a.jpg and {both}/a.png: images of one name; labels in the folder of the images '
         'need an ending, as _mask, and --label-suffix']
 
@@ -104,27 +105,9 @@ def test_one_folder_within_the_other(tmp_path: Path, images: str, labels: str) -
     (tmp_path / 'img/deep').mkdir()
     inner = tmp_path / ('img/masks' if labels != 'lab' else 'lab/photos')
     (tmp_path / ('lab' if labels != 'lab' else 'img')).rename(inner)
-    assert own.pair_up(tmp_path / images, tmp_path / labels) == (
-        [(n, tmp_path / images / f'{n}.png', tmp_path / labels / f'{n}.png') for n in 'ab'], [])
-
-
-def test_the_split_is_seeded_and_leaves_each_part_one(tmp_path: Path) -> None:
-    names = [f'{i:02d}' for i in range(10)]
-    parts = own.split(names, 0.3, 1)
-    assert sorted(parts['train'] + parts['val']) == names and len(parts['val']) == 3
-    assert own.split(names[::-1], 0.3, 1) == parts != own.split(names, 0.3, 2)
-    assert [len(part) for part in own.split(['a', 'b'], 0.01, 1).values()] == [1, 1]
-    with pytest.raises(ValueError, match='at least 2'):
-        own.split(['a'], 0.5, 1)
-    with pytest.raises(ValueError, match='between 0 and 1'):
-        own.split(names, 20, 1)
-
-
-def test_absent_classes_are_said(tmp_path: Path) -> None:
-    save(tmp_path, 'a', [[0, 0, 0]] * 2)
-    save(tmp_path, 'b', [[0, 1, 2]] * 2)
-    lines = own.absent(look(tmp_path), {'train': ['a'], 'val': ['b']})
-    assert lines == ['train: no pixel of car, sky; such a class cannot be learnt']
+    pairs, faults = own.pair_up(tmp_path / images, tmp_path / labels)
+    assert not faults.kinds and pairs == [
+        (n, tmp_path / images / f'{n}.png', tmp_path / labels / f'{n}.png') for n in 'ab']
 
 
 def test_empty_and_missing_folders(tmp_path: Path) -> None:
@@ -132,3 +115,37 @@ def test_empty_and_missing_folders(tmp_path: Path) -> None:
         own.pair_up(tmp_path / 'img', tmp_path)
     with pytest.raises(FileNotFoundError, match='holds no files of the types'):
         own.pair_up(tmp_path, tmp_path)
+
+
+def test_many_files_with_one_fault_are_one_line_with_their_number(tmp_path: Path) -> None:
+    for i in range(59):
+        save(tmp_path, f'bad {i}', [[0, 1, 9 + i]] * 2)
+    save(tmp_path, 'good', [[0, 1, 2]] * 2)
+    save(tmp_path, 'small', [[0, 1]] * 2)
+    label, size = look(tmp_path).problems
+    assert 'lab/bad 0.png: label 9' in label and label.endswith('(and 58 more with the same fault)')
+    assert 'lab/small.png is 2x2 but' in size and 'more' not in size
+
+
+def test_suffixes_of_both(tmp_path: Path) -> None:
+    for name in 'ab':
+        save(tmp_path, name, [[0, 1, 2]] * 2)
+        (tmp_path / f'img/{name}.png').rename(tmp_path / f'img/{name}_leftImg8bit.png')
+        (tmp_path / f'lab/{name}.png').rename(tmp_path / f'lab/{name}_gtFine_labelIds.png')
+    (tmp_path / 'lab/a_gtFine_color.png').write_bytes(b'')      # another ending: another kind
+    pairs, faults = own.pair_up(tmp_path / 'img', tmp_path / 'lab', '_gtFine_labelIds',
+                                '_leftImg8bit')
+    assert [name for name, _, _ in pairs] == ['a', 'b'] and not faults.kinds
+    with pytest.raises(ValueError, match='--image-suffix _right: no name in .*img ends so; for '
+                                         "example 'a_leftImg8bit'"):
+        own.pair_up(tmp_path / 'img', tmp_path / 'lab', '', '_right')
+
+
+def test_the_weights_of_median_frequency(tmp_path: Path) -> None:
+    save(tmp_path, 'a', [[0, 0, 0], [0, 0, 1]])
+    save(tmp_path, 'b', [[0, 0, 0], [255, 255, 255]])
+    found = look(tmp_path)
+    frequencies = (8 / 9, 1 / 6)              # 3 of 3 in b, 5 of 6 in a; 1 of 6 in a
+    median = sum(frequencies) / 2
+    assert found.median_frequency(['a', 'b']) == pytest.approx(
+        (median / frequencies[0], median / frequencies[1], 1), rel=1e-3)
