@@ -102,8 +102,10 @@ class TrainingCurve:
         return four
 
     def _stopping(self) -> bool:
-        """Tell whether a stop was asked for, which the solver serves after this."""
-        return STOP in getattr(self.solver.action, 'pending', ())
+        """Tell whether a stop was asked for, which the solver serves after this; several ranks score
+        to the end, as they stop together.
+        """
+        return self.solver.ranks.size == 1 and STOP in getattr(self.solver.action, 'pending', ())
 
     def _tell_missed(self, found: Evaluation) -> None:
         """Half way through the training, and at its end, warn of classes never predicted."""

@@ -218,7 +218,7 @@ def test_other_commands_take_the_folder_and_show_nothing_published(folders: Path
     assert 'published' not in fcn('bound', 'my-cars')
     assert 'photos/  the images' in fcn('data', 'layout', 'my-cars')
     told = fcn('reproduce', 'my-cars', '--block', '2', '--blocks', '1')
-    assert 'my-cars: mean IU' in told and 'published' not in told
+    assert 'my-cars on val (1 images' in told and 'published' not in told
     assert json.loads((folders / 'runs/my-cars/report.json').read_text())['caveats'] == []
     assert 'mean IU' in fcn('score', 'runs/my-cars')
     Image.new('L', (9, 9)).save('masks/3_mask.png')
