@@ -21,7 +21,9 @@ def made_ready(given: Request, settings: Settings, out: Path, device: Any) -> Se
     if settings.released and not settings.weights:
         found = before_run.released_file(settings)
         settings = replace(settings, weights=str(found or ''))
-    if given.download and given.ranks.first:
+    if given.download and given.ranks.size > 1:
+        raise click.UsageError('--download is for one process: let it end, then start several')
+    if given.download:
         settings = _downloaded(settings, out)
     if given.dry_run and given.ranks.first:
         lines, missing = before_run.told(settings, out, device)

@@ -102,8 +102,8 @@ class TrainingCurve:
         return four
 
     def _stopping(self) -> bool:
-        """Tell whether a stop was asked for, which the solver serves after this; several ranks score
-        to the end, as they stop together.
+        """Tell whether a stop was asked for, which the solver serves after this; several ranks
+        score to the end, as they stop together.
         """
         return self.solver.ranks.size == 1 and STOP in getattr(self.solver.action, 'pending', ())
 
