@@ -64,9 +64,9 @@ class DemoPlan:
 PLAN = DemoPlan((DemoStage('voc-fcn32s', 1e-8, 900), DemoStage('voc-fcn16s', 1e-8, 400),
              DemoStage('voc-fcn8s', 1e-8, 400)))
 # In a minute: SqueezeNet's nets, from the weights that come along, by Adam as those were trained.
-QUICK = DemoPlan((DemoStage('voc-fcn16s-squeezenet', 3e-4, 120),
-              DemoStage('voc-fcn8s-squeezenet', 1e-4, 60),
-              DemoStage('voc-fcn4s-squeezenet', 1e-4, 60)), width=1.0, train=120, val=20,
+QUICK = DemoPlan((DemoStage('voc-fcn16s-squeezenet', 3e-4, 70),
+              DemoStage('voc-fcn8s-squeezenet', 1e-4, 35),
+              DemoStage('voc-fcn4s-squeezenet', 1e-4, 35)), width=1.0, train=120, val=20,
              clip_gradients=-1, floor=0.40, start='camvid-fcn16s-squeezenet',
              solver={'type': 'Adam', 'momentum': 0.9, 'momentum2': 0.999})
 
@@ -184,12 +184,13 @@ def export_last(plan: DemoPlan, results: list[Result], out: Path) -> tuple[Path,
 
 def table(results: list[Result]) -> str:
     """Return the closing table: a row a stage, the four metrics in percent."""
-    lines = [f'{"net":<12} {"iterations":>10} {"seconds":>8} {"pixel acc":>10} {"mean acc":>9} '
+    wide = max(len(r.stage.name) for r in results)
+    lines = [f'{"net":<{wide}} {"iterations":>10} {"seconds":>8} {"pixel acc":>10} {"mean acc":>9} '
              f'{"mean IU":>8} {"f.w. IU":>8}']
     for r in results:
         four = ' '.join(f'{100 * v:>{w}.1f}' for v, w in
                         zip(r.scores.metrics.values(), (10, 9, 8, 8), strict=True))
-        lines.append(f'{r.stage.name:<12} {r.stage.iterations:>10} {r.seconds:>8.0f} {four}')
+        lines.append(f'{r.stage.name:<{wide}} {r.stage.iterations:>10} {r.seconds:>8.0f} {four}')
     return '\n'.join(lines)
 
 
@@ -208,4 +209,3 @@ def write_figures(results: list[Result], path: Path) -> None:
     """Write every stage's figures as JSON."""
     figures = {r.stage.name: r.scores.as_dict() | {'seconds': r.seconds} for r in results}
     write_beside(path, lambda p: p.write_text(json.dumps(figures, indent=2)))
-
