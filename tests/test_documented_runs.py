@@ -26,7 +26,8 @@ COUNTED = {'README.md': 9, 'docs/own-data.md': 3}       # commands of these page
 
 OTHERS = 'weights of others, of half a gigabyte'
 CANNOT = {
-    r'VGG16\.caffemodel|vgg16\.caffemodel|397923af|fcn8s|resnet101\.pth|init\.caffemodel': OTHERS,
+    r'--download': 'fetches gigabytes; tests/port/commands/test_reproduce.py',
+    r'VGG16\.caffemodel|VGG_ILSVRC_16_layers|vgg16\.caffemodel|397923af|fcn8s|resnet101\.pth|init\.caffemodel': OTHERS,
     r'squeezenet\.(caffemodel|prototxt)|W\.caffemodel|deploy\.prototxt': OTHERS,
     r'^fcn serve': 'runs until it is stopped; tests/port/commands/test_serve.py',
     r'--all --compare': 'takes minutes; tests/port/export/test_every_net.py',
@@ -98,6 +99,7 @@ def smaller(words: list[str]) -> list[str]:
     """Add what a small machine needs; a solver that was written before gets two iterations."""
     if words[0] == 'train':
         solver = Path(words[words.index('--solver') + 1])
+        solver = solver / 'solver.prototxt' if solver.is_dir() else solver
         text = re.sub(r'max_iter: \d+', 'max_iter: 2', solver.read_text())
         text = re.sub(r'snapshot: \d+', 'snapshot: 2', text)
         solver.write_text(re.sub(r'test_interval: \d+', 'test_interval: 2', text))
