@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from netspec.schema.messages import SolverParameter
-from port.engine.starting_weights import prepare
+from port.engine.starting_weights import fill_upsampling
 from port.fast.speed_up import use_fast
 from port.training.solver import Solver
 
@@ -24,7 +24,7 @@ def seconds_a_step(solver: str | Path, device: torch.device | str = 'cpu') -> fl
         param.ClearField('snapshot')
         param.display = 0
     trial = Solver(solver, device, amend=no_snapshot)
-    prepare(trial.net)
+    fill_upsampling(trial.net)
     use_fast(trial)
     trial.step(1)
     begun, steps = time.monotonic(), 0
