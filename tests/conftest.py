@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = not (ROOT / 'netspec').is_dir()
+PATIENCE = 180_000       # milliseconds; a busy machine answers late
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
 
 
@@ -58,6 +59,7 @@ class Visit:
         self.context = browser.new_context(viewport={'width': width, 'height': 900},
                                            color_scheme='dark' if dark else 'light')
         self.page, self.complaints, self.asked = self.context.new_page(), [], []
+        self.page.set_default_timeout(PATIENCE)
         self.page.on('console', lambda said: self.complaints.append(said.text)
                      if said.type in ('error', 'warning') else None)
         self.page.on('pageerror', lambda error: self.complaints.append(str(error)))

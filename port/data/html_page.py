@@ -57,7 +57,8 @@ img, svg { max-width: 100%; height: auto; display: block }
   margin: .4rem 0; font-size: .9rem } .legend span { display: inline-block; width: .9em;
   height: .9em; margin-right: .35em; border: 1px solid var(--dim); vertical-align: -.1em;
   print-color-adjust: exact }
-td.words:not(.bar) { min-width: 12rem } @media (max-width: 36rem) { .bar { min-width: 6rem } td, th { padding: .25rem .35rem;
+td.words:not(.bar) { min-width: 12rem }
+@media (max-width: 36rem) { .bar { min-width: 6rem } td, th { padding: .25rem .35rem;
   font-size: .88rem } .card td, .card th { padding: .2rem .2rem; font-size: .8rem }
   .card { padding: .3rem .7rem } }
 details { margin: .8rem 0 } summary { cursor: pointer; color: var(--accent) }
