@@ -58,10 +58,10 @@ def of_weights(rng: np.random.Generator) -> dict[str, Write | Writer]:
 
 
 def of_pictures(rng: np.random.Generator) -> dict[str, Write | Writer]:
-    from port.commands.infer import write
     from port.data.label_pictures import make_palette, write_label, write_loss_curve, write_sheet
     from port.dense.picture import write_class_map
     from port.dense.sliding import Dense
+    from port.predict.saved import KINDS, save
     from port.reproduce.report_pictures import confusion
     rgb, labels = rng.integers(0, 256, (50, 60, 3), 'u1'), rng.integers(0, 9, (50, 60))
     answers, classes = rng.random((5, 3, 4)), rng.integers(0, 200, (90, 90))
@@ -69,8 +69,9 @@ def of_pictures(rng: np.random.Generator) -> dict[str, Write | Writer]:
     return {
         'l.png': lambda path: write_label(path, classes),
         'c.png': lambda path: write_loss_curve(path, {'a': [(1, 2), (2, 3)]}),
-        'i.png': Writer(lambda path: write(path, rgb, labels, make_palette(9), ('a', 'b')),
-                        names=('i.png', 'i_overlay.png')),
+        'i.png': Writer(lambda path: save(path, KINDS, rgb, labels, np.ones((2, 50, 60), 'f'),
+                                          make_palette(9), ('a', 'b')),
+                        names=('i.png', 'i_overlay.png', 'i_probabilities.npz')),
         'sheet.png': lambda path: write_sheet(path, [[rgb, rgb]], ('a', 'b')),
         'confusion.png': lambda path: confusion(path, np.eye(3), ['a', 'b', 'c']),
         'classes.png': lambda path: write_class_map(path, rgb, found, ['a', 'b']),
