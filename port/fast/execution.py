@@ -15,11 +15,11 @@ from port.fast.kernels.planes import LAST
 from port.fast.normalisation import BatchNormOperator
 from port.fast.operators import (
     ConvolutionOperator,
+    InterpOperator,
     Operator,
     PointOperator,
     PoolingOperator,
 )
-from port.fast.part_operators import ResizedPart, UnpooledPart
 from port.fast.put_back import MaximaOperator, UnpoolingOperator
 from port.fast.reach.blank_values import Blanks, spread
 from port.fast.reach.geometry import AxisPart, Interval
@@ -30,7 +30,7 @@ from port.fast.upsampling import Upsampling
 Values = dict[int, torch.Tensor]
 Operators = dict[int, Operator]
 BY_KIND: dict[str, type[Operator]] = {
-    'Deconvolution': Upsampling, 'Crop': Operator, 'Interp': ResizedPart, 'Upsample': UnpooledPart,
+    'Deconvolution': Upsampling, 'Crop': Operator, 'Interp': InterpOperator,
     'Concat': ConcatOperator}                               # any other: PointOperator
 
 
@@ -50,9 +50,10 @@ def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: 
 
 def _operator(operation: Operation) -> type[Operator]:
     kind, layer = operation.kind, operation.layer
-    if kind == 'Whole':
-        return {'BatchNorm': BatchNormOperator, 'Upsample': UnpoolingOperator}.get(
-            layer.type, PointOperator)
+    if kind == 'Whole' and layer.type == 'BatchNorm':
+        return BatchNormOperator
+    if operation.undoes is not None:
+        return UnpoolingOperator
     if kind == 'Pooling':
         return (MaximaOperator if operation.places is not None or halves(layer) else
                 PoolingOperator)

@@ -132,10 +132,10 @@ class FastNet:
         if key not in self._blanks:
             if len(self._blanks) >= KEPT_BLANKS:
                 self._blanks.clear()
-            operators = self.operators
+            operators = make_operators(self.program, kernels=False)
             self._blanks[key] = blank_values(
                 plan, {value: x.shape[1] for value, x in inputs.items()},
-                lambda work, bottoms: operators[work.operation.output].blank(work, bottoms),
+                lambda work, bottoms: operators[work.operation.output].forward(work, bottoms),
                 next(iter(inputs.values())))
         return self._blanks[key]
 

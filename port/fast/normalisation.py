@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from port.engine.blob import Blob
 from port.fast.convolutions.task import scale_and_shift
 from port.fast.kernels import batch_norm
 from port.fast.kernels.planes import last
@@ -36,9 +35,6 @@ class BatchNormOperator(PointOperator):
                 and self.layer.over_ranks is None and batch_norm.fills_vectors(tuple(x.shape))
                 and x.numel() > x.shape[1])
 
-    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        return self.train(work, [bottoms[0].float()])[0].to(bottoms[0].dtype)
-
     def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
         if not self._fits(bottoms[0]):
             return super().train(work, bottoms)
@@ -66,8 +62,7 @@ class BatchNormOperator(PointOperator):
         dy, z, relu = last(gradient), last(saved.bottoms[0]), self.operation.relu
         total, along = batch_norm.gradient_sums(dy, z, made.scale, made.shift, made.mean, relu)
         for layer in self.operation.affine:
-            teach(layer, [part.float() for part in (along * made.rate, total)], learn,
-                  Blob('z', tuple(z.shape)))
+            teach(layer, [part.float() for part in (along * made.rate, total)], learn)
         pixels = z.numel() // z.shape[1]
         q = -made.scale * made.rate * made.rate * along / pixels
         r = -made.scale * total / pixels - q * made.mean

@@ -7,25 +7,24 @@ bottoms. It keeps nothing of a call: what its backward pass needs travels in a S
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from netspec.schema.messages import EltwiseParameter, PoolingParameter
+from netspec.schema.messages import PoolingParameter
 from port.engine.blob import Blob
 from port.engine.pool_axis import Axis, maximum, route, spread, total
 from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.convolutions.task import Task
 from port.fast.kernels import calls
+from port.fast.kernels.planes import last
+from port.fast.reach.geometry import Resizing
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
-from port.fast.unsuited import Unsuited
 
 ATEN = torch.ops.aten
 Tensors = list[torch.Tensor]
-Leaf = Callable[[Blob], torch.Tensor]           # a parameter, as autograd is to see it
 Learn = Callable[[Blob, torch.Tensor], None]    # takes a part of a parameter's gradient
 
 
@@ -75,14 +74,6 @@ class Operator:
         """
         return [gradient]
 
-    def blank(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        """Return the outputs for a small patch of blank values with its padding."""
-        return self.forward(work, bottoms)
-
-    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
-        """Return the same by functions that autograd can follow, to the bottoms and the leaves."""
-        return bottoms[0]
-
     def check_channels(self, x: torch.Tensor) -> None:
         """Raise ValueError unless a bottom has the channels that the weights are for."""
         if x.shape[1] != self.layer.channels:
@@ -114,26 +105,15 @@ class ConvolutionOperator(Operator):
         self.check_channels(bottoms[0])
         self.convolution.write(bottoms[0], work.pads, out, *bottoms[1:])
 
-    def blank(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        self.check_channels(bottoms[0])
-        return self.convolution.blank(*bottoms)
-
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
         if self.operation.relu:
             gradient = ATEN.threshold_backward(gradient, saved.top, 0)
         asked = self.layer.param_propagate_down
-        bottom, *found = self.convolution.gradients(gradient, saved.bottoms[0], [down, *asked],
-                                                    saved.work.pads)
+        bottom, *found = self.convolution.gradients(gradient, saved.bottoms[0],
+                                                    saved.work.pads, [down, *asked])
         teach(self.layer, found, learn)
         return [bottom]
-
-    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
-        self.check_channels(bottoms[0])
-        layer, w = self.layer, self.layer.window
-        bias = leaf(layer.blobs[1]) if len(layer.blobs) > 1 else None
-        y = F.conv2d(bottoms[0], leaf(layer.blobs[0]), bias, w.stride, 0, w.dilation, layer.group)
-        return y.relu() if self.operation.relu else y
 
 
 class PoolingOperator(Operator):
@@ -208,15 +188,6 @@ class PoolingOperator(Operator):
             return [route(gradient, x, *axes)]
         return [spread(self._divide(saved.work, gradient.clone()), *axes)]
 
-    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
-        (x,), rules = bottoms, work.windows
-        if self.layer.method != PoolingParameter.MAX or any(r.pad for r in rules):
-            raise Unsuited(f'layer {self.operation.name!r}: blank values through this pooling')
-        rows, columns = (max(0, (s.size - 1) * r.stride + r.extent - n)
-                         for r, s, n in zip(rules, work.outputs, x.shape[2:], strict=True))
-        x = F.pad(x, (0, columns, 0, rows), value=torch.finfo(x.dtype).min)
-        return F.max_pool2d(x, [r.extent for r in rules], [r.stride for r in rules])
-
 
 @dataclass
 class OwnRun:
@@ -246,38 +217,25 @@ class PointOperator(Operator):
         return bottoms[0].relu() if self.operation.relu else bottoms[0], runs
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        return self._run([x.float() for x in bottoms])[0].to(bottoms[0].dtype)
+        wide = [x.float() if x.is_floating_point() else x for x in bottoms]
+        return self.train(work, wide)[0].to(bottoms[0].dtype)
 
     def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
-        return self._run([x.contiguous() for x in bottoms])    # random numbers in Caffe's order
+        if self.operation.kind == 'Dropout':                   # random numbers in Caffe's order
+            bottoms = [x.contiguous() for x in bottoms]
+        return self._run(bottoms)
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
         if self.operation.relu:
             gradient = ATEN.threshold_backward(gradient, saved.top, 0)
         for layer, run in zip(reversed(self.operation.layers), reversed(saved.own), strict=True):
-            run.top.diff = gradient.contiguous()
+            run.top.diff = gradient
             run.layer.blobs = [_with_own_diff(blob) for blob in layer.blobs]
             run.layer.backward([run.top], [True] * len(run.bottoms), run.bottoms)
-            teach(layer, [blob.diff for blob in run.layer.blobs], learn, run.bottoms[0])
+            teach(layer, [blob.diff for blob in run.layer.blobs], learn)
             gradient = run.bottoms[0].diff
         return [blob.diff for blob in saved.own[0].bottoms]
-
-    def traced_blank(self, work: Work, bottoms: Tensors, leaf: Leaf) -> torch.Tensor:
-        layer, p = self.layer, self.layer.param
-        if layer.type == 'ReLU':
-            return F.leaky_relu(bottoms[0], layer.slope)
-        if layer.type == 'LRN':
-            n = p.lrn_param
-            return F.local_response_norm(bottoms[0], n.local_size, n.alpha, n.beta, n.k)
-        if layer.type == 'Concat':
-            return torch.cat(bottoms, 1)
-        if layer.type == 'Eltwise' and p.eltwise_param.operation == EltwiseParameter.SUM:
-            return reduce(torch.add, [c * x for c, x in zip(layer.coeff, bottoms, strict=True)])
-        if layer.type == 'Scale':
-            scale, *bias = (leaf(blob).view(-1, 1, 1) for blob in layer.blobs)
-            return bottoms[0] * scale + (bias[0] if bias else 0)
-        raise Unsuited(f'layer {self.operation.name!r}: blank values through {layer.type}')
 
 
 def _with_own_diff(blob: Blob) -> Blob:
@@ -287,29 +245,35 @@ def _with_own_diff(blob: Blob) -> Blob:
     return mine
 
 
-def teach(layer: Any, gradients: Sequence[torch.Tensor | None], learn: Learn,
-          bottom: Blob | None = None) -> None:
-    """Give the gradients of a layer's parameters that are asked for to `learn`.
-
-    bottom: what the layer read, which tells a Scale whether it forgets earlier gradients.
-    """
-    for i, (blob, wanted, gradient) in enumerate(zip(layer.blobs, layer.param_propagate_down,
-                                                     gradients, strict=False)):
+def teach(layer: Any, gradients: Sequence[torch.Tensor | None], learn: Learn) -> None:
+    """Give the gradients of a layer's parameters that are asked for to `learn`."""
+    for blob, wanted, gradient in zip(layer.blobs, layer.param_propagate_down, gradients,
+                                      strict=False):
         if wanted and gradient is not None:
-            if layer.type == 'Scale' and i == 0 and layer.overwrites(bottom, blob):
-                blob.drop_diff()
             learn(blob, gradient)
 
 
 class InterpOperator(PointOperator):
-    """A layer that reads all of its bottom, of whose top a part is asked for."""
+    """An Interp, of whose top a part is asked for: by the places that a Resizing gives (tiles.py),
+    else of all that the layer makes.
+    """
+
+    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
+        y = bottoms[0].float()
+        for dim, rule, part, read in zip((2, 3), work.rules, work.outputs, work.reads, strict=True):
+            if not isinstance(rule, Resizing):
+                return super().forward(work, bottoms)
+            at = torch.from_numpy(rule.places(part)).to(y.device)
+            low = at.floor().clamp_(max=rule.size - 1)
+            first = low.long() + (rule.cut - read.first)
+            after = (first + 1).clamp_(max=y.shape[dim] - 1)
+            share = (at - low).view([-1 if i == dim else 1 for i in range(4)])
+            y = torch.lerp(y.index_select(dim, first), y.index_select(dim, after), share)
+        return last(y.to(bottoms[0].dtype))
 
     @staticmethod
     def _part(work: Work) -> tuple[Any, ...]:
         return (..., *(slice(*outputs) for outputs in work.outputs))
-
-    def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        return super().forward(work, bottoms)[self._part(work)]
 
     def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
         y, own = super().train(work, bottoms)

@@ -1,18 +1,21 @@
 """Maxima that tell where they stood, and Upsample, which puts values back there (docs/groups.md).
 
-By max_unpooling.c for 2 x 2 windows, else by the layers' own code. The places are kept from the
-forward pass, so that routing a gradient back, or a value forward, is a comparison and no search.
+By max_unpooling.c for 2 x 2 windows, elsewhere and for parts of an image (tiles.py) by torch. The
+places are kept from the forward pass, so that routing a gradient back, or a value forward, is a
+comparison and no search.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 
 from port.engine.pool_axis import first_index, maximum, route
 from port.fast.kernels import max_unpooling
 from port.fast.kernels.calls import vector_width
 from port.fast.kernels.planes import laid, last
-from port.fast.operators import Learn, PointOperator, PoolingOperator, Saved, Tensors
+from port.fast.operators import Learn, Operator, PoolingOperator, Saved, Tensors
+from port.fast.reach.geometry import Spreading
 from port.fast.reach.operations import halves
 from port.fast.reach.plan import Work
 
@@ -59,33 +62,39 @@ class MaximaOperator(PoolingOperator):
         return [route(gradient, x, *self._axes(saved.work, x))]
 
 
-class UnpoolingOperator(PointOperator):
-    """Values put back to where the maxima stood, zeros elsewhere."""
+class UnpoolingOperator(Operator):
+    """Values put back to where the maxima of a pooling stood, as far as those places lie in the
+    part that is asked for; zeros elsewhere.
+    """
 
     def _undoes(self, work: Work, x: torch.Tensor, places: torch.Tensor) -> bool:
         rows, columns = work.outputs
-        return (self.kernels and self.operation.undoes is not None
-                and halves(self.operation.undoes) and places.dtype == torch.float32
+        return (self.kernels and halves(self.operation.undoes) and places.dtype == torch.float32
                 and _fits(x, rows.size * columns.size))
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
-        return self._put_back(work, bottoms) if self._undoes(work, *bottoms) else \
-            super().forward(work, bottoms)
-
-    def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:
-        return (self._put_back(work, bottoms), None) if self._undoes(work, *bottoms) else \
-            super().train(work, bottoms)
+        x, places = bottoms
+        rows, columns = work.outputs
+        if self._undoes(work, x, places):
+            return max_unpooling.put_back(last(x), last(places), (rows.size, columns.size))
+        count = rows.size * columns.size
+        wide = x.new_zeros(*x.shape[:2], count + 1)              # the last: for all outside
+        wide.scatter_(2, self._index(work, places), x.flatten(2))
+        return last(wide[..., :count].reshape(*x.shape[:2], rows.size, columns.size))
 
     @staticmethod
-    def _put_back(work: Work, bottoms: Tensors) -> torch.Tensor:
-        values, places = map(last, bottoms)
-        rows, columns = work.outputs
-        return max_unpooling.put_back(values, places, (rows.size, columns.size))
+    def _index(work: Work, places: torch.Tensor) -> torch.Tensor:
+        """Return where places of the whole image lie in the part; behind it where outside."""
+        (rows, columns), width = work.outputs, cast(Spreading, work.rules[1]).out
+        row, column = places // width - rows.first, places % width - columns.first
+        inside = (row >= 0) & (row < rows.size) & (column >= 0) & (column < columns.size)
+        index = torch.where(inside, row * columns.size + column, rows.size * columns.size)
+        return index.long().flatten(2)
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
-        if saved.own is not None:
-            values, _ = super().backward(saved, gradient, down, learn)
-        else:
-            values = max_unpooling.take_out(last(gradient), last(saved.bottoms[1]))
-        return [values, None]
+        x, places = saved.bottoms
+        if self._undoes(saved.work, x, places):
+            return [max_unpooling.take_out(last(gradient), last(places)), None]
+        index = self._index(saved.work, places)
+        return [F.pad(gradient.flatten(2), (0, 1)).gather(2, index).view(x.shape), None]

@@ -1,12 +1,12 @@
 """One pass of fast training: values forward, gradients back.
 
 The blank values depend on the weights, so they are computed anew in each pass, at the few
-positions that differ, as a graph of torch's autograd with the parameters as its leaves. What is
-computed is run by operators, forward and backward. Where a margin was filled with blank values,
-its gradient is kept; all those together are sent through the blanks' graph to the parameters
-when the way back through the operations is done.
+positions that differ, by operators as all else is. The gradient of a margin that was filled with
+blank values is added up into theirs, and goes back with its operation's own: to the blanks that
+these were computed from, and to the parameters.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,21 +19,25 @@ from port.fast.execution import Execution, Values, cut, make_operators
 from port.fast.kernels.planes import LAST, last
 from port.fast.known_part import KnownPart
 from port.fast.operators import Learn, Saved
-from port.fast.reach.blank_values import Blanks, blank_values
+from port.fast.reach.blank_values import Blanks, blank_values, gather
 from port.fast.reach.geometry import Interval
-from port.fast.reach.plan import PlacedOperation, ReachPlan
+from port.fast.reach.plan import PlacedOperation, ReachPlan, Work
 
 Early = Callable[[Learnable], None]
-Strip = tuple[list[Interval], torch.Tensor]     # a part of a margin, and what filled it
 
 
 class TrainedNet:
-    """What all passes of a net share. live: the values that a learnable parameter lies below."""
+    """What all passes of a net share. small: the operators for blank values, of which there are too
+    few for kernels of ours. live: the values that a learnable parameter lies below. uses: how many
+    operations read a parameter, by its id.
+    """
 
     def __init__(self, net: Net) -> None:
         self.net, self.part = net, KnownPart(net, training=True)
         self.program = self.part.program
         self.operators = make_operators(self.program)
+        self.small = make_operators(self.program, kernels=False)
+        self.uses = Counter(id(blob) for op in self.program.operations for blob, _ in op.parameters)
         self.live: set[int] = set()
         for op in self.program.operations:
             if any(wanted for _, wanted in op.parameters) or self.live.intersection(op.inputs):
@@ -51,35 +55,49 @@ class TrainingPass(Execution):
         self.values: Values = {}
         self.gradients: Values = {}
         self.saved: dict[int, Any] = {}                   # by value, what operators left
-        self.leaves: dict[int, torch.Tensor] = {}            # by the parameter's id
-        self.strips: dict[int, list[Strip]] = {}             # by value
-        self.margin_gradients: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.patches: dict[int, list[Saved]] = {}            # of the blank values, by value
+        self.blank_gradients: Values = {}
 
     # -- blank values ----------------------------------------------------------------------------
 
-    def leaf(self, blob: Blob) -> torch.Tensor:
-        """Return a parameter as a leaf of the blanks' graph, over the same memory."""
-        if id(blob) not in self.leaves:
-            self.leaves[id(blob)] = blob.data.detach().requires_grad_()
-        return self.leaves[id(blob)]
-
-    @torch.enable_grad()
     def _make_blanks(self) -> Blanks:
         inputs = {value: self.trained.net.all_blobs[name]
                   for name, value in self.trained.program.inputs.items()
                   if value in self.plan.inputs}
-        like = next(iter(inputs.values())).data
-        return blank_values(
-            self.plan, {value: blob.shape[1] for value, blob in inputs.items()},
-            lambda work, bottoms: self.operators[work.operation.output].traced_blank(
-                work, bottoms, self.leaf), like)
 
-    @torch.enable_grad()
-    def _blank(self, placed: PlacedOperation, part: list[Interval]) -> torch.Tensor:
-        strip = super()._blank(placed, part)
-        if strip.requires_grad:
-            self.strips.setdefault(placed.value, []).append((part, strip))
-        return strip.detach()
+        def patch(work: Work, bottoms: list[torch.Tensor]) -> torch.Tensor:
+            value = work.operation.output
+            y, own = self.trained.small[value].train(work, bottoms)
+            self.patches.setdefault(value, []).append(Saved(work, bottoms, y, own))
+            return y
+        return blank_values(self.plan, {v: blob.shape[1] for v, blob in inputs.items()}, patch,
+                            next(iter(inputs.values())).data)
+
+    def _blanks_back(self, placed: PlacedOperation, learn: Learn) -> None:
+        """Send the gradient of an operation's blank values on, patch by patch."""
+        gradient = self.blank_gradients.pop(placed.value, None)
+        patches = iter(self.patches.pop(placed.value, ()))
+        if gradient is None:
+            return
+        rows, columns = ([run.size for run in axis.reach.runs] for axis in placed.axes)
+        down = not self.trained.live.isdisjoint(placed.operation.inputs)
+        for band in gradient.split(rows, 2):
+            for part in band.split(columns, 3):
+                saved = next(patches)
+                found = self.trained.small[placed.value].backward(saved, part, down, learn)
+                for i, (value, bottom) in enumerate(zip(placed.operation.inputs, found,
+                                                        strict=True)):
+                    if bottom is not None:
+                        self._add_blank(value, saved.work.reads_of(i), bottom)
+
+    def _add_blank(self, value: int, part: list[Interval], gradient: torch.Tensor) -> None:
+        """Add the gradient of what was spread from blank values over a part of a value."""
+        if value not in self.trained.live:
+            return
+        found = gather(gradient, self.blanks[value],
+                       [axis.reach for axis in self.plan.axes[value]], *part)
+        before = self.blank_gradients.get(value)
+        self.blank_gradients[value] = found if before is None else before + found
 
     # -- forward ---------------------------------------------------------------------------------
 
@@ -112,20 +130,16 @@ class TrainingPass(Execution):
         assert self.learn is not None, 'a pass for its loss alone has no way back'
         for place in reversed(self.trained.part.rest):
             self._rest_back(place)
-        late = self._read_by_blanks()
         for placed in reversed(self.plan.operations):
             gradient, y = self.gradients.pop(placed.value, None), self.values[placed.value]
             for value in placed.operation.values:
                 del self.values[value]
             if gradient is not None:
                 self._operation_back(placed, gradient, y, self.learn)
+                self._blanks_back(placed, self.learn)
                 for blob, _ in placed.operation.parameters:
-                    if id(blob) not in late:
-                        self._complete(blob, early)
+                    self._complete(blob, early)
             self.saved.pop(placed.value, None)
-        self._blanks_back(self.learn)
-        for blob in late.values():
-            self._complete(blob, early)
 
     def _rest_back(self, place: int) -> None:
         """Have the plain engine run a layer backward; take the gradients of our values from it."""
@@ -137,22 +151,15 @@ class TrainingPass(Execution):
                           node.bottom[i].diff)
                 node.bottom[i].drop_diff()
 
-    def _read_by_blanks(self) -> dict[int, Blob]:
-        """Return the parameters that the blanks' graph reads until the end of the pass, by id."""
-        return {id(blob): blob for placed in self.plan.operations
-                if placed.value in self.plan.need_blanks
-                for blob, _ in placed.operation.parameters}
-
     def _operation_back(self, placed: PlacedOperation, gradient: torch.Tensor, y: torch.Tensor,
                         learn: Learn) -> None:
-        for part, strip in self.strips.pop(placed.value, ()):
-            own = cut(gradient, placed.axes, part)
-            self.margin_gradients.append((strip, own.sum(0, keepdim=True) if len(own) > 1
-                                          else own.clone()))
+        for part in placed.margins:
+            self._add_blank(placed.value, part, cut(gradient, placed.axes, part).sum(0, True))
         gradient, y = (cut(t, placed.axes, placed.computed) for t in (gradient, y))
         saved = Saved(placed.work, self.bottoms(placed, self.values), y,
                       self.saved.get(placed.value))
         down = not self.trained.live.isdisjoint(placed.operation.inputs)
+        self._forget(placed, saved.bottoms[0])
         found = self.operators[placed.value].backward(saved, gradient, down, learn)
         for value, bottom in zip(placed.operation.inputs, found, strict=True):
             if bottom is not None:
@@ -173,22 +180,16 @@ class TrainingPass(Execution):
                 memory_format=LAST)
         cut(self.gradients[value], axes, part).add_(gradient)
 
+    @staticmethod
+    def _forget(placed: PlacedOperation, x: torch.Tensor) -> None:
+        """Drop the gradients of earlier passes that Caffe's Scale drops."""
+        bottom = Blob('bottom', (*x.shape[:2], *placed.sizes))
+        for layer in placed.operation.layers:
+            if (layer.type == 'Scale' and layer.param_propagate_down[0]
+                    and layer.overwrites(bottom, layer.blobs[0])):
+                layer.blobs[0].drop_diff()
+
     def _complete(self, blob: Blob, early: Early | None) -> None:
         rows = [row for row in self.trained.net.learnable if row.blob is blob]
-        uses = sum(other is blob for operation in self.trained.program.operations
-                   for other, _ in operation.parameters)
-        if early is not None and rows and uses == 1:
+        if early is not None and rows and self.trained.uses[id(blob)] == 1:
             early(rows[0])
-
-    def _blanks_back(self, learn: Learn) -> None:
-        """Send the margins' gradients through the blanks' graph to the parameters."""
-        if not self.margin_gradients:
-            return
-        tensors, gradients = zip(*self.margin_gradients, strict=True)
-        with torch.enable_grad():
-            torch.autograd.backward(tensors, gradients, inputs=list(self.leaves.values()))
-        for placed in self.plan.operations:
-            for blob, wanted in placed.operation.parameters:
-                leaf = self.leaves.pop(id(blob), None)
-                if leaf is not None and leaf.grad is not None and wanted:
-                    learn(blob, leaf.grad)

@@ -39,15 +39,10 @@ BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
 
 
 class ChosenConvolution:
-    """A task with its algorithms, in the order in which they are asked.
-
-    Where no padding is given it is the layer's, around all of the bottom.
-    """
+    """A task with its algorithms, in the order in which they are asked."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        rows, columns = task.window.pad
-        self.pads = columns, columns, rows, rows
         self.forward_ways = [way(task) for way in FORWARD if way.suits(task)]
         self.backward_ways = [way(task) for way in BACKWARD if way.suits_backward(task)]
 
@@ -56,15 +51,9 @@ class ChosenConvolution:
         """Whether results are written straight into memory that is given."""
         return self.forward_ways[0].writes
 
-    @property
-    def faster(self) -> bool:
-        """Whether there is another way than torch's."""
-        return type(self.forward_ways[0]) is not ByTorch
-
-    def forward(self, x: torch.Tensor, pads: Pads | None = None,
+    def forward(self, x: torch.Tensor, pads: Pads,
                 plus: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the task wants of a bottom. plus: what is added to the outputs."""
-        pads = pads or self.pads
         return next(way for way in self.forward_ways if way.takes(x, pads)).forward(x, pads, plus)
 
     def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor,
@@ -72,18 +61,11 @@ class ChosenConvolution:
         """Write what the task wants of a bottom to memory of its size."""
         next(way for way in self.forward_ways if way.takes(x, pads)).write(x, pads, out, plus)
 
-    def blank(self, x: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
-        """Return what the task wants of a small bottom that has its padding in it. oneDNN would
-        put the weights into an order for that size.
-        """
-        way = self.forward_ways[0] if self.writes else ByTorch(self.task)
-        return way.forward(x, (0, 0, 0, 0), plus)
-
-    def gradients(self, dy: torch.Tensor, x: torch.Tensor, mask: Sequence[bool],
-                  pads: Pads | None = None) -> Gradients:
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
         """Return the gradients of the bottom, the weights and the bias that the mask asks for, from
         that of the outputs before ReLU and maxima.
         """
-        mask, pads = [*mask, False][:3], pads or self.pads
+        mask = [*mask, False][:3]
         way = next(way for way in self.backward_ways if way.takes_backward(x, pads, mask))
         return way.gradients(dy, x, pads, mask)

@@ -36,6 +36,18 @@ def spread(blank: torch.Tensor, reaches: list[Reach], rows: Interval,
     return x
 
 
+def gather(gradient: torch.Tensor, blank: torch.Tensor, reaches: list[Reach], rows: Interval,
+           columns: Interval) -> torch.Tensor:
+    """Return the gradient of a blank from that of what `spread` makes of it."""
+    for dim, reach, positions in ((3, reaches[1], columns), (2, reaches[0], rows)):
+        places, count = tuple(reach.stored_at(range(*positions))), blank.shape[dim]
+        shape = [*gradient.shape]
+        shape[dim] = count + 1
+        gradient = gradient.new_zeros(shape).index_add_(
+            dim, keep(_index(places, gradient.device)), gradient).narrow(dim, 0, count)
+    return gradient
+
+
 @lru_cache(KEPT_INDICES)
 def _index(positions: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """Return positions as a tensor: sent to a GPU once, as sending waits for it."""

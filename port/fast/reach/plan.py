@@ -25,7 +25,7 @@ from port.fast.reach.geometry import (
     part_of,
     whole_image,
 )
-from port.fast.reach.operations import Operation, Program, halves
+from port.fast.reach.operations import Operation, Program
 from port.fast.unsuited import Unsuited
 
 Sizes = tuple[int, int]
@@ -231,7 +231,7 @@ def _rules(op: Operation, size: list[int], like: list[int], parts: bool) -> list
 def _resizing(op: Operation, size: list[int], like: list[int], parts: bool) -> list[Rule]:
     layer = op.layer
     out = list(layer.facts.shapes(layer.param, [(1, 1, *size)] * len(op.inputs))[0][2:])
-    if op.undoes is not None and out != like and (parts or halves(op.undoes)):
+    if op.undoes is not None and out != like:
         raise Unsuited(f'layer {op.name!r}: makes {out} (height, width) of what was pooled '
                        f'from {like}')
     if op.kind == 'Upsample':

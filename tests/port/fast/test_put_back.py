@@ -51,7 +51,7 @@ def test_places_of_2_x_2_maxima(put, channels: int, size: tuple[int, int]) -> No
                                     'kernel_size: 3 stride: 2', 'kernel_size: 2 stride: 2 pad: 1'])
 def test_other_places(put, window: str) -> None:
     net = make(source('x', 1, 16, 7, 7) + layer('ReLU', 'x', 'a') + pool(window) + layer(
-        'Upsample', ['p', 'm'], 'u', 'upsample_param { upsample_h: 9 upsample_w: 7 }'))
+        'Upsample', ['p', 'm'], 'u', 'upsample_param { upsample_h: 7 upsample_w: 7 }'))
     x = torch.randn(1, 16, 7, 7)
     wanted = net.forward(x=x)['u'].clone()
     assert torch.equal(FastNet(net)(x=x)['u'], wanted) and not put

@@ -89,7 +89,7 @@ def test_few_tiles_go_by_torch(monkeypatch, size: tuple[int, int], taken: type) 
         monkeypatch.setattr(way, 'gradients', lambda self, *rest: ran.append(type(self)))
     chosen, x = ChosenConvolution(task(32, 32, 7)), bottom(32, size)
     chosen.forward(x, NO_PADS)
-    chosen.gradients(x, x, [True, True], NO_PADS)
+    chosen.gradients(x, x, NO_PADS, [True, True])
     assert ran == [taken, taken]
 
 

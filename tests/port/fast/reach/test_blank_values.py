@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from port.engine.net import Net
+from port.fast.execution import make_operators
 from port.fast.inference import FastNet
 from port.fast.reach.blank_values import blank_key, blank_values, spread
 from port.fast.reach.geometry import Interval
@@ -66,10 +67,9 @@ def test_blanks_are_an_image_of_zeros() -> None:
     net, shape = make(PADDED), (23, 31)
     net.forward(x=torch.zeros(1, 2, *shape))
     fast = FastNet(net)
-    fast.refresh()
-    plan = fast.plan({'x': shape})
+    plan, operators = fast.plan({'x': shape}), make_operators(fast.program)
     found = blank_values(plan, {fast.program.inputs['x']: 2},
-                         lambda work, bottoms: fast.operators[work.operation.output].blank(
+                         lambda work, bottoms: operators[work.operation.output].forward(
                              work, bottoms), torch.zeros(1))
     blobs = dict(zip((placed.value for placed in plan.operations), 'zbcdefy', strict=True))
     assert len(found) == 7
