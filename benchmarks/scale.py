@@ -50,9 +50,11 @@ def work(root: Path, width: float, steps: int, fast: bool) -> dict[str, float]:
         assert isinstance(hook, RankTraining)
         sent = 4 * sum(row.blob.count for row in hook.travelling)
         rate = timed(solver, steps, lambda: waited.__setitem__(0, 0.0))
-        slowest = min(ranks.gathered(rate))
-        return {'images_a_second': slowest * ranks.size, 'bytes': sent,
-                'waiting': waited[0] * rate / steps}
+        found = ranks.gathered([rate, waited[0] * rate / steps])
+        if not ranks.first:
+            return {}
+        return {'images_a_second': min(rate for rate, _ in found) * ranks.size, 'bytes': sent,
+                'waiting': max(share for _, share in found)}
 
 
 def timed(solver, steps: int, begin=lambda: None) -> float:
@@ -76,10 +78,10 @@ def run(kind: str, root: Path, options) -> dict[str, float]:
                                   env=environment) for _ in range(1 if together else count)]
     said = [process.communicate()[0] for process in processes]
     found = [json.loads(line) for text in said for line in text.splitlines() if line[:1] == '{']
-    if any(process.returncode for process in processes) or len(found) != count:
+    if any(process.returncode for process in processes) or len(found) != len(processes):
         sys.exit(f'{kind}: ended with {[process.returncode for process in processes]}')
     if together:
-        return found[0] | {'waiting': max(one['waiting'] for one in found)}
+        return found[0]
     return {'images_a_second': sum(one['images_a_second'] for one in found), 'bytes': 0,
             'waiting': 0.0}
 
@@ -95,8 +97,9 @@ def main() -> None:
     parser.add_argument('--worker', type=Path, metavar='ROOT', help='train on its files, and print')
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(work(options.worker, options.width, options.steps,
-                              options.engine == 'fast')), flush=True)
+        found = work(options.worker, options.width, options.steps, options.engine == 'fast')
+        if found:                                 # of two ranks' lines parts could change places
+            print(json.dumps(found), flush=True)
         return
     with tempfile.TemporaryDirectory() as folder:
         write_files(Path(folder))
