@@ -34,7 +34,7 @@ class Progress:
         self.bar.set_postfix_str(f'loss {solver.smoothed_loss:.5g}', refresh=False)
         self.bar.update()
         now = time.monotonic()
-        if self.lines and now >= self.due:
+        if self.lines and now >= self.due and solver.iteration < solver.until:
             self.due = now + EVERY
             each = (now - self.begun) / (solver.iteration - self.begun_at)
             left = tqdm.format_interval(each * (solver.until - solver.iteration))

@@ -31,7 +31,8 @@ def same(one: Path, other: Path) -> bool:
 def test_log_snapshots_and_report(scenes, make_run, tmp_path: Path, fcn) -> None:
     run = make_run(tmp_path / 'r', scenes, snapshot=2, max_iter=3, average_loss=1)
     result = fcn('train', '--solver', run / 'solver.prototxt')
-    assert result.exit_code == 0 and result.stderr == ''
+    assert result.exit_code == 0
+    assert all(line.startswith('train ') for line in result.stderr.splitlines())   # if it is slow
     assert result.stdout.endswith(
         f'trained 3 iterations; weights in {run}/snapshot/train_iter_3.caffemodel\n')
     names = {p.name for p in (run / 'snapshot').iterdir()}
