@@ -16,7 +16,7 @@ COLOURS = ('#9ecae1', '#4292c6', '#08306b')
 def draw(files: list[str], target: Path) -> None:
     """Draw mean IU over the width of the band, one line a file, and the boundary F1 beside it."""
     figure = Figure(figsize=(7.5, 3), layout='constrained')
-    bands, f1 = figure.subplots(1, 2, width_ratios=(3, 1))
+    bands, f1 = figure.subplots(1, 2, width_ratios=(2, 1))
     for colour, file in zip(COLOURS, files, strict=True):
         found = json.loads(Path(file).read_text())['score']
         name = Path(file).stem

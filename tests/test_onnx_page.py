@@ -25,7 +25,7 @@ def test_the_ten_lines_reproduce_fcn_infer(tmp_path: Path, monkeypatch: pytest.M
     with Image.open(next(scenes.glob('val*.jpg'))) as image:
         image.save(tmp_path / 'street.jpg', exif=note, quality=95)
     monkeypatch.chdir(tmp_path)
-    for args in (command.split()[:-1], ['infer', 'camvid-fcn16s-squeezenet', 'street.jpg']):
+    for args in (command.split()[:-1], ['infer', 'camvid-fcn4s-squeezenet', 'street.jpg']):
         done = CliRunner().invoke(main, args)
         assert done.exit_code == 0, done.output
     found: dict = {}

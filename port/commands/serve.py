@@ -46,7 +46,7 @@ class Request:
     device: str
 
 
-@click.command(epilog='Example:  fcn serve camvid-fcn16s-squeezenet')
+@click.command(epilog='Example:  fcn serve camvid-fcn4s-squeezenet')
 @net_argument
 @weights_option
 @click.option('--mean', type=Mean(), help='The mean that the net expects subtracted, or the net '
