@@ -209,10 +209,11 @@ def test_loss_that_is_no_number(ending: str, scenes, trained: Path, make_run, tm
 def test_loss_that_is_no_number_at_once(scenes, make_run, tmp_path: Path, fcn) -> None:
     run = make_run(tmp_path / 'r', scenes, base_lr=1e30, snapshot=2, max_iter=20)
     result = fcn('train', '--solver', run / 'solver.prototxt')
-    (line,) = result.stderr.splitlines()
+    warning, line = result.stderr.splitlines()
+    assert 'training will diverge' in warning
     assert result.exit_code == 1 and 'iteration 1: the loss is' in line
     assert 'the last snapshot would have been the first' in line
-    assert [p.name for p in (run / 'snapshot').iterdir()] == ['train.log']
+    assert {p.name for p in (run / 'snapshot').iterdir()} == {'train.log', 'train.csv'}
 
 
 @pytest.mark.parametrize('count', [0, 2])

@@ -115,7 +115,8 @@ def test_ranks_update_as_one_process_of_as_many_times_the_iter_size(
     assert f'{ranks} ranks: 0.002 MB of gradients a step in 1 buckets; 0.003 MB' in ended[0][0].out
     assert all(one.out == one.err == '' for one in ended[0][1:]), 'one rank says all'
     assert sorted(p.name for p in runs[0].parent.iterdir()) == [
-        'net.prototxt', 's.log', 's_iter_50.caffemodel', 's_iter_50.solverstate', 'solver.prototxt']
+        'net.prototxt', 's.csv', 's.log', 's_iter_50.caffemodel', 's_iter_50.solverstate',
+        'solver.prototxt']
 
 
 @pytest.mark.parametrize('engine', ['--fast', '--no-fast'])
