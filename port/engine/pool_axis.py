@@ -66,7 +66,7 @@ class Axis:
         One number where it is the same for all. A window that begins past the input (only
         without padding) gives 0 or less, as in Caffe.
         """
-        if (not like.numel()      # however many windows there are over nothing
+        if (not like.numel()      # nothing to divide, so no count for each window
                 or (self.out - 1) * self.stride + self.extent <= self.size + 2 * self.pad):
             return self.kernel
         starts = torch.arange(self.out, dtype=like.dtype, device=like.device)

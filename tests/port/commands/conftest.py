@@ -20,6 +20,8 @@ from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.predict.labelled import Predictor
 
+from .on_ranks import write
+
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH = 0.03125              # two channels in conv1
 TRAIN, VAL, SIZE = 6, 3, (48, 64)
@@ -156,3 +158,10 @@ def refused(fcn, tmp_path: Path) -> Callable[..., str]:
         assert 'Traceback' not in result.output
         return lines[-1]
     return check
+
+
+@pytest.fixture
+def place(tmp_path: Path, scenes: Data) -> Callable[..., Path]:
+    """place('name', steps=RUN, more='iter_size: 2', between=DROPOUT) -> a solver file."""
+    return lambda name, *given, **options: write(tmp_path / name, scenes.roots['sbdd_dir'], *given,
+                                                 **options)
