@@ -77,11 +77,11 @@ class Request:
               f'without an image; they are listed in NAME/{UNPAIRED_FILE}.')
 @click.option('--balance', is_flag=True, help='Weigh rare classes more in the loss, by median '
               'frequency.')
-@click.option('--trunk', type=click.Choice(['vgg16', 'squeezenet']), default='vgg16',
-              show_default=True, help='VGG16, as published, or a SqueezeNet, whose weights come '
-              'along: nothing to download, and a fraction of the time.')
-@click.option('--stride', type=click.Choice(['32', '16', '8', '4']), help='FCN-32s, 16s or 8s; of '
-              'a SqueezeNet 16s, 8s or 4s.  [default: the first]')
+@click.option('--trunk', type=click.Choice(['squeezenet', 'vgg16']), default='squeezenet',
+              show_default=True, help='A SqueezeNet, whose weights come along: nothing to '
+              'download, minutes on a CPU; or VGG16, as published, for which take a GPU.')
+@click.option('--stride', type=click.Choice(['32', '16', '8', '4']), help='16s, 8s or 4s; of VGG16 '
+              '32s, 16s or 8s.  [default: the first]')
 @click.option('--width', type=WIDTH, default=1.0,
               show_default=True, help="Scale the trunk's channels; not 1: trained from scratch.")
 @renamed('--classes', '--class-names')
@@ -213,7 +213,8 @@ def how_long(out: Path, about: dict[str, Any]) -> str:
     line += f'; {step:.2g} s each here, about {duration(whole)} in all, {BLOCKS} scorings included'
     if whole < LONG:
         return line
-    return f'{line}. Too long? Train with --gpu, or write the folder with --trunk squeezenet'
+    return f'{line}. Too long? Train with --gpu' + (
+        ', or write the folder with --trunk squeezenet' if about['trunk'] == 'vgg16' else '')
 
 
 def next_steps(given: Request, picture: Path) -> str:

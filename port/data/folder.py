@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from port.data.readers import read_index, read_lines
+from port.data.readers import planes, read_index, read_lines, read_rgb
 from port.data.seg_layer import SegDataLayer, class_values, read_mean
 
 VOID = 255
@@ -45,6 +45,13 @@ class FolderSegDataLayer(SegDataLayer):
         """The image and its label, of whichever types are there."""
         return {'data': find_file(self.images, name + self.image_suffix, IMAGE_TYPES),
                 'label': find_file(self.labels, name + self.label_suffix, LABEL_TYPES)}
+
+    def load_image(self, name: str) -> np.ndarray:
+        """Load an image as 3 x H x W, BGR, mean subtracted: the way up that its camera noted, as
+        people and `fcn infer` see it.
+        """
+        rgb = read_rgb(self.files(name)['data'], upright=True)
+        return planes(rgb[:, :, ::-1], self.mean)
 
     def load_label(self, name: str) -> np.ndarray:
         """Load the labels, 1 x H x W: 0 .. classes - 1 and the ignored one."""

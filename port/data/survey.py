@@ -174,10 +174,12 @@ def survey(pairs: Sequence[Pair], classes: tuple[str, ...], ignore_label: int,
     values = LabelValues.classes(len(classes), ignore_label)
     for name, image, label in progress(pairs):
         try:
-            pixels, index = read_rgb(image), read(label)
+            pixels, index = read_rgb(image, upright=True), read(label)
             if pixels.shape[:2] != index.shape:
+                turned = ('; a photograph that is turned upright, as its camera noted (EXIF): turn '
+                          'the label too' if read_rgb(image).shape[:2] == index.shape else '')
                 raise ValueError(f'{label} is {index.shape[1]}x{index.shape[0]} but {image} is '
-                                 f'{pixels.shape[1]}x{pixels.shape[0]} (width x height)')
+                                 f'{pixels.shape[1]}x{pixels.shape[0]} (width x height){turned}')
             index = values.apply(index, label)
         except (OSError, ValueError) as error:
             line = _explained(str(error), label)

@@ -1,5 +1,6 @@
 """TIFF pictures read in windows: only the strips or tiles of the file that a window touches, by
-tifffile, so that a picture may be larger than memory.
+tifffile, so that a picture may be larger than memory. A file that says which way up it was taken is
+turned, as readers.read_rgb turns a photograph.
 """
 
 from pathlib import Path
@@ -9,14 +10,19 @@ from typing import Any
 import numpy as np
 
 ENDINGS = ('.tif', '.tiff')
+# What makes a picture upright by its orientation: rows and columns exchanged, then the rows, then
+# the columns turned about (TIFF 6.0, tag Orientation).
+TURNS = {1: (False, False, False), 2: (False, False, True), 3: (False, True, True),
+         4: (False, True, False), 5: (True, False, False), 6: (True, False, True),
+         7: (True, True, True), 8: (True, True, False)}
 INSTALL = 'reading TIFF in windows needs tifffile: pip install "fcn-caffe[tiff]"'
 
 
 class TiffWindows:
     """An open TIFF file of 8 bits a channel, grey or RGB, with or without alpha.
 
-    height, width: of its first picture. Used as a context. Raises ValueError for a file of another
-    kind, ModuleNotFoundError where tifffile is not installed.
+    height, width: of its first picture, upright. Used as a context. Raises ValueError for a file of
+    another kind, ModuleNotFoundError where tifffile is not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,9 +40,11 @@ class TiffWindows:
         except BaseException:
             self.file.close()
             raise
-        self.height, self.width = int(page.imagelength), int(page.imagewidth)
+        self.stored = int(page.imagelength), int(page.imagewidth)
         self.step = ((page.tilelength, page.tilewidth) if page.is_tiled
-                     else (min(page.rowsperstrip, self.height), self.width))
+                     else (min(page.rowsperstrip, self.stored[0]), self.stored[1]))
+        self.turn = TURNS.get(int(page.tags.valueof('Orientation', default=1)), TURNS[1])
+        self.height, self.width = self.stored[::-1] if self.turn[0] else self.stored
 
     def _first(self) -> Any:
         """Return the first picture of the file; ValueError where its pixels are of another kind."""
@@ -59,9 +67,20 @@ class TiffWindows:
 
     def read(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         """Return rows top to bottom - 1 and columns left to right - 1, h x w x 3 uint8, RGB."""
+        exchanged, rows_about, columns_about = self.turn
+        if rows_about:
+            top, bottom = self.height - bottom, self.height - top
+        if columns_about:
+            left, right = self.width - right, self.width - left
+        found = (self._stored(left, right, top, bottom).swapaxes(0, 1) if exchanged else
+                 self._stored(top, bottom, left, right))
+        return np.ascontiguousarray(found[::-1 if rows_about else 1, ::-1 if columns_about else 1])
+
+    def _stored(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """Return a window of the picture as it lies in the file."""
         out = np.zeros((bottom - top, right - left, 3), np.uint8)
         high, wide = self.step
-        across = -(-self.width // wide)
+        across = -(-self.stored[1] // wide)
         for down in range(top // high, -(-bottom // high)):
             for over in range(left // wide, -(-right // wide)):
                 part = self._segment(down * across + over)

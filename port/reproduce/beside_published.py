@@ -148,6 +148,8 @@ def caveats(stages: list[Stage], settings: Settings, images: int | None = None) 
     elif images not in (None, whole) and not settings.split:
         lines.append(f'scored on {images:,} images, where {scored!r} has {whole:,}: other data')
     lines += [f'{key} = {value}' for key, value in settings.options.items()]
+    lines += [f'training images varied: {key} = {value}'
+              for key, value in settings.train_data.items()]
     lines += [f'{net} was not trained: weights {path}' for net, path in settings.donors.items()]
     return lines
 

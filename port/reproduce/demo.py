@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import surgery
 from netspec.generate import write_variant
 from netspec.known_weights import kept_file
@@ -18,12 +20,15 @@ from port.data.label_pictures import (
     color_seg,
     make_palette,
     read_losses,
+    sheet,
     write_beside,
     write_loss_curve,
-    write_sheet,
+    write_picture,
 )
+from port.data.legend import over_legend
 from port.data.readers import read_index
 from port.data.scenes import draw_dataset
+from port.data.voc import CLASSES
 from port.engine.net import Net, Weights
 from port.engine.starting_weights import prepare
 from port.export.onnx_file import Agreement, compare, export, holds
@@ -143,32 +148,35 @@ def run_stages(plan: DemoPlan, folders: dict[str, Path], say: Callable[[str], No
     return results
 
 
-def predictions(plan: DemoPlan, results: list[Result], names: list[str], voc: Path) -> list[list]:
+def predictions(results: list[Result], names: list[str], truths: list[np.ndarray],
+                voc: Path) -> list[list]:
     """Return a row a picture: image, truth, and each stage's labels in colours."""
     palette = make_palette(256)
     predictors = [Predictor(Net(r.folder / 'deploy.prototxt', TEST, weights=r.weights),
                             VARIANTS[r.stage.name].mean) for r in results]
     rows = []
-    for name in names:
+    for name, truth in zip(names, truths, strict=True):
         labels, image = [], None
         for predictor in predictors:
             image, predicted = predictor.file(voc / 'JPEGImages' / f'{name}.jpg')
             labels.append(predicted)
-        truth = read_index(voc / 'SegmentationClass' / f'{name}.png')
         rows.append([image, color_seg(truth, palette), *(color_seg(p, palette) for p in labels)])
     return rows
 
 
 def draw_results(plan: DemoPlan, results: list[Result], out: Path) -> tuple[Path, Path]:
-    """Write the sheet of predictions and the loss curve; return their paths."""
+    """Write the sheet of predictions over a legend, and the loss curve; return their paths."""
     voc = out / 'data' / 'pascal' / 'VOC2011'
     names = (voc / 'ImageSets/Segmentation/seg11valid.txt').read_text().split()[:plan.pictures]
     titles = ['image', 'truth', *(r.stage.name.replace('voc-fcn', 'FCN-') for r in results)]
-    sheet, curve = out / 'sheet.png', out / 'loss.png'
-    write_sheet(sheet, predictions(plan, results, names, voc), titles)
+    truths = [read_index(voc / 'SegmentationClass' / f'{name}.png') for name in names]
+    drawn = sheet(predictions(results, names, truths, voc), titles)
+    curve = out / 'loss.png'
+    path = write_picture(out / 'sheet.png', over_legend(drawn, np.stack(truths), CLASSES,
+                                                        make_palette(256)))
     write_loss_curve(curve, {r.stage.name: read_losses(r.folder / 'snapshot' / 'train.log')
                              for r in results})
-    return sheet, curve
+    return path, curve
 
 
 def export_last(plan: DemoPlan, results: list[Result], out: Path) -> tuple[Path, Agreement]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from port.reproduce.report_pages import number
+from port.reproduce.report_pages import caveats_head, number
 
 HEADS = ('metric', 'measured', 'published', 'difference', 'published by')
 
@@ -53,7 +53,7 @@ def closing(content: Mapping[str, Any], out: Path) -> str:
         lines.append(f'  mean IU {number(asked["refined"]["mean IU"])} after the dense CRF '
                      f'{asked["refined"]["crf"]}')
     if content['caveats']:
-        lines += ['  not the published run:', *(f'  - {line}' for line in content['caveats'])]
+        lines += [f'  {caveats_head(asked)}:', *(f'  - {line}' for line in content['caveats'])]
     for row in earlier:
         told = next((r for r in card(row) if r[0] == row['metric']), None)
         if told:

@@ -12,7 +12,7 @@ from port.data.html_page import described, document, folded, framed, legend_list
 from port.data.svg_chart import Curve, chart
 from port.reproduce import report_pages as pages
 from port.reproduce.report_card import HEADS, titled, with_heads
-from port.reproduce.report_pages import number
+from port.reproduce.report_pages import caveats_head, number
 from port.reproduce.report_pictures import Drawn, Shown
 
 MUCH = 0.6                  # a share above which letters are light
@@ -62,7 +62,7 @@ def _card(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:
              'Training': trained}
     listed = ''.join(f'<dt>{name}</dt><dd>{html.escape(text)}</dd>' for name, text in facts.items())
     return (f'<section class="card" aria-label="Summary"><dl>{listed}</dl>'
-            f'{_figures(row, content)}{_caveats(content["caveats"])}'
+            f'{_figures(row, content)}{_caveats(row, content["caveats"])}'
             f'{_paragraphs(pages.remarks(row))}</section>')
 
 
@@ -72,12 +72,13 @@ def _figures(row: Mapping[str, Any], content: Mapping[str, Any]) -> str:
                  words=[len(HEADS) - 1])
 
 
-def _caveats(lines: Sequence[str]) -> str:
+def _caveats(row: Mapping[str, Any], lines: Sequence[str]) -> str:
     if not lines:
         return ''
     items = ''.join(f'<li>{html.escape(line)}</li>' for line in lines)
-    return ('<div class="caveats" role="note">Not the published run, so the difference says little '
-            f'by itself:<ul>{items}</ul></div>')
+    what = caveats_head(row).capitalize()
+    more = ', so the difference says little by itself' if row['comparison'] else ''
+    return f'<div class="caveats" role="note">{what}{more}:<ul>{items}</ul></div>'
 
 
 # -- what the net does -----------------------------------------------------------------------------

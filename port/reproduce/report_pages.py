@@ -96,6 +96,11 @@ def others(row: Mapping[str, Any]) -> Table:
             *([o['source'], number(o['mean IU']), o['note']] for o in row['retrained_by_others'])]
 
 
+def caveats_head(row: Mapping[str, Any]) -> str:
+    """Say what the caveats are that stand beside a net's figures."""
+    return 'not the published run' if row['comparison'] else 'to know of these figures'
+
+
 def heading(content: Mapping[str, Any]) -> list[str]:
     """Return the lines that open a report."""
     kind = 'Released weights of' if content['released'] else 'Reproduction of'
@@ -103,7 +108,8 @@ def heading(content: Mapping[str, Any]) -> list[str]:
              f'Written {content["written"]} on {content["device"]}, torch {content["torch"]}; '
              f'training and scoring took {duration(content["seconds"])}.']
     if content['caveats']:
-        lines.append('Not the published run: ' + '; '.join(content['caveats']) + '.')
+        what = caveats_head(content['stages'][-1]).capitalize()
+        lines.append(f'{what}: ' + '; '.join(content['caveats']) + '.')
     return lines
 
 

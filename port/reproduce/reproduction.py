@@ -3,8 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,29 +121,35 @@ def _check_data(stages: list[Stage], settings: Settings, ranks: int = 1) -> list
     """Read every list that will be needed; FileNotFoundError says where the data should be,
     ValueError that there are more processes than images to score.
 
-    Return a line for each net that is scored on frames that it is trained on.
+    Return a line for each net that is scored on images that it is trained on.
     """
     found = []
     for stage in stages:
-        names: list[list[str]] = []
-        for test in (False, True):
-            if test or stage.blocks:
-                try:
-                    layer = open_layer(stage.row, Path(settings.data), test)
-                    names.append([str(name) for name in getattr(layer, 'indices', ())])
-                except FileNotFoundError as error:
-                    raise FileNotFoundError(
-                        f'{error}; --data {settings.data} must be the folder of the datasets or '
-                        f'of this one, `fcn data layout` shows the trees') from error
-        if names[-1]:
-            check_share(ranks, min(settings.images or len(names[-1]), len(names[-1])),
+        try:
+            scored = _listed(stage, settings, True)
+            trained = _listed(stage, settings, False) if stage.blocks else []
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'{error}; --data {settings.data} must be the folder of the datasets or '
+                f'of this one, `fcn data layout` shows the trees') from error
+        if not stage.blocks:              # the list that released weights were trained on
+            with suppress(OSError, ValueError):
+                trained = _listed(stage, settings, False)
+        if scored:
+            check_share(ranks, min(settings.images or len(scored), len(scored)),
                         f'{stage.name}, the images to score')
-        both = set(names[0]) & set(names[-1]) if len(names) > 1 else ()
+        both = set(trained) & set(scored)
         if both:
-            train, scored = (split.name for split in stage.row.splits)
-            found.append(f'{stage.name}: {len(both)} of the {len(names[1])} frames of {scored!r} '
-                         f'are in {train!r} too, such as {min(both)}: its figures flatter')
+            train, test = (split.name for split in stage.row.splits)
+            found.append(f'{stage.name}: {len(both)} of the {len(scored)} images of {test!r} are '
+                         f'in {train!r} too, such as {min(both)}: its figures flatter')
     return found
+
+
+def _listed(stage: Stage, settings: Settings, test: bool) -> list[str]:
+    """Return the names of a stage's training or testing list."""
+    layer = open_layer(stage.row, Path(settings.data), test)
+    return [str(name) for name in getattr(layer, 'indices', ())]
 
 
 def _check_weights(stages: list[Stage], settings: Settings) -> None:
@@ -173,10 +179,13 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     another process is at work there. ranks: they share all training and scoring; the first writes
     and says what there is to say.
     """
+    flattering: list[str] = []
     with ExitStack() as stack:
         with ranks.agreed():
             stages = stages_of(settings, out)
-            for line in _check_data(stages, settings, ranks.size) if ranks.first else ():
+            if ranks.first:
+                flattering = _check_data(stages, settings, ranks.size)
+            for line in flattering:
                 log.warning('%s', line)
             _check_weights(stages, settings)
             if ranks.first:
@@ -204,7 +213,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
         finally:
             clock.close()
         return ranks.by_first(
-            lambda: write_report(stages, results, settings, device, out, after_crf))
+            lambda: write_report(stages, results, settings, device, out, after_crf, flattering))
 
 
 def progress(stage: Stage, result: Evaluation, left: float) -> str:
@@ -217,9 +226,14 @@ def progress(stage: Stage, result: Evaluation, left: float) -> str:
 
 def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], settings: Settings,
                  device: torch.device, out: Path,
-                 after_crf: Mapping[str, Evaluation] | None = None) -> dict[str, Any]:
-    """Write report.json, .md, .html and their pictures; return what report.json holds."""
+                 after_crf: Mapping[str, Evaluation] | None = None,
+                 flattering: Sequence[str] = ()) -> dict[str, Any]:
+    """Write report.json, .md, .html and their pictures; return what report.json holds.
+
+    flattering: why figures are better than the net is, which stands first among what is to be said.
+    """
     content = compare.report(stages, results, settings, device, after_crf or {})
+    content['caveats'] = [*flattering, *content['caveats']]
     drawn = pictures.draw(out / 'pictures', content, stages, final_weights(stages[-1], settings),
                           device)
     compare.write(out / 'report.json', content)

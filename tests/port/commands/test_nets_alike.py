@@ -148,7 +148,8 @@ def forms(tmp_path_factory: pytest.TempPathFactory, scenes, lively: Path) -> Pat
     (folder / 'names.txt').write_text('\n'.join(map(str, range(21))))
     done = CliRunner().invoke(main, [
         'new', 'cars', '--images', f'{folder}/images', '--labels', f'{folder}/labels',
-        '--class-names', f'{folder}/names.txt', '--width', '0.03125', '--out', f'{folder}/cars'])
+        '--class-names', f'{folder}/names.txt', '--width', '0.03125', '--trunk', 'vgg16', '--out',
+        f'{folder}/cars'])
     assert done.exit_code == 0, done.output
     settings = Settings('voc-fcn32s', str(scenes.root), width=1 / 32)
     settings.claim(folder / 'run')

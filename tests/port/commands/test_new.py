@@ -35,6 +35,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*args: str, code: int = 0) -> str:
     if '--width' not in args:
         args = (*args, '--width', '0.03')
+    if '--trunk' not in args:
+        args = (*args, '--trunk', 'vgg16')
     result = CliRunner().invoke(main, ['new', 'my-cars', '--images', 'photos', '--labels', 'masks',
                                        '--class-names', 'names.txt', *args])
     assert result.exit_code == code, result.output

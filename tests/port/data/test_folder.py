@@ -45,6 +45,20 @@ def test_pairs_of_any_type_in_folders_of_their_own(root: Path) -> None:
     assert seen[1] == ([30, 30, 30], 7, (1, 1, 4, 6))
 
 
+def test_a_photograph_is_turned_upright_and_its_label_lies_as_it_is(root: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6                                    # Orientation: to be turned to the right
+    stored = np.zeros((5, 4, 3), np.uint8)
+    stored[:, 0] = 250
+    Image.fromarray(stored).save(root / 'img/a.png', exif=exif)
+    (root / 'img/a.JPG').unlink()
+    layer, top = build(root)
+    layer.reshape([], top)
+    layer.forward([], top)
+    data = top[0].data[0, 0] + 30                    # the first column has become the first row
+    assert data.shape == (4, 5) and (data[0] == 250).all() and (data[1:] == 0).all()
+
+
 def test_class_names_lie_beside_the_lists(root: Path) -> None:
     assert build(root)[0].class_names == ()
     (root / 'classes.txt').write_text('road  # the first\n\ncar\n')

@@ -127,6 +127,18 @@ def test_many_files_with_one_fault_are_one_line_with_their_number(tmp_path: Path
     assert 'lab/small.png is 2x2 but' in size and 'more' not in size
 
 
+def test_a_photograph_is_looked_at_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6                                    # Orientation: to be turned to the right
+    save(tmp_path, 'upright', [[0, 1], [1, 0], [2, 2]])
+    save(tmp_path, 'stored', [[0, 1, 2]] * 2)
+    for name in ('upright', 'stored'):
+        Image.new('RGB', (3, 2)).save(tmp_path / f'img/{name}.png', exif=exif)
+    found = look(tmp_path)
+    assert found.names == ['upright'] and len(found.problems) == 1
+    assert found.problems[0].endswith('upright, as its camera noted (EXIF): turn the label too')
+
+
 def test_suffixes_of_both(tmp_path: Path) -> None:
     for name in 'ab':
         save(tmp_path, name, [[0, 1, 2]] * 2)

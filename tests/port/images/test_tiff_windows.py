@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from port.data.readers import read_rgb
 from port.images.tiff_windows import TiffWindows
 
 tifffile = pytest.importorskip('tifffile')
@@ -30,6 +31,23 @@ def test_windows_are_the_pictures(channels: int, options: dict, pixels, tmp_path
     with TiffWindows(path) as found:
         assert (found.height, found.width) == (70, 90)
         for top, bottom, left, right in WINDOWS:
+            assert np.array_equal(found.read(top, bottom, left, right),
+                                  whole[top:bottom, left:right])
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_a_picture_is_turned_upright(orientation: int, pixels, tmp_path: Path) -> None:
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, pixels, photometric='rgb', tile=(16, 32),
+                     extratags=[(274, 'H', 1, orientation, True)])
+    whole = read_rgb(path, upright=True)
+    assert whole.shape[:2] == ((90, 70) if orientation > 4 else (70, 90))
+    assert orientation == 1 or not np.array_equal(whole, pixels)
+    high, wide = whole.shape[:2]
+    with TiffWindows(path) as found:
+        assert (found.height, found.width) == (high, wide)
+        for top, bottom, left, right in ((0, high, 0, wide), (3, 41, 7, 52), (high - 1, high, 0, 1),
+                                         (20, 20, 5, 9)):
             assert np.array_equal(found.read(top, bottom, left, right),
                                   whole[top:bottom, left:right])
 

@@ -39,6 +39,11 @@ def test_the_net_asked_for_comes_first_and_caveats_stand_under_its_figures():
     assert found[-1] == 'report: o/report.html, o/report.md, o/report.json'
 
 
+def test_where_nothing_is_published_caveats_are_to_know():
+    found = lines(['scored on 12 images'], row(comparison=[]))
+    assert '  to know of these figures:' in found and not any('published' in s for s in found)
+
+
 def test_without_caveats_none_are_announced_and_a_crf_is():
     found = lines([], row(refined={'crf': '3,3,4,121,5', 'mean IU': 47.0}))
     assert not any('not the published' in line for line in found)

@@ -1,5 +1,6 @@
 """fcn reproduce, end to end on drawn scenes: chain, interruption anywhere, report, experiments."""
 
+import html
 import json
 import os
 import signal
@@ -340,7 +341,15 @@ def test_frames_that_are_trained_on_and_scored_get_a_line(data, tmp_path, caplog
     run(data, tmp_path / 'apart', 'voc-fcn32s', block=1, blocks=1, images=1)
     assert 'flatter' not in caplog.text
     run(data, tmp_path / 'same', 'voc-only', block=1, blocks=1, images=1, split='train')
-    assert "voc-only: 6 of the 6 frames of 'train' are in 'train' too" in caplog.text
+    line = "voc-only: 6 of the 6 images of 'train' are in 'train' too"
+    assert line in caplog.text
+    for page in ('report.html', 'report.md'):
+        assert line in html.unescape((tmp_path / 'same' / page).read_text())
+    weights = tmp_path / 'same/voc-only/snapshot/train_iter_1.caffemodel'
+    caplog.clear()
+    run(data, tmp_path / 'released', 'voc-only', images=1, split='train', released=True,
+        weights=str(weights))
+    assert line in caplog.text and line in (tmp_path / 'released/report.md').read_text()
 
 
 def test_an_empty_list_is_a_line(tmp_path):
