@@ -34,13 +34,17 @@ def class_names(head: Head) -> tuple[str, ...]:
 
 def palette(labels: str | Head) -> np.ndarray:
     """Give the 256 colours of a class list, or of a head with colours of its own: CamVid's and
-    Cityscapes' are theirs, VOC's are all others'.
+    Cityscapes' are theirs, VOC's are all others'. Black is VOC's background; a user's own classes
+    that do not begin with one begin with VOC's next colour.
     """
     own = () if isinstance(labels, str) else labels.palette
     name = labels if isinstance(labels, str) else labels.labels
     colours, given = make_palette(256), own or PALETTES.get(name, ())
     if len(given):
         colours[:len(given)] = given
+    elif not isinstance(labels, str) and labels.names and name == 'own' and \
+            'background' not in labels.names[0].lower():
+        colours[:voc.VOID - 1] = colours[1:voc.VOID]
     return colours
 
 

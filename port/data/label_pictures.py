@@ -44,10 +44,13 @@ def color_seg(seg: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 def vis_seg(img: np.ndarray, seg: np.ndarray, palette: np.ndarray,
             alpha: float = 0.5) -> np.ndarray:
-    """Lay the colours of the classes over an H x W x 3 image; class 0 stays clear."""
+    """Lay the colours of the classes over an H x W x 3 image; what is black, as VOC's background,
+    stays clear.
+    """
     vis = np.array(img, dtype=np.float32)
-    mask = np.asarray(seg) > 0
-    vis[mask] = vis[mask] * (1 - alpha) + alpha * color_seg(seg, palette)[mask]
+    colours = color_seg(seg, palette)
+    mask = colours.any(-1)
+    vis[mask] = vis[mask] * (1 - alpha) + alpha * colours[mask]
     return vis.astype(np.uint8)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from netspec.variants import VARIANTS
 from netspec.variants.deeplab_rows import DeepLab
+from netspec.variants.row import Head
 from port.data.datasets import (
     DATASETS,
     class_lists,
@@ -14,6 +15,7 @@ from port.data.datasets import (
     layout,
     palette,
 )
+from port.data.label_pictures import make_palette
 
 
 def test_every_head_has_its_class_list() -> None:
@@ -58,6 +60,15 @@ def test_a_dataset_is_found_below_the_data_root_or_as_it_is(tmp_path: Path) -> N
 def test_an_unknown_dataset_names_the_closest() -> None:
     with pytest.raises(KeyError, match="is named 'voc2013'; did you mean 'voc201"):
         find_dataset('voc2013')
+
+
+def test_own_classes_begin_with_a_colour_unless_the_first_is_background() -> None:
+    colours = make_palette(256)
+    for names, first in ((('road', 'car'), 1), (('Background', 'car'), 0)):
+        found = palette(Head(2, 'own', names=names))
+        assert found[:2].tolist() == colours[first:first + 2].tolist()
+        assert found[255].tolist() == colours[255].tolist()
+    assert palette(Head(2, 'own', names=('road',), palette=((1, 2, 3),)))[0].tolist() == [1, 2, 3]
 
 
 def test_palettes() -> None:

@@ -39,6 +39,8 @@ def test_an_overlay_leaves_background_clear() -> None:
     image = np.full((1, 2, 3), 100, np.uint8)
     found = vis_seg(image, np.array([[0, 1]]), make_palette(21), alpha=.25)
     assert found.tolist() == [[[100] * 3, [107, 75, 75]]] and (image == 100).all()
+    sky = vis_seg(image, np.array([[0, 0]]), np.array([(128, 0, 0)], np.uint8), alpha=.25)
+    assert sky.tolist() == [[[107, 75, 75]] * 2]
 
 
 def test_a_label_png_holds_indices_and_palette(tmp_path: Path) -> None:
