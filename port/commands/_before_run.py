@@ -33,10 +33,10 @@ def made_ready(given: Request, settings: Settings, out: Path, device: Any) -> Se
                                        'above')
     elif settings.released and not settings.weights:
         stages = before_run.stages_of_all(settings, out)
-        gone = [need for need in before_run.needs(settings, stages) if not need.there]
-        raise FileNotFoundError(f'{len(gone)} of what {settings.name} needs missing; --download '
-                                'fetches what has an address: '
-                                + '; '.join(f'{need.what}: {need.told}' for need in gone))
+        gone = [need.what + (f' ({need.weights.file})' if need.weights else '')
+                for need in before_run.needs(settings, stages) if not need.there]
+        raise FileNotFoundError(f'missing: {"; ".join(gone)}. --download fetches what has an '
+                                'address, --dry-run says where that is')
     return settings
 
 

@@ -76,6 +76,9 @@ def data_need(row: Variant, data: Path, test: bool) -> Need:
         place for key, place in data_roots(row, data).items() if key in dict(split.layer.dirs)))
     what = f'{dataset.name if dataset else row.dataset} {split.name}, in {root}'
     archives = dataset.archives if dataset else ()
+    if dataset and not data.is_dir():
+        return Need(f'{dataset.name} {split.name}', False, f'no folder {data}{_from(dataset)}',
+                    archives)
     try:
         layer = open_layer(row, data, test)
         gone = [path for path in files_of(layer) if not path.is_file()]
