@@ -146,7 +146,8 @@ class Request:
 @data_option
 @click.option('--weights', type=FILE,
               help='The classifier to start from (VGG16, CaffeNet); for a net from scratch weights '
-                   'of its own; with --released the weights to score.')
+                   'of its own; with --released the weights to score.  [default: init.caffemodel '
+                   'of a folder of `fcn new`]')
 @click.option('--out', type=FOLDER, help='Folder of this run: state and report.  '
               '[default: runs/NAME]')
 @click.option('--net', type=RowName(), metavar='NET',
@@ -269,7 +270,9 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
 
 
 def _of_own(settings: Settings) -> Settings:
-    """Return the settings with the path and the width of a user's own net, where it is one."""
+    """Return the settings with the path, the width and the first weights of a user's own net, where
+    it is one.
+    """
     from netspec.own_dataset import find_own
     row = find_own(settings.net or settings.name)
     if row is None:
@@ -277,8 +280,11 @@ def _of_own(settings: Settings) -> Settings:
     refuse_data(True, settings.name if not settings.net else row.name)
     given = {option.name for option in options_given()}
     name = settings.name if settings.net else dict(row.places)['lists']
-    return replace(settings, name=name, data=dict(row.places)['lists'],
-                   width=settings.width if 'width' in given else row.width)
+    width = settings.width if 'width' in given else row.width
+    first = Path(dict(row.places)['lists'], 'init.caffemodel')     # of `fcn surgery`, or `fcn new`
+    start = str(first) if width == 1 and not settings.net and first.is_file() else ''
+    return replace(settings, name=name, data=dict(row.places)['lists'], width=width,
+                   weights=settings.weights or start)
 
 
 def net_name(given: Request) -> str:

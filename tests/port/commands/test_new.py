@@ -326,3 +326,11 @@ def test_a_squeezenet_starts_from_what_comes_along(folders: Path) -> None:
     assert 'best on val: mean IU' in told and 'NO WEIGHTS' not in told
     assert '--stride 32: a squeezenet has 16, 8, 4' in run(
         '--label-suffix', '_mask', '--trunk', 'squeezenet', '--stride', '32', code=2)
+
+
+@pytest.mark.slow
+def test_a_squeezenet_of_own_data_is_reproduced_from_what_lies_in_its_folder(folders: Path) -> None:
+    run('--label-suffix', '_mask', '--trunk', 'squeezenet', '--width', '1')
+    told = fcn('reproduce', 'my-cars', '--block', '2', '--blocks', '1')
+    assert 'my-cars on val (1 images' in told
+    assert (folders / 'runs/my-cars/my-cars/surgery.txt').is_file()

@@ -17,7 +17,7 @@ def told(settings: Settings, out: Path) -> list[str]:
 
 def test_an_empty_machine_is_told_everything(tmp_path: Path) -> None:
     train, val, weights = told(Settings('voc-fcn8s', str(tmp_path / 'no')), tmp_path / 'run')
-    assert 'MISSING  sbdd train, in ' in train and 'benchmark.tgz (MD5 82b4d87c' in train
+    assert 'MISSING  sbdd train: no folder ' in train and 'benchmark.tgz (MD5 82b4d87c' in train
     assert 'MISSING  voc2011 seg11valid' in val and 'VOCtrainval_25-May-2011.tar (MD5 6c33' in val
     assert 'http://host.robots.ox.ac.uk/pascal/VOC/voc2011/' in val and 'seg11valid.txt' in val
     assert 'MISSING  VGG16: VGG_ILSVRC_16_layers.caffemodel (SHA-1 9363e1f6' in weights
