@@ -31,10 +31,14 @@ Flags = dict[str, Any]
 # -- what several actions ask for ------------------------------------------------------------------
 
 def gpus(flag: str) -> list[int]:
-    """Return the GPU numbers of a -gpu flag; RuntimeError for one that is not here."""
+    """Return the GPU numbers of a -gpu flag; RuntimeError for one that is not here, and for all
+    where there is none.
+    """
     here = gpu_count()
-    if flag == 'all':
+    if flag == 'all' and here:
         return list(range(here))
+    if flag == 'all':
+        raise RuntimeError(f'-gpu all: {gpus_here()}; leave -gpu out to compute on the CPU')
     try:
         wanted = [int(number) for number in flag.split(',')] if flag else []
     except ValueError:
@@ -237,7 +241,7 @@ def _report_times(net: Net, forward: list[float], backward: list[float], total: 
 
 def device_query(flags: Flags) -> None:
     """Describe GPUs: those of -gpu, or all."""
-    numbers = gpus(flags['gpu'] or 'all')
+    numbers = gpus(flags['gpu'] or ('all' if gpu_count() else ''))
     log.info('Querying GPUs %s', flags['gpu'] or 'all')
     if not numbers:
         log.info('No CUDA device is here.')

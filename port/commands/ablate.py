@@ -128,24 +128,25 @@ def _seeded(given: Request) -> None:
     from netspec.schema import write_atomic
     from port.reproduce import seeded_ablation as seeded
     from port.reproduce.recipe import Settings
-    if given.ranks.size > 1:
-        raise ValueError('--trunk trains in one process: a run that diverges is begun again slower')
-    if given.weights is None:
-        raise click.UsageError(f'--trunk {given.trunk} starts from real weights: give them by '
-                               '--weights')
-    try:
-        seeded.runs_of(given.dataset, given.trunk)
-    except KeyError as error:
-        raise click.UsageError(str(error.args[0])) from error
+    with given.ranks.agreed():
+        if given.weights is None:
+            raise click.UsageError(f'--trunk {given.trunk} starts from real weights: give them by '
+                                   '--weights')
+        try:
+            seeded.runs_of(given.dataset, given.trunk)
+        except KeyError as error:
+            raise click.UsageError(str(error.args[0])) from error
     out = given.out or Path('runs', f'ablate-{given.dataset}-{given.trunk}')
     settings = Settings('', str(given.data.resolve()), str(given.weights.resolve()),
                         block=given.block, blocks=given.blocks, images=given.limit,
                         options=dict(given.options), fast=given.fast, scale=given.scale)
     whole = seeded.SeededAblation(given.dataset, given.trunk, settings, out,
                                   torch.device(given.device), given.seeds,
-                                  given.rates or seeded.RATES)
+                                  given.rates or seeded.RATES, given.ranks)
     with goes_on():
         content = whole.run(click.echo)
+    if not given.ranks.first:
+        return
     picture = seeded.draw_curves(out / 'curves.png', content)
     text = seeded.seeded_markdown(content, picture.name)
     write_atomic(out / 'ablation.json', [json.dumps(content, indent=2).encode()])

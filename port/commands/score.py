@@ -172,7 +172,7 @@ def several_views(given: Request, net: Net) -> ViewsOfData | None:
 def frame_figures(frames: FrameScores) -> dict[str, Any]:
     """Return how many frames there are and between what mean IU lies."""
     from port.scoring.metrics import plain
-    return {'frames': len(frames.hists), 'mean_IU_95': [plain(v) for v in frames.interval()]}
+    return {'frames': len(frames.counts), 'mean_IU_95': [plain(v) for v in frames.interval()]}
 
 
 def boundary_figures(edges: BoundaryScores) -> dict[str, Any]:

@@ -49,6 +49,9 @@ class Alone:
         """Return what each rank gives, in their order. value: what JSON can write."""
         return [value]
 
+    def meet(self) -> None:
+        """Wait until all ranks are here, however long they work on their own."""
+
     def by_first(self, work: Callable[[], Result]) -> Result:
         """Have rank 0 do something; return its result, which JSON can write, on every rank."""
         return work()

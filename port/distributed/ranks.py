@@ -62,6 +62,7 @@ class Ranks(Alone):
                                 store=dist.PrefixStore('group', self._store_keys))
         # Of its own, so that its messages need not keep the order of the gradients'.
         self._control = dist.new_group(backend='gloo', timeout=PATIENCE)
+        self._meetings = 0
         self._refused = False      # whether all ranks know why they end
 
     # -- together --------------------------------------------------------------------------------
@@ -92,6 +93,17 @@ class Ranks(Alone):
         with _reaching():
             dist.all_gather(parts, sent, group=self._control)
         return [json.loads(part.numpy().tobytes()) for part in parts]
+
+    def meet(self) -> None:
+        self._meetings += 1
+        place, store = f'met/{self._meetings}', self._store_keys
+        with _reaching():
+            here = store.add(place, 1)
+            while here < self.size:
+                if store.check([FAILED]) or not all(map(self._lives, range(self.size))):
+                    raise RankLost('a rank is gone')
+                time.sleep(0.2)
+                here = store.add(place, 0)
 
     def by_first(self, work: Callable[[], Result]) -> Result:
         found: Any = None
@@ -151,10 +163,13 @@ class Ranks(Alone):
                     if note not in cause:
                         found.add_note(note)
                 return found
-            if not self._store_keys.check([FAILED]):
-                self._claim()
-                self._store_keys.set(FAILED, f'{words(error)} (rank {self.rank} of {self.size})')
-                error.add_note(f'rank {self.rank} of {self.size}')
+            mine, where = words(error), f'rank {self.rank} of {self.size}'
+            first = self._store_keys.compare_set(FAILED, '', f'{mine} ({where})').decode()
+            alike = first.startswith(f'{mine} (rank ')
+            if alike and not self._claim():        # what several find, one tells
+                return AlreadySaid(mine)
+            if first == f'{mine} ({where})':
+                error.add_note(where)
         return error
 
     def _claim(self) -> bool:

@@ -165,6 +165,16 @@ def _check_weights(stages: list[Stage], settings: Settings) -> None:
                 read_weights(path)
 
 
+def checked(settings: Settings, out: Path, ranks: int = 1) -> tuple[list[Stage], list[str]]:
+    """Return the stages, and what to warn of, having read the lists and the weights that they
+    need; ValueError or FileNotFoundError says what is wrong.
+    """
+    stages = stages_of(settings, out)
+    warned = _check_data(stages, settings, ranks)
+    _check_weights(stages, settings)
+    return stages, warned
+
+
 def _reached(stage: Stage) -> int:
     """Return the iteration that a stage's last snapshot stands at."""
     state = latest(stage)
@@ -182,12 +192,10 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     flattering: list[str] = []
     with ExitStack() as stack:
         with ranks.agreed():
-            stages = stages_of(settings, out)
-            if ranks.first:
-                flattering = _check_data(stages, settings, ranks.size)
+            stages, found = checked(settings, out, ranks.size)
+            flattering = found if ranks.first else []
             for line in flattering:
                 log.warning('%s', line)
-            _check_weights(stages, settings)
             if ranks.first:
                 stack.enter_context(running_alone(out))
                 settings.claim(out)

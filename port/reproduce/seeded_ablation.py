@@ -3,11 +3,12 @@
 Each run sees as many images as those it is compared with. Each regime trains at the best of several
 rates, by the score of one seed that is not counted. A finding holds where the mean difference over
 the seeds exceeds what their spread allows for (Student's t, 95 %), and is not told where it does
-not.
+not. Trainings are dealt out to ranks, each made by one: a figure does not tell how many there were.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -18,12 +19,14 @@ from scipy.stats import t as student
 from netspec.schema import write_atomic
 from netspec.spec import unknown
 from netspec.variants import VARIANTS
+from port.distributed.alone import ALONE, Alone
 from port.reproduce.recipe import Settings
 from port.reproduce.report_pages import md_table, number
-from port.reproduce.reproduction import reproduce
+from port.reproduce.reproduction import checked, reproduce
 from port.training.solver import NonFiniteLoss
 
 Say = Callable[[str], None]
+Curve = list[list[float]]            # iteration and mean IU, block after block
 RATES = (3e-10, 1e-9, 3e-9, 1e-8)
 LEAST_SEEDS = 2
 
@@ -77,6 +80,15 @@ def runs_of(dataset: str, trunk: str) -> dict[str, Run]:
         'at-once': Run(fine, 'at-once', 3, rated_as='heavy')}
 
 
+def chains_of(runs: Mapping[str, Run]) -> list[dict[str, Run]]:
+    """Return the runs that start from nothing, each with those that start from it, in order."""
+    chains = {name: {name: run} for name, run in runs.items() if not run.start}
+    for name, run in runs.items():
+        if run.start:
+            next(chain for chain in chains.values() if run.start in chain)[name] = run
+    return list(chains.values())
+
+
 CLAIMS = (
     Claim('a trunk with pretrained weights beats one from random weights', 'heavy', 'random',
           '"substantially lower accuracy" from scratch (section 4.4)'),
@@ -99,23 +111,29 @@ class SeededAblation:
     device: torch.device
     seeds: int = 3
     rates: tuple[float, ...] = RATES
+    ranks: Alone = ALONE
 
     def run(self, say: Say) -> dict[str, Any]:
         """Train what is missing and return the rates, the scores by run and seed, the verdicts."""
         if self.seeds < LEAST_SEEDS:
             raise ValueError(f'--seeds {self.seeds}: a spread needs {LEAST_SEEDS} or more')
         runs = runs_of(self.dataset, self.trunk)
-        tried = {name: self._try_rates(name, run, say) for name, run in runs.items()
-                 if not run.rated_as}
-        best = {name: max(found, key=lambda rate: found[rate]) for name, found in tried.items()}
-        curves: dict[str, list[list[tuple[int, float]]]] = {name: [] for name in runs}
-        for seed in range(1, self.seeds + 1):
-            done: dict[str, Path] = {}
+        with self.ranks.agreed():
             for name, run in runs.items():
-                rate = best[run.rated_as or name] * run.rate_times
-                folder, stage = self._at_a_rate_that_holds(name, run, seed, rate, done, say)
-                curves[name].append([(b['iteration'], b['mean IU']) for b in stage['blocks']])
-                done[name] = best_weights(folder, run.name, stage)
+                if not run.start:
+                    checked(self._settings_of(run, 0, self.rates[0], {}), self._folder(name, 0))
+        tries = [(name, rate) for name, run in runs.items() if not run.rated_as
+                 for rate in self.rates]
+        tried: dict[str, dict[float, float]] = {}
+        for (name, rate), found in zip(tries, self._dealt(tries, partial(self._try_rate, say)),
+                                       strict=True):
+            tried.setdefault(name, {})[rate] = found
+        best = {name: max(found, key=lambda rate: found[rate]) for name, found in tried.items()}
+        chains = [(seed, chain) for seed in range(1, self.seeds + 1) for chain in chains_of(runs)]
+        curves: dict[str, list[Curve]] = {name: [] for name in runs}
+        for found in self._dealt(chains, partial(self._train_chain, say, best)):
+            for name, curve in found.items():
+                curves[name].append(curve)
         scores = {name: [max(iu for _, iu in curve) for curve in found]
                   for name, found in curves.items()}
         return {'dataset': self.dataset, 'trunk': self.trunk, 'seeds': self.seeds,
@@ -131,14 +149,44 @@ class SeededAblation:
             return self.out / 'rates' / name / f'{rate:g}'
         return self.out / f'seed-{seed}' / name
 
-    def _try_rates(self, name: str, run: Run, say: Say) -> dict[float, float]:
-        """Return the best mean IU of a short run at each rate; 0 where it diverged."""
-        short = replace(self.settings, blocks=max(1, (self.settings.blocks or 1) // 2))
-        shorter, found = replace(self, settings=short), {}
-        for rate in self.rates:
-            stage = shorter._train(name, run, 0, rate, {}, say, self._folder(name, 0, rate))
-            found[rate] = stage['best']['mean IU'] if stage else 0.0
+    def _dealt(self, tasks: Sequence[tuple[Any, ...]], work: Callable[..., Any]) -> list[Any]:
+        """Do every task, each on one of the ranks; return what they gave, in their order."""
+        size = self.ranks.size
+        mine = [work(*task) for task in tasks[self.ranks.rank::size]]
+        self.ranks.meet()
+        parts = self.ranks.gathered(mine)
+        return [parts[i % size][i // size] for i in range(len(tasks))]
+
+    def _settings_of(self, run: Run, seed: int, rate: float,
+                     done: Mapping[str, Path]) -> Settings:
+        found = replace(
+            self.settings, name=run.name, net=run.net if run.experiment else '', seed=1337 + seed,
+            blocks=(self.settings.blocks or 1) * run.length,
+            options={**self.settings.options, 'base_lr': rate},
+            train_data={**self.settings.train_data, 'seed': 1337 + seed},
+            donors={VARIANTS[run.net].init[0].donor: str(done[run.start])} if run.start else {})
+        if run.experiment == 'scratch':
+            found = replace(found, weights='')
         return found
+
+    def _try_rate(self, say: Say, name: str, rate: float) -> float:
+        """Return the best mean IU of a short run at a rate; 0 where it diverged."""
+        short = replace(self.settings, blocks=max(1, (self.settings.blocks or 1) // 2))
+        run = runs_of(self.dataset, self.trunk)[name]
+        stage = replace(self, settings=short)._train(name, run, 0, rate, {}, say,
+                                                     self._folder(name, 0, rate))
+        return float(stage['best']['mean IU']) if stage else 0.0
+
+    def _train_chain(self, say: Say, best: Mapping[str, float], seed: int,
+                     chain: Mapping[str, Run]) -> dict[str, Curve]:
+        """Train runs one after another, each from those before it; return how they went."""
+        curves, done = dict[str, Curve](), dict[str, Path]()
+        for name, run in chain.items():
+            rate = best[run.rated_as or name] * run.rate_times
+            folder, stage = self._at_a_rate_that_holds(name, run, seed, rate, done, say)
+            curves[name] = [[b['iteration'], b['mean IU']] for b in stage['blocks']]
+            done[name] = best_weights(folder, run.name, stage)
+        return curves
 
     def _at_a_rate_that_holds(self, name: str, run: Run, seed: int, rate: float,
                               done: Mapping[str, Path], say: Say) -> tuple[Path, dict[str, Any]]:
@@ -156,14 +204,7 @@ class SeededAblation:
         mark = folder / 'diverged'
         if mark.exists():
             return None
-        settings = replace(
-            self.settings, name=run.name, net=run.net if run.experiment else '', seed=1337 + seed,
-            blocks=(self.settings.blocks or 1) * run.length,
-            options={**self.settings.options, 'base_lr': rate},
-            train_data={**self.settings.train_data, 'seed': 1337 + seed},
-            donors={VARIANTS[run.net].init[0].donor: str(done[run.start])} if run.start else {})
-        if run.experiment == 'scratch':
-            settings = replace(settings, weights='')
+        settings = self._settings_of(run, seed, rate, done)
         try:
             content = reproduce(settings, folder, self.device,
                                 lambda text: say(f'seed {seed}, {name}, {rate:g}: {text}'))

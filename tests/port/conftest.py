@@ -222,21 +222,24 @@ class Torchrun:
 
     def run(self, *works: Callable[[], object], again: bool = False,
             timeout: float = 60) -> list[Ended]:
-        """Run one function in each rank; all must end in time. again: in place of ranks that
-        ended, as --max-restarts does, which keeps their store.
+        """Run one function in each rank; all must end in time, of which what passed while this
+        process could not look does not count. again: in place of ranks that ended, as
+        --max-restarts does, which keeps their store.
         """
         self.attempt = self.attempt + 1 if again else 0
         if not again:
             self.launch += 1
             self.store = dist.TCPStore('localhost', 0, is_master=True, wait_for_workers=False)
         pids = [self._fork(work, rank, len(works), timeout) for rank, work in enumerate(works)]
-        end, found = time.monotonic() + timeout + 1, dict[int, int]()
-        while len(found) < len(pids) and time.monotonic() < end:
+        waited, found = 0.0, dict[int, int]()
+        while len(found) < len(pids) and waited < timeout + 1:
+            start = time.monotonic()
             for pid in (pid for pid in pids if pid not in found):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     found[pid] = os.waitstatus_to_exitcode(status)
             time.sleep(.01)
+            waited += min(0.1, time.monotonic() - start)
         for pid in (pid for pid in pids if pid not in found):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from port.cli import main
 from port.engine.net import Net
 from port.engine.net_weights import save
 from port.reproduce.report_pictures import Drawn
-from port.reproduce.seeded_ablation import CLAIMS, judged, runs_of
+from port.reproduce.seeded_ablation import CLAIMS, chains_of, judged, runs_of
 
 
 def test_each_run_comes_after_what_it_starts_from():
@@ -66,15 +67,22 @@ def camvid(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
-def test_a_tiny_ablation_is_resumed(camvid: Path, tmp_path: Path, monkeypatch) -> None:
+@pytest.fixture
+def arguments(camvid: Path, tmp_path: Path, monkeypatch) -> Callable[..., list[str]]:
+    """arguments('folder', …) -> those of a tiny ablation into that folder, without pictures."""
     monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
     net = Net(make_net('camvid-fcn16s-squeezenet', 'deploy', filler='msra'), TEST)
     weights = tmp_path / 'squeezenet.caffemodel'
     save(net, weights)
-    args = ['ablate', 'camvid', '--trunk', 'squeezenet', '--weights', str(weights), '--data',
-            str(camvid), '--out', str(tmp_path / 'o'), '--block', '20', '--blocks', '1', '--fast',
-            '--seeds', '2', '--rate', '1e-7', '--rate', '1e30']
+    return lambda out, *more: [
+        'ablate', 'camvid', '--trunk', 'squeezenet', '--weights', str(weights), '--data',
+        str(camvid), '--out', str(tmp_path / out), '--block', '20', '--blocks', '1', '--fast',
+        '--seeds', '2', '--rate', '1e-7', *more]
+
+
+@pytest.mark.slow
+def test_a_tiny_ablation_is_resumed(arguments, tmp_path: Path) -> None:
+    args = arguments('o', '--rate', '1e30')
     outcome = CliRunner().invoke(main, args)
     assert outcome.exit_code == 0, outcome.output
     content = json.loads((tmp_path / 'o/ablation.json').read_text())
@@ -84,3 +92,37 @@ def test_a_tiny_ablation_is_resumed(camvid: Path, tmp_path: Path, monkeypatch) -
     assert 'diverged' in page and 'curves.png' in page and page.count('| **') == len(CLAIMS)
     again = CliRunner().invoke(main, args)
     assert again.exit_code == 0 and 'mean IU' not in again.output.partition('# Findings')[0]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('one_thread')
+def test_ranks_train_what_one_process_trains(arguments, torchrun, tmp_path: Path) -> None:
+    """The same files, whoever made them; a rate at which a run diverges on one rank among them."""
+    rates = '--rate', '1e30'
+    assert CliRunner().invoke(main, arguments('one', *rates)).exit_code == 0
+    ended = torchrun.run(*[lambda: main(arguments('two', *rates))] * 2, timeout=400)
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+    assert '# Findings' in ended[0].out and '# Findings' not in ended[1].out
+    for said in (one.out.partition('# Findings')[0] for one in ended):
+        assert 'seed 1, ' in said and 'seed 0, ' in said, 'each has some'
+    for name in ('ablation.json', 'ablation.md'):
+        assert (tmp_path / 'two' / name).read_bytes() == (tmp_path / 'one' / name).read_bytes()
+    names = [{str(path.relative_to(tmp_path / out)) for path in (tmp_path / out).rglob('*')}
+             for out in ('one', 'two')]
+    assert names[0] == names[1]
+    for name in (name for name in names[0] if name.endswith('.caffemodel')):
+        assert (tmp_path / 'two' / name).read_bytes() == (tmp_path / 'one' / name).read_bytes()
+
+
+def test_data_that_are_not_there_are_told_of_once(arguments, torchrun, tmp_path: Path) -> None:
+    (tmp_path / 'val.txt').unlink()
+    ended = torchrun.fcn(2, *arguments('o'))
+    assert [one.status for one in ended] == [1, 1], [one.err for one in ended]
+    said = [line for one in ended for line in one.err.splitlines()]
+    assert len(said) == 1 and 'val.txt' in said[0], said
+
+
+def test_runs_are_chained_where_one_starts_from_another() -> None:
+    assert [list(chain) for chain in chains_of(runs_of('camvid', 'squeezenet'))] == [
+        ['heavy', 'staged-2', 'staged-3'], ['online'], ['accum'], ['random'], ['fixed'],
+        ['longer'], ['at-once']]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from port.scoring.frames import FrameScores, bootstrap, mean_ius
 from port.scoring.metrics import Scores
@@ -12,6 +13,7 @@ from port.scoring.metrics import Scores
 RNG = np.random.default_rng(3)
 HISTS = RNG.integers(0, 50, (12, 4, 4))
 HISTS[:, 3] = 0                     # a class that the truth lacks
+TABLE = csr_array(HISTS.reshape(12, -1))
 
 
 def test_mean_ius_are_those_of_the_scores() -> None:
@@ -24,15 +26,28 @@ def test_the_interval_is_that_of_lists_drawn_one_by_one() -> None:
     for _ in range(4000):
         picked = rng.integers(0, len(HISTS), len(HISTS))
         drawn.append(Scores(sum(HISTS[i] for i in picked)).mean_iu)
-    low, high = bootstrap(HISTS, draws=4000)
+    low, high = bootstrap(TABLE, draws=4000)
     assert low == pytest.approx(np.quantile(drawn, 0.025), abs=0.004)   # 4,000 draws tell so much
     assert high == pytest.approx(np.quantile(drawn, 0.975), abs=0.004)
     assert low < Scores(HISTS.sum(0)).mean_iu < high
-    assert bootstrap(HISTS) == bootstrap(HISTS)
+    assert bootstrap(TABLE) == bootstrap(TABLE)
+
+
+def test_lists_drawn_some_at_a_time_are_those_drawn_at_once(monkeypatch) -> None:
+    few = bootstrap(TABLE, draws=120)
+    monkeypatch.setattr('port.scoring.frames.AT_ONCE', 1000)
+    assert bootstrap(TABLE, draws=120) == few
+
+
+def test_what_is_kept_of_a_frame_does_not_grow_with_the_classes() -> None:
+    frames, truth = FrameScores('score'), np.full((30, 30), 599)
+    frames.see('a', 'score', truth, truth * 0, 600)
+    assert sum(part.nbytes for part in frames.counts['a']) == 8
+    assert frames.table().toarray().reshape(600, 600)[599, 0] == 900
 
 
 def test_frames_that_are_alike_leave_no_doubt() -> None:
-    low, high = bootstrap(np.repeat(HISTS[:1], 9, 0))
+    low, high = bootstrap(csr_array(np.repeat(HISTS[:1].reshape(1, -1), 9, 0)))
     assert low == pytest.approx(high) and low == pytest.approx(Scores(HISTS[0]).mean_iu)
 
 
