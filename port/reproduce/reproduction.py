@@ -192,9 +192,8 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     flattering: list[str] = []
     with ExitStack() as stack:
         with ranks.agreed():
-            stages, found = checked(settings, out, ranks.size)
-            flattering = found if ranks.first else []
-            for line in flattering:
+            stages, flattering = checked(settings, out, ranks.size)
+            for line in flattering if ranks.first else ():
                 log.warning('%s', line)
             if ranks.first:
                 stack.enter_context(running_alone(out))

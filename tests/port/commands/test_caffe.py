@@ -106,6 +106,14 @@ def test_device_query(caffe, monkeypatch) -> None:
     assert status == 1 and 'Cannot use GPU 0: no CUDA device is here' in log
 
 
+def test_all_gpus_where_there_is_none(caffe, monkeypatch) -> None:
+    """As Caffe refuses it, rather than train on the CPU."""
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    for args in ('train -solver solver.prototxt', 'time -model net.prototxt'):
+        status, log = caffe(f'{args} -gpu all')
+        assert status == 1 and '-gpu all: no CUDA device is here; leave -gpu out' in log, log
+
+
 def test_a_solver_that_wants_a_gpu(caffe, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     (tmp_path / 'solver.prototxt').write_text(SOLVER + 'solver_mode: GPU')
