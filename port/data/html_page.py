@@ -59,8 +59,8 @@ img, svg { max-width: 100%; height: auto; display: block }
   print-color-adjust: exact }
 td.words:not(.bar) { min-width: 12rem }
 @media (max-width: 36rem) { .bar { min-width: 6rem } td, th { padding: .25rem .35rem;
-  font-size: .88rem } .card td, .card th { padding: .2rem .2rem; font-size: .8rem }
-  .card { padding: .3rem .7rem } }
+  font-size: .88rem } .card td, .card th { padding: .2rem .12rem; font-size: .75rem }
+  .card { padding: .3rem .7rem } .card td.words:not(.bar) { min-width: 0 } }
 details { margin: .8rem 0 } summary { cursor: pointer; color: var(--accent) }
 nav ul { padding-left: 1.2rem; columns: 14rem }
 @media print { :root { color-scheme: light } body { max-width: none; font-size: 10pt } nav {

@@ -8,7 +8,7 @@ from typing import Any
 
 from port.reproduce.report_pages import caveats_head, number
 
-HEADS = ('metric', 'measured', 'published', 'difference', 'published by')
+HEADS = ('metric', 'measured', 'published', 'difference', 'source')
 
 
 def card(row: Mapping[str, Any], released: bool = False) -> list[list[str]]:

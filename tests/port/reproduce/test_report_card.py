@@ -31,7 +31,7 @@ def test_figures_that_are_of_another_list_say_so(split, cited):
 def test_the_net_asked_for_comes_first_and_caveats_stand_under_its_figures():
     found = lines(['scored on 12 images'], row('coarse'), row('fine'))
     assert found[0] == 'fine on test (1 images, after 8 iterations), in percent:'
-    assert found[1].split() == ['metric', 'measured', 'published', 'difference', 'published', 'by']
+    assert found[1].split() == ['metric', 'measured', 'published', 'difference', 'source']
     assert found[3].split(maxsplit=5)[2:] == ['46.00', '45.0', '+1.00', 'SegNet paper Table 1']
     assert found[4:7] == ['  not the published run:', '  - scored on 12 images',
                           'before it, coarse: mean IU 46.00, published 45.0 '

@@ -128,6 +128,8 @@ def test_in_a_browser(text: str, tmp_path: Path, visit, width: int, dark: bool) 
     seen.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert seen.complaints == [] and seen.too_wide() <= 0
     assert [url for url in seen.asked if not url.startswith('data:')] == [file.as_uri()]
+    assert seen.page.evaluate('''Math.max(...[...document.querySelectorAll('.card .wide')].map(
+        e => e.scrollWidth - e.clientWidth))''') <= 0
     sizes = seen.page.evaluate('''[...document.querySelectorAll('td, th, p, li, figcaption')].map(
         e => parseFloat(getComputedStyle(e).fontSize))''')
     assert min(sizes) >= 12
