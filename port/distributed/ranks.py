@@ -24,7 +24,8 @@ from port.distributed.alone import Alone, Facts, Result
 
 PATIENCE = timedelta(hours=2)      # for a rank that works alone: it writes a report, say
 WORDS = 5.0                        # seconds in which a rank that fails says why
-FAILED, HERE, SAID, PROCESS = 'failed', 'here', 'said', 'process'
+SOON = 0.01                        # seconds until what the others do is looked at again
+FAILED, HERE, SAID, PROCESS, LEFT = 'failed', 'here', 'said', 'process', 'left'
 
 
 class AlreadySaid(RuntimeError):
@@ -52,8 +53,9 @@ class Ranks(Alone):
         self.attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
         kept = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') == 'True'
         self.host = socket.gethostname()
+        self.store_here = not kept and self.rank == 0
         self.store = dist.TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']),
-                                   self.size, is_master=not kept and self.rank == 0,
+                                   self.size, is_master=self.store_here,
                                    timeout=timedelta(minutes=5))
         self._store_keys = dist.PrefixStore(f'fcn/{self.attempt}', self.store)
         self._store_keys.set(f'{PROCESS}/{self.rank}', f'{self.host} {os.getpid()}')
@@ -62,7 +64,7 @@ class Ranks(Alone):
                                 store=dist.PrefixStore('group', self._store_keys))
         # Of its own, so that its messages need not keep the order of the gradients'.
         self._control = dist.new_group(backend='gloo', timeout=PATIENCE)
-        self._meetings = 0
+        self._meetings, self._processes = 0, dict[int, str]()
         self._refused = False      # whether all ranks know why they end
 
     # -- together --------------------------------------------------------------------------------
@@ -98,12 +100,24 @@ class Ranks(Alone):
         self._meetings += 1
         place, store = f'met/{self._meetings}', self._store_keys
         with _reaching():
-            here = store.add(place, 1)
+            here, pause = store.add(place, 1), SOON
             while here < self.size:
                 if store.check([FAILED]) or not all(map(self._lives, range(self.size))):
                     raise RankLost('a rank is gone')
-                time.sleep(0.2)
-                here = store.add(place, 0)
+                time.sleep(pause)
+                here, pause = store.add(place, 0), min(1, 1.5 * pause)
+
+    def leave(self) -> None:
+        """End well, together: who went first would close connections on which slower ranks still
+        wait for its last numbers, and the store with them, where it is in this process.
+        """
+        self.meet()
+        self._store_keys.add(LEFT, 1)
+        end = time.monotonic() + WORDS
+        while self.store_here and self._store_keys.add(LEFT, 0) < self.size \
+                and time.monotonic() < end:
+            time.sleep(SOON)
+        dist.destroy_process_group()
 
     def by_first(self, work: Callable[[], Result]) -> Result:
         found: Any = None
@@ -164,17 +178,21 @@ class Ranks(Alone):
                         found.add_note(note)
                 return found
             mine, where = words(error), f'rank {self.rank} of {self.size}'
+            speaks = self._claim(mine)             # before the others know of it
             first = self._store_keys.compare_set(FAILED, '', f'{mine} ({where})').decode()
-            alike = first.startswith(f'{mine} (rank ')
-            if alike and not self._claim():        # what several find, one tells
+            if not speaks:
                 return AlreadySaid(mine)
             if first == f'{mine} ({where})':
                 error.add_note(where)
         return error
 
-    def _claim(self) -> bool:
-        """Tell whether this process is the first of its machine to speak of a failure."""
-        return self._store_keys.add(f'{SAID}/{self.host}', 1) == 1
+    def _claim(self, text: str = '') -> bool:
+        """Tell whether this process is the first of its machine to speak of a failure; or the first
+        with this text.
+        """
+        key, mine = f'{SAID}/{self.host}', f'{self.rank} {text}'
+        first = self._store_keys.compare_set(key, '', mine).decode()
+        return first == mine or bool(text) and not first.partition(' ')[2].startswith(text)
 
     def _cause(self, error: BaseException) -> str:
         """Return why another rank is gone: its own words, or which it was."""
@@ -198,7 +216,9 @@ class Ranks(Alone):
 
     def _lives(self, rank: int) -> bool:
         """Whether a rank's process is there; True for one of another machine."""
-        host, number = self._store_keys.get(f'{PROCESS}/{rank}').decode().rsplit(' ', 1)
+        if rank not in self._processes:
+            self._processes[rank] = self._store_keys.get(f'{PROCESS}/{rank}').decode()
+        host, number = self._processes[rank].rsplit(' ', 1)
         with suppress(OSError):
             status = Path('/proc', number, 'stat').read_text()
             return host != self.host or status.rpartition(')')[2].split()[0] not in 'ZX'
@@ -253,12 +273,12 @@ def joined(gpu: bool = False) -> Iterator[Ranks]:
         ranks = Ranks(gpu)
         try:
             yield ranks
+            ranks.leave()
         except BaseException as error:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)     # torchrun's, while words are found
             ending = ranks.ended(error)
             if ending is error:
                 raise
             raise ending from error
-        dist.destroy_process_group()
     finally:
         signal.signal(signal.SIGTERM, before)

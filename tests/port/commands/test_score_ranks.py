@@ -86,7 +86,7 @@ def test_infer_labels_each_picture_once_and_goes_on(
                 '1,2,3', '--out', tmp_path / out, *more)
     alone = fcn(*run('1'))
     ended = torchrun.fcn(2, *run('2'))
-    assert alone.exit_code == 1 and [one.status for one in ended] == [1, 0]
+    assert alone.exit_code == 1 and [one.status for one in ended] == [1, 1]
     files = bytes_below(tmp_path / '1')
     assert bytes_below(tmp_path / '2') == files and len(files) == 10
     assert ended[0].err.replace('/2', '/1') == alone.stderr and ended[1].err == ''

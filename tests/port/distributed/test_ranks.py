@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -79,6 +80,28 @@ def test_ranks_meet_whenever_they_come(torchrun) -> None:
         ended = torchrun.run(*[lambda rank=rank, dies=dies: work(rank, dies) for rank in range(2)])
         assert [one.status for one in ended] == statuses, [one.err for one in ended]
     assert 'rank 1 of 2 ended without a word' in ended[0].err.splitlines()[-1]
+
+
+@pytest.mark.parametrize('kept', [True, False], ids=['torchrun', 'store of rank 0'])
+def test_who_is_ready_waits_for_slower_ranks(kept: bool, torchrun) -> None:
+    """Its connections carry their last numbers, and in rank 0 is the store of those who were not
+    started by torchrun.
+    """
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = str(free.getsockname()[1])
+
+    def work(rank: int) -> None:
+        if not kept:
+            os.environ |= {'TORCHELASTIC_USE_AGENT_STORE': '', 'MASTER_PORT': port}
+        with joined() as ranks:
+            ranks.sums([1])
+            time.sleep(0.5 * rank)
+        said(time.monotonic())
+    ended = torchrun.run(*[lambda rank=rank: work(rank) for rank in range(3)])
+    assert [one.status for one in ended] == [0] * 3, [one.err for one in ended]
+    times = [float(one.out) for one in ended]
+    assert max(times) - min(times) < 0.4
 
 
 def test_what_all_find_one_says(torchrun) -> None:
