@@ -19,6 +19,15 @@ from port.commands._screen import screenful
 FAILURES = (ValueError, KeyError, OSError, RuntimeError, ArithmeticError, TypeError, ImportError,
             MemoryError)
 INTERRUPTED = 130
+# What `fcn --help` lists, in the order in which people ask.
+ASKED = {'Label pictures': ('infer', 'serve'),
+         'Train on your own images': ('new', 'train', 'score', 'data'),
+         'See what is here and that it works': ('demo', 'list', 'weights'),
+         "The papers' nets and experiments": ('generate', 'surgery', 'reproduce', 'ablate', 'bound',
+                                              'crf'),
+         'Other programs': ('export', 'convert', 'compare'),
+         'Look at a net': ('summary', 'draw', 'time', 'pad', 'convolutionalize', 'dense'),
+         'As with Caffe': ('run', 'caffe', 'test')}
 
 
 class Verbs(click.Group):
@@ -28,6 +37,14 @@ class Verbs(click.Group):
         folder = Path(commands.__file__).parent      # OSError where it cannot be listed
         return sorted(p.stem for p in folder.iterdir()
                       if p.suffix == '.py' and not p.name.startswith('_'))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command whole, by what it is for."""
+        for what, names in ASKED.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(what):
+                formatter.write_dl([(name, one.get_short_help_str(200)) for name, one in found
+                                    if one])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
@@ -132,7 +149,7 @@ def say_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None
 
 
 @click.group(cls=Verbs, context_settings={'help_option_names': ['-h', '--help']},
-             epilog='Example:  fcn generate voc-fcn8s --out nets/voc-fcn8s')
+             epilog='Example:  fcn infer camvid-fcn4s-squeezenet street.jpg --out labels')
 @click.option('--debug', is_flag=True, help='Show the traceback of an error.')
 @click.option('--version', is_flag=True, expose_value=False, is_eager=True, callback=say_version,
               help='Show the version and exit.')

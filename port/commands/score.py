@@ -90,7 +90,7 @@ class Request:
 @defining
 @given_as(Request)
 def command(given: Request) -> None:
-    """Score NET on its test split: pixel accuracy, mean accuracy, mean IU, f.w. IU, each class.
+    """Score NET on its test split: accuracies, mean and frequency weighted IU, each class.
 
     The interval of mean IU is that of 2,000 lists drawn from the frames (docs/noise.md).
 

@@ -119,7 +119,7 @@ TABLE = '''
 --tolerance PIXELS: score
 --train-data [NET.]KEY=VALUE …: reproduce
 --trunk NAME: ablate
---trunk [vgg16|squeezenet]: new
+--trunk [squeezenet|vgg16]: new
 --unknown LABEL: data colours
 --val-folder FOLDER …: new
 --val-share NUMBER: new
