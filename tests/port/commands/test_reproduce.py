@@ -3,14 +3,22 @@
 import hashlib
 import json
 import tarfile
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from netspec.experiments import EXPERIMENTS
-from netspec.known_weights import KNOWN
+from netspec.known_weights import KNOWN, KnownFile, released
+from netspec.named_net import find_net
+from netspec.schema.messages import TEST
 from netspec.variants import VARIANTS
 from port.data.datasets import DATASETS, Archive
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
 
 
 def test_the_list_gives_four_metrics_within_100_columns(fcn):
@@ -136,23 +144,60 @@ def test_released_weights_that_are_nowhere_are_told_with_their_address(refused, 
     assert 'missing: released weights of voc-fcn8s (fcn8s-heavy-pascal.caffemodel). --d' in line
 
 
-def test_everything_missing_is_downloaded(fcn, scenes, tmp_path, monkeypatch, no_time):
-    """The archives as they are published, at addresses on this disk."""
+@pytest.fixture
+def site(scenes, tmp_path, monkeypatch):
+    """A server of this machine in the place of the real addresses, with the archives as they are
+    published. site.offer(row) -> serves `row.file` of its folder, site.folder, in KNOWN's place.
+    """
     made = tmp_path / 'site'
     made.mkdir()
-    archives = []
-    for name, folder, inside in (('voc.tar', 'pascal/VOC2011', 'TrainVal/VOCdevkit/VOC2011'),
-                                 ('sbd.tgz', 'sbdd/dataset', 'benchmark_RELEASE/dataset')):
-        with tarfile.open(made / name, 'w') as archive:
-            archive.add(scenes.root / folder, inside)
-        archives.append(Archive((made / name).as_uri(), md5=hashlib.md5(
-            (made / name).read_bytes()).hexdigest(), inside=inside, to=folder))
-    weights = made / 'VGG_ILSVRC_16_layers.caffemodel'
+    handler = partial(SimpleHTTPRequestHandler, directory=str(made))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, 'log_message', lambda *said: None)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        address = f'http://127.0.0.1:{server.server_port}'
+        archives = []
+        for name, folder, inside in (
+                ('voc.tar', 'pascal/VOC2011', 'TrainVal/VOCdevkit/VOC2011'),
+                ('sbd.tgz', 'sbdd/dataset', 'benchmark_RELEASE/dataset')):
+            with tarfile.open(made / name, 'w') as archive:
+                archive.add(scenes.root / folder, inside)
+            archives.append(Archive(f'{address}/{name}', md5=hashlib.md5(
+                (made / name).read_bytes()).hexdigest(), inside=inside, to=folder))
+        for name, archive in zip(('voc2011', 'sbdd'), archives, strict=True):
+            monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], archives=(archive,)))
+
+        def offer(row: KnownFile) -> None:
+            with (made / row.file).open('rb') as file:
+                digest = hashlib.file_digest(file, 'sha1').hexdigest()
+            known = (replace(row, base=address, sha1=digest),)
+            for module in ('port.reproduce.before_run', 'netspec.known_weights'):
+                monkeypatch.setattr(f'{module}.KNOWN', known)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield SimpleNamespace(folder=made, offer=offer)
+        server.shutdown()
+
+
+def test_everything_missing_is_downloaded(fcn, site, tmp_path, no_time):
+    weights = site.folder / KNOWN[0].file
     weights.write_bytes(b'weights')
-    for name, archive in zip(('voc2011', 'sbdd'), archives, strict=True):
-        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], archives=(archive,)))
-    known = replace(KNOWN[0], base=made.as_uri(), sha1=hashlib.sha1(b'weights').hexdigest())
-    monkeypatch.setattr('port.reproduce.before_run.KNOWN', (known,))
+    site.offer(KNOWN[0])
     result = fcn('reproduce', 'voc-fcn32s', '--download', '--dry-run', '--data', tmp_path / 'data')
     assert result.exit_code == 0 and 'MISSING' not in result.stdout, result.output
     assert {path.name for path in (tmp_path / 'data').iterdir()} == {'pascal', 'sbdd', weights.name}
+
+
+@pytest.mark.slow
+def test_one_command_from_an_empty_machine_to_the_released_figure(fcn, site, tmp_path, monkeypatch):
+    row = released('voc-fcn8s')
+    net = Net(find_net('voc-fcn8s').deploy(None, None), TEST)
+    random_weights(net, 1)
+    net.save(site.folder / row.file)
+    site.offer(row)
+    (tmp_path / 'empty').mkdir()
+    monkeypatch.chdir(tmp_path / 'empty')
+    result = fcn('reproduce', 'voc-fcn8s', '--released', '--download', '--fast')
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if 'mean IU  ' in line).split()
+    measured, published, difference = map(float, line[2:5])
+    assert difference == pytest.approx(measured - published, abs=2e-4)
+    assert line[3] == '65.5126' and len(line[2].partition('.')[2]) == 4
