@@ -26,6 +26,7 @@ from port.fast.reach.geometry import AxisPart, Interval
 from port.fast.reach.operations import Operation, Program, halves
 from port.fast.reach.plan import PlacedOperation, ReachPlan
 from port.fast.upsampling import Upsampling
+from port.native.large_pages import in_large_pages
 
 Values = dict[int, torch.Tensor]
 Operators = dict[int, Operator]
@@ -88,6 +89,7 @@ class Execution:
         """Run every operation; return the values. What they hold may be the next run's memory."""
         values, last = dict(inputs), self.plan.last_reader
         for placed in self.plan.operations:
+            self._sum_in_place(placed, values)
             values.update(self._compute(placed, self.bottoms(placed, values)))
             if self.wanted is not None:
                 done = [v for v in {*placed.operation.inputs} if last[v] is placed]
@@ -98,11 +100,33 @@ class Execution:
     def _let_go(self, values: Values, done: list[int]) -> None:
         """Forget values; their memory is free if no other value lies in it, as a Crop's does."""
         for value in done:
-            place = values.pop(value).untyped_storage().data_ptr()
-            mine = (self.memory or {}).get(value)
-            if (mine is not None and value not in self.filled
-                    and all(x.untyped_storage().data_ptr() != place for x in values.values())):
+            mine = self._own_memory(values, value)
+            del values[value]
+            if mine is not None:
                 self.free.append(mine)
+
+    def _own_memory(self, values: Values, value: int) -> torch.Tensor | None:
+        """Return the memory that a value alone lies in, without margins; None if there is none."""
+        if self.memory is None or value not in self.memory or value in self.filled:
+            return None
+        place = values[value].untyped_storage().data_ptr()
+        alone = all(x.untyped_storage().data_ptr() != place
+                    for other, x in values.items() if other != value)
+        return self.memory[value] if alone else None
+
+    def _sum_in_place(self, placed: PlacedOperation, values: Values) -> None:
+        """Have an operation write its sum over the value that it adds, if nobody reads that later:
+        what was just read is written without being fetched once more.
+        """
+        operation, added, memory = placed.operation, placed.operation.inputs[-1], self.memory
+        if (memory is None or placed.value in memory or not operation.adds
+                or not self.operators[placed.value].sums_in_place or placed.margins
+                or self.plan.last_reader[added] is not placed or added in (self.wanted or ())):
+            return
+        mine = self._own_memory(values, added)
+        if mine is not None and mine.shape[1:] == (operation.layer.num_output, *(
+                part.size for part in placed.wanted)):
+            memory[placed.value] = mine
 
     def bottoms(self, placed: PlacedOperation, values: Values) -> list[torch.Tensor]:
         """Return what an operation reads of each of its bottoms."""
@@ -152,7 +176,8 @@ class Execution:
         """
         fits = [x for x in self.free if used and x.numel() >= prod(shape) and x.dtype == dtype]
         if not fits:
-            return torch.empty(shape, dtype=dtype, device=device, memory_format=LAST)
+            return in_large_pages(torch.empty(shape, dtype=dtype, device=device,
+                                              memory_format=LAST))
         best = min(fits, key=torch.numel)
         self.free = [x for x in self.free if x is not best]
         n, c, h, w = shape

@@ -41,11 +41,12 @@ class Saved:
 class Operator:
     """The base: a Crop, which the plan has done already by what it lets be read.
 
-    writes: whether `write` puts results straight into the memory that it is given. kernels:
-    whether it may use kernels of ours, and there are any.
+    writes: whether `write` puts results straight into the memory that it is given. sums_in_place:
+    whether that may be the memory of what is added. kernels: whether it may use kernels of ours,
+    and there are any.
     """
 
-    writes = False
+    writes = sums_in_place = False
 
     def __init__(self, operation: Operation, kernels: bool = True) -> None:
         self.operation, self.layer = operation, operation.layer
@@ -96,6 +97,7 @@ class ConvolutionOperator(Operator):
             self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed,
             tuple(operation.affine)))
         self.writes = self.convolution.writes
+        self.sums_in_place = self.convolution.sums_in_place
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         self.check_channels(bottoms[0])

@@ -1,33 +1,24 @@
-"""The ways to compute a convolution and its gradients. choice.py says which is taken when.
+"""The ways to compute a convolution and its gradients that run wherever torch does; by_kernels.py
+has those by kernels of ours, and choice.py says which is taken when.
 
 Each is made for one Task and computes from a bottom x, N x C x H x W, and from how many rows and
 columns of zeros are to be thought around it (pads: left, right, above, below).
 """
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from netspec.window import Window
 from port.engine.caffe_order import ENOUGH
 from port.fast.convolutions.padding import padded, rows_of, unpadded
 from port.fast.convolutions.task import Pads, Task
-from port.fast.kernels import calls, fourier, winograd
 from port.fast.kernels.planes import LAST
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
-POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
-DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
-MOST_TERMS = 128            # of an output over few channels
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
-# Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
-# weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
-FORWARD_TILES, BACKWARD_TILES = 36, 56
-HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
 Plus = torch.Tensor | None
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
@@ -35,10 +26,11 @@ Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 class ByTorch:
     """torch's own convolution; the base of the others, which leave to it what they do not do.
 
-    writes: whether the result goes straight into memory that is given.
+    writes: whether the result goes straight into memory that is given. sums_in_place: whether what
+    is added may lie there.
     """
 
-    writes = False
+    writes, sums_in_place = False, True
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -104,179 +96,22 @@ class ByTorch:
                 weight if mask[1] else None, bias)      # asked for the bias alone it gives both
 
 
-class ByWinograd(ByTorch):
-    """3 x 3 kernels by Winograd's transforms (winograd.c); the weights' gradient by torch."""
-
-    writes = True
-
-    @classmethod
-    def suits(cls, task: Task) -> bool:
-        return cls._shaped(task) and not (task.halved and task.window.dilation != (1, 1))
-
-    @classmethod
-    def suits_backward(cls, task: Task) -> bool:
-        return cls._shaped(task, turned=True)
-
-    @staticmethod
-    def _shaped(task: Task, turned: bool = False) -> bool:
-        w = task.window
-        return (task.for_kernels and {*w.stride} == {1} and len({*w.dilation}) == 1
-                and winograd.fits_winograd(task.kernel, turned))
-
-    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        return self._pays(self.task.size(x, pads))
-
-    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
-        return self._pays((x.shape[2], x.shape[3]))
-
-    def _pays(self, size: tuple[int, int]) -> bool:
-        """Whether so many outputs, with holes, fill their tiles well enough."""
-        step = self.task.window.dilation[0]
-        return step == 1 or winograd.products(size, step) <= HOLED * 9 * prod(size)
-
-    def _pack(self) -> Any:
-        return winograd.pack_winograd(self.task.weight)
-
-    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
-        task = self.task
-        size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
-        out = torch.empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
-        self.write(x, pads, out, plus)
-        return out
-
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
-        task, (left, _, above, _) = self.task, pads
-        winograd.winograd(x, (above, left), self.packed(), task.bias, task.relu and plus is None,
-                          task.halved, out, task.size(x, pads), task.window.dilation[0])
-        if plus is not None:
-            task.finish(out, plus)
-
-    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
-                  mask: Sequence[bool]) -> Gradients:
-        """Return the gradients; the bottom's is a convolution with the kernels turned by half."""
-        down, *learn = mask
-        _, weight, bias = super().gradients(dy, x, pads, [False, *learn])
-        if not down:
-            return None, weight, bias
-        out = torch.empty(x.shape, memory_format=LAST)
-        (left, _, above, _), (step, _) = pads, self.task.window.dilation
-        winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
-                          winograd.pack_winograd(self.task.weight, turned=True), None, False,
-                          False, out, (x.shape[2], x.shape[3]), step)
-        return out, weight, bias
-
-
-class ByWindows(ByWinograd):
-    """Any window by a matrix product of what the windows read (winograd.c): with fixed weights, or
-    over an image's few channels. No gradients.
-    """
-
-    @classmethod
-    def suits(cls, task: Task) -> bool:
-        wide = task.fixed and task.dtype in (None, torch.float32)
-        few = task.dense and prod(task.kernel.shape[1:]) <= MOST_TERMS
-        return task.for_kernels and not task.halved and (wide or few)
-
-    @classmethod
-    def suits_backward(cls, task: Task) -> bool:
-        return False
-
-    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        return True
-
-    def _pack(self) -> Any:
-        return winograd.pack_windows(self.task.weight)
-
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
-        task, (left, _, above, _) = self.task, pads
-        winograd.windows(x, (above, left), self.packed(), task.bias, task.window, task.relu, out,
-                         plus)
-
-
-class ByTaps(ByWindows):
-    """Few outputs, as scores of classes have: one matrix product for all places of the window,
-    whose parts are then shifted and added up. Three times 3 x 3 x 21 outputs fill the blocks of
-    which windows of 21 outputs each leave a third empty, and nothing is gathered.
-    """
-
-    @classmethod
-    def suits(cls, task: Task) -> bool:
-        if not super().suits(task) or {*task.window.stride} != {1}:
-            return False
-        outputs, channels, *kernel = task.kernel.shape
-        apart, together = (winograd.filled(channels, n)[1] for n in (outputs,
-                                                                     outputs * prod(kernel)))
-        return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
-
-    def _pack(self) -> Any:
-        weight = self.task.weight.permute(2, 3, 0, 1).flatten(0, 2)     # places outputs x channels
-        return winograd.pack_windows(weight[:, :, None, None])
-
-    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
-        task, (left, _, above, _) = self.task, pads
-        wide = prod(task.window.kernel) * out.shape[1]
-        parts = torch.empty(x.shape[0], wide, *x.shape[2:], memory_format=LAST)
-        winograd.windows(x, (0, 0), self.packed(), None, POINT, False, parts)
-        winograd.places(parts, (above, left), task.bias, task.window, task.relu, out, plus)
-
-
-class ByFourier(ByTorch):
-    """5 x 5 to 8 x 8 kernels over enough pixels, by Fourier transforms of tiles (fourier.c).
-
-    Where channels do not fill vectors, only the weights' gradient.
-    """
-
-    @classmethod
-    def suits(cls, task: Task) -> bool:
-        return (cls.suits_backward(task) and task.dtype in (None, torch.float32)
-                and task.kernel.shape[1] % calls.vector_width() == 0)
-
-    @classmethod
-    def suits_backward(cls, task: Task) -> bool:
-        return task.for_kernels and task.dense and fourier.fits(task.kernel)
-
-    def _tiles(self, x: torch.Tensor, pads: Pads) -> int:
-        left, right, above, below = pads
-        return fourier.tiles(x.shape, (above + below, left + right), self.task.window.kernel[0])
-
-    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        return self._tiles(x, pads) >= FORWARD_TILES
-
-    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
-        return (self._tiles(x, pads) >= BACKWARD_TILES
-                and not (mask[0] and x.shape[1] % calls.vector_width()))
-
-    def _pack(self) -> Any:
-        return fourier.spectrum(self.task.weight)
-
-    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
-        x, pad = padded(x.float(), pads, self.task.window)
-        y, _ = fourier.transform(x.contiguous(memory_format=LAST), pad,
-                                 self.task.window.kernel[0], self.packed())
-        assert y is not None, 'there are weights, so there is a convolution'
-        bias = self.task.bias
-        return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)), plus)
-
-    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
-                  mask: Sequence[bool]) -> Gradients:
-        whole, pad = padded(x, pads, self.task.window)
-        down, weight = fourier.gradients(dy, whole, self.task.weight, pad, mask[0], mask[1])
-        return (unpadded(down, pads) if whole is not x else down, weight,
-                dy.sum((0, 2, 3)) if mask[2] else None)
-
-
 class ByProduct(ByTorch):
     """One matrix product of all windows, each a row, with the weights. For 1 x 1 kernels the rows
     are the pixels as they stand; for large ones (fc6) the product is better than reordering
     hundreds of megabytes of weights.
     """
 
+    @staticmethod
+    def large(task: Task) -> bool:
+        """Whether the weights are far more than what is read of the image."""
+        return task.dense and task.kernel.numel() >= LARGE
+
     @classmethod
     def suits(cls, task: Task) -> bool:
-        large = task.dense and task.kernel.numel() >= LARGE
         if task.fixed:
-            return task.cpu and large
-        return large or task.cpu and task.dense and task.window.kernel == (1, 1)
+            return task.cpu and cls.large(task)
+        return cls.large(task) or task.cpu and task.dense and task.window.kernel == (1, 1)
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:

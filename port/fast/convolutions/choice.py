@@ -5,7 +5,8 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | forward          | gradient of the bottom | of the weights  | taken for                          |
 |------------------|------------------------|-----------------|------------------------------------|
 | ByWinograd       | ByWinograd             | by torch        | 3 x 3, channels that fill vectors  |
-| ByProduct        | ByProduct              | ByProduct       | weights from 4 million values on;  |
+| ByLargeWeights   | ByProduct              | ByProduct       | weights from 4 million values on   |
+| ByProduct        | ByProduct              | ByProduct       | the same, of few windows;          |
 |                  |                        |                 | 1 x 1 where weights are not fixed  |
 | ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
 | ByTaps           | next row               | next row        | fixed weights, few outputs         |
@@ -14,27 +15,25 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | ByOneDnn         | -                      | -               | fixed weights without our kernels  |
 | ByTorch          | ByTorch                | ByTorch         | everything else                    |
 
-All but ByWinograd, ByFourier, ByTaps and ByWindows, which take kernels of ours, run wherever torch
-does. Layers that are no convolution over rows and columns keep their own arithmetic.
+All but ByWinograd, ByLargeWeights, ByFourier, ByTaps and ByWindows, which take kernels of ours, run
+wherever torch does. Layers that are no convolution over rows and columns keep their own arithmetic.
 """
 
 from collections.abc import Sequence
 
 import torch
 
-from port.fast.convolutions.algorithms import (
+from port.fast.convolutions.algorithms import ByOneDnn, ByProduct, ByTorch, Gradients
+from port.fast.convolutions.by_kernels import (
     ByFourier,
-    ByOneDnn,
-    ByProduct,
+    ByLargeWeights,
     ByTaps,
-    ByTorch,
     ByWindows,
     ByWinograd,
-    Gradients,
 )
 from port.fast.convolutions.task import Pads, Task
 
-FORWARD = (ByWinograd, ByProduct, ByFourier, ByTaps, ByWindows, ByOneDnn, ByTorch)
+FORWARD = (ByWinograd, ByLargeWeights, ByProduct, ByFourier, ByTaps, ByWindows, ByOneDnn, ByTorch)
 BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
 
 
@@ -50,6 +49,11 @@ class ChosenConvolution:
     def writes(self) -> bool:
         """Whether results are written straight into memory that is given."""
         return self.forward_ways[0].writes
+
+    @property
+    def sums_in_place(self) -> bool:
+        """Whether `write` may put the sum over what is added."""
+        return all(way.sums_in_place for way in self.forward_ways)
 
     def forward(self, x: torch.Tensor, pads: Pads,
                 plus: torch.Tensor | None = None) -> torch.Tensor:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from port.fast.kernels.planes import Plane, address, plane
+from port.native.large_pages import in_large_pages
 from port.native.library import load
 from port.native.threads import share
 
@@ -114,5 +115,5 @@ def _room(size: int) -> torch.Tensor:
     system fills new memory with zeros, which can take as long as the kernel.
     """
     if not hasattr(_kept, 'room') or _kept.room.numel() < size:
-        _kept.room = torch.empty(size)
+        _kept.room = in_large_pages(torch.empty(size))
     return _kept.room

@@ -16,7 +16,7 @@ from port.engine import random_weights as drawing
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.fast import cuda_graphs as graphs
-from port.fast.convolutions import algorithms
+from port.fast.convolutions import by_kernels
 from port.fast.convolutions.algorithms import ByTorch
 from port.fast.inference import FastNet
 from port.fast.kernels import calls, fourier
@@ -131,7 +131,7 @@ def test_large_kernels_by_transforms_of_tiles(monkeypatch, least: int) -> None:
     """From so many tiles on: the second stage has 12 of 10 x 10 pixels. The first has 35, but
     three channels.
     """
-    monkeypatch.setattr(algorithms, 'FORWARD_TILES', least)
+    monkeypatch.setattr(by_kernels, 'FORWARD_TILES', least)
     ran, run = [], fourier.transform
 
     def spy(x, pad, kernel, spectrum, partner=None):

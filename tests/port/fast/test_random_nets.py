@@ -8,7 +8,7 @@ import torch
 
 from netspec.schema.messages import TEST, TRAIN
 from port.engine.net import Net
-from port.fast.convolutions import algorithms
+from port.fast.convolutions import by_kernels
 from port.fast.inference import FastNet
 from port.fast.training import FastTraining
 from port.fast.unsuited import Unsuited
@@ -151,7 +151,7 @@ def hold(net: Net, fast: FastNet, x: torch.Tensor) -> bool:
 def test_predicting(some: range, monkeypatch) -> None:
     compared = 0
     for seed in some:
-        monkeypatch.setattr(algorithms, 'FORWARD_TILES', seed % 2 * 36)
+        monkeypatch.setattr(by_kernels, 'FORWARD_TILES', seed % 2 * 36)
         draw = Draw(seed, 'conv conv conv conv pool maxima up crop point point sum join')
         net = build(draw, seed)
         if net is None:

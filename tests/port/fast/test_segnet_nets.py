@@ -10,7 +10,7 @@ from netspec.schema.messages import TEST, TRAIN, NetParameter
 from netspec.variants import VARIANTS
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
-from port.fast.convolutions import algorithms
+from port.fast.convolutions import by_kernels
 from port.fast.kernels import calls, fourier
 from port.fast.labelled_scoring import FastScoring
 from port.fast.normalisation import BatchNormOperator
@@ -26,8 +26,8 @@ NAMES = ('camvid-segnet-basic', 'camvid-fcn-basic', 'camvid-segnet-basic-balance
 @pytest.fixture(autouse=True)
 def transforms(monkeypatch) -> None:
     """Take Fourier transforms for the small images here, too."""
-    monkeypatch.setattr(algorithms, 'FORWARD_TILES', 0)
-    monkeypatch.setattr(algorithms, 'BACKWARD_TILES', 0)
+    monkeypatch.setattr(by_kernels, 'FORWARD_TILES', 0)
+    monkeypatch.setattr(by_kernels, 'BACKWARD_TILES', 0)
 
 
 def param(name: str, split: str, batch: int = BATCH) -> NetParameter:
@@ -83,8 +83,8 @@ def test_training_pass(name: str) -> None:
 @pytest.mark.parametrize('forward,backward', [(0, 99), (99, 0), (30, 99), (99, 99)])
 def test_layers_of_few_tiles_go_by_torch(monkeypatch, forward: int, backward: int) -> None:
     """The first stage has 48 tiles of 10 x 10, the second 16: 4 images of 3 x 4 and 2 x 2."""
-    monkeypatch.setattr(algorithms, 'FORWARD_TILES', forward)
-    monkeypatch.setattr(algorithms, 'BACKWARD_TILES', backward)
+    monkeypatch.setattr(by_kernels, 'FORWARD_TILES', forward)
+    monkeypatch.setattr(by_kernels, 'BACKWARD_TILES', backward)
     ran, run = [], fourier.transform
 
     def spy(x, pad, kernel, spectrum, partner=None):

@@ -6,7 +6,7 @@ import torch
 from netspec.window import Window
 from port.engine.net import Net
 from port.fast.inference import FastNet
-from port.fast.kernels import calls, winograd
+from port.fast.kernels import calls, windows, winograd
 from port.fast.unsuited import Unsuited
 from port.predict.predictor import NetPredictor
 
@@ -85,11 +85,11 @@ def test_kernels_refuse_memory_of_another_size() -> None:
             winograd.winograd(x, (1, 1), winograd.pack_winograd(weight), None, False, False, y,
                               (9, 9))
     few = torch.randn(2, 3, 11, 11).contiguous(memory_format=last)
-    packed, window = winograd.pack_windows(torch.randn(32, 3, 3, 3)), Window(
+    packed, window = windows.pack_windows(torch.randn(32, 3, 3, 3)), Window(
         (3, 3), (1, 1), (0, 0), (1, 1))
     with pytest.raises(ValueError, match='do not go into memory'):
-        winograd.windows(few, (0, 0), packed, None, window, False,
-                         torch.empty(1, 32, 9, 9, memory_format=last))
+        windows.windows(few, (0, 0), packed, None, window, False,
+                        torch.empty(1, 32, 9, 9, memory_format=last))
 
 
 @pytest.mark.parametrize('text', [

@@ -7,12 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from port.fast.convolutions import algorithms
-from port.fast.convolutions.algorithms import (
+from port.fast.convolutions.algorithms import ByOneDnn, ByProduct, ByTorch
+from port.fast.convolutions.by_kernels import (
     ByFourier,
-    ByOneDnn,
-    ByProduct,
+    ByLargeWeights,
     ByTaps,
-    ByTorch,
     ByWindows,
     ByWinograd,
 )
@@ -138,6 +137,25 @@ def test_a_product_of_large_kernels(monkeypatch) -> None:
         x = bottom(6, size)
         exact = F.conv2d(x.double(), mine.weight.double(), mine.bias.double())
         assert close(ByProduct(mine).forward(x, (0, 0, 0, 0)), exact)
+
+
+@pytest.mark.parametrize('pads', PADS)
+@pytest.mark.parametrize('relu', [False, True])
+@pytest.mark.parametrize('shape', [(32, 30, 5), (64, 21, 1), (16, 70, 8)])
+def test_large_weights(shape, relu: bool, pads, monkeypatch) -> None:
+    """As fc6's and fc7's: read once, for all windows of both images."""
+    monkeypatch.setattr(algorithms, 'LARGE', 1)
+    mine = task(*shape, relu=relu)
+    if not ByLargeWeights.suits(mine):
+        pytest.skip('no C compiler here')
+    x = bottom(shape[0])
+    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double())
+    plus = torch.randn(exact.shape, generator=torch.Generator().manual_seed(3))
+    assert ByLargeWeights(mine).takes(x, pads)
+    for added in (None, plus):
+        wanted = exact if added is None else exact + added
+        wanted = wanted.relu() if relu else wanted
+        assert close(ByLargeWeights(mine).forward(x, pads, added), wanted)
 
 
 def test_fixed_weights_are_packed_once() -> None:

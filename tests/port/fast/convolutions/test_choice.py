@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from port.fast.convolutions import algorithms
-from port.fast.convolutions.algorithms import (
+from port.fast.convolutions.algorithms import ByOneDnn, ByProduct, ByTorch
+from port.fast.convolutions.by_kernels import (
     ByFourier,
-    ByOneDnn,
-    ByProduct,
+    ByLargeWeights,
     ByTaps,
-    ByTorch,
     ByWindows,
     ByWinograd,
 )
@@ -66,6 +65,17 @@ def test_large_weights(monkeypatch) -> None:
     monkeypatch.setattr(algorithms, 'LARGE', 21 * 32 * 49)
     chosen = ChosenConvolution(task(21, 32, 7))
     assert names(chosen)[0][0] is names(chosen)[1][0] is ByProduct
+
+
+@kernels
+@pytest.mark.parametrize('size,taken', [((9, 8), ByProduct), ((11, 9), ByLargeWeights)])
+def test_large_weights_over_enough_windows(monkeypatch, size, taken: type) -> None:
+    """Two images have 12 windows, or 30."""
+    monkeypatch.setattr(algorithms, 'LARGE', 32 * 20 * 49)
+    chosen = ChosenConvolution(task(32, 20, 7, fixed=True))
+    x = bottom(32, size)
+    way = next(way for way in chosen.forward_ways if way.takes(x, NO_PADS))
+    assert type(way) is taken
 
 
 def test_a_torch_without_onednn(monkeypatch) -> None:

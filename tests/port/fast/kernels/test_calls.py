@@ -9,8 +9,10 @@ from port.fast.kernels import calls
 from port.fast.kernels.planes import Plane
 from port.native.library import load
 
-STRUCTURES = {'winograd.c': ('Winograd', 'Windows', 'Transform'), 'fourier.c': ('Fourier',),
-              'batch_norm.c': ('Norm',), 'max_unpooling.c': ('Unpooling',), 'sgd.c': ('Sgd',)}
+STRUCTURES = {'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
+              'windows.c': ('Windows',), 'fourier.c': ('Fourier',), 'batch_norm.c': ('Norm',),
+              'large_weights.c': ('LargeWeights',), 'max_unpooling.c': ('Unpooling',),
+              'sgd.c': ('Sgd',)}
 
 
 @pytest.fixture

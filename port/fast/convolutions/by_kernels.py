@@ -1,0 +1,229 @@
+"""The ways to compute a convolution and its gradients by kernels of ours (port/fast/kernels), where
+there are any; as algorithms.py's, to which they leave what they do not do.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from netspec.window import Window
+from port.fast.convolutions.algorithms import ByProduct, ByTorch, Gradients, Plus
+from port.fast.convolutions.padding import padded, unpadded
+from port.fast.convolutions.task import Pads, Task
+from port.fast.kernels import calls, fourier, large_weights, windows, winograd
+from port.fast.kernels.planes import LAST
+from port.native.large_pages import in_large_pages
+
+POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
+DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
+MOST_TERMS = 128            # of an output over few channels
+FEW_WINDOWS = 24            # below which such weights cost the same to read either way
+# Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
+# weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
+FORWARD_TILES, BACKWARD_TILES = 36, 56
+LEARNING_TILES = 48         # from which on transforms pay for the gradient of Winograd's weights
+HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
+
+
+class ByWinograd(ByTorch):
+    """3 x 3 kernels by Winograd's transforms (winograd.c, winograd_weights.c)."""
+
+    writes, sums_in_place = True, False
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return cls._shaped(task) and not (task.halved and task.window.dilation != (1, 1))
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return cls._shaped(task, turned=True)
+
+    @staticmethod
+    def _shaped(task: Task, turned: bool = False) -> bool:
+        w = task.window
+        return (task.for_kernels and {*w.stride} == {1} and len({*w.dilation}) == 1
+                and winograd.fits_winograd(task.kernel, turned))
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return self._pays(self.task.size(x, pads))
+
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        return self._pays((x.shape[2], x.shape[3]))
+
+    def _pays(self, size: tuple[int, int]) -> bool:
+        """Whether so many outputs, with holes, fill their tiles well enough."""
+        step = self.task.window.dilation[0]
+        return step == 1 or winograd.products(size, step) <= HOLED * 9 * prod(size)
+
+    def _pack(self) -> Any:
+        return winograd.pack_winograd(self.task.weight)
+
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
+        task = self.task
+        size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
+        out = in_large_pages(torch.empty(x.shape[0], task.layer.num_output, *size,
+                                         memory_format=LAST))
+        self.write(x, pads, out, plus)
+        return out
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        winograd.winograd(x, (above, left), self.packed(), task.bias, task.relu and plus is None,
+                          task.halved, out, task.size(x, pads), task.window.dilation[0])
+        if plus is not None:
+            task.finish(out, plus)
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        """Return the gradients; the bottom's is a convolution with the kernels turned by half."""
+        (left, _, above, _), (step, _) = pads, self.task.window.dilation
+        down, *learn = mask
+        weight: torch.Tensor | None
+        if learn[0] and self._learns_so(dy, step):
+            weight = winograd.weight_gradient(dy, x, (above, left), step)
+            bias = dy.sum((0, 2, 3)) if learn[1] else None
+        else:
+            _, weight, bias = super().gradients(dy, x, pads, [False, *learn])
+        if not down:
+            return None, weight, bias
+        out = in_large_pages(torch.empty(x.shape, memory_format=LAST))
+        winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
+                          winograd.pack_winograd(self.task.weight, turned=True), None, False,
+                          False, out, (x.shape[2], x.shape[3]), step)
+        return out, weight, bias
+
+    def _learns_so(self, dy: torch.Tensor, step: int) -> bool:
+        """Whether the weights' gradient is taken by transforms, too."""
+        return (winograd.fits_winograd(self.task.kernel)
+                and winograd.tiles(dy.shape, step) >= LEARNING_TILES)
+
+
+class ByWindows(ByWinograd):
+    """Any window by a matrix product of what the windows read (windows.c): with fixed weights, or
+    over an image's few channels. No gradients.
+    """
+
+    sums_in_place = True
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        wide = task.fixed and task.dtype in (None, torch.float32)
+        few = task.dense and prod(task.kernel.shape[1:]) <= MOST_TERMS
+        return task.for_kernels and not task.halved and (wide or few)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return False
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return True
+
+    def _pack(self) -> Any:
+        return windows.pack_windows(self.task.weight)
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        windows.windows(x, (above, left), self.packed(), task.bias, task.window, task.relu, out,
+                         plus)
+
+
+class ByTaps(ByWindows):
+    """Few outputs, as scores of classes have: one matrix product for all places of the window,
+    whose parts are then shifted and added up. Three times 3 x 3 x 21 outputs fill the blocks of
+    which windows of 21 outputs each leave a third empty, and nothing is gathered.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        if not super().suits(task) or {*task.window.stride} != {1}:
+            return False
+        outputs, channels, *kernel = task.kernel.shape
+        apart, together = (windows.filled(channels, n)[1] for n in (outputs,
+                                                                     outputs * prod(kernel)))
+        return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
+
+    def _pack(self) -> Any:
+        weight = self.task.weight.permute(2, 3, 0, 1).flatten(0, 2)     # places outputs x channels
+        return windows.pack_windows(weight[:, :, None, None])
+
+    def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
+        task, (left, _, above, _) = self.task, pads
+        wide = prod(task.window.kernel) * out.shape[1]
+        parts = torch.empty(x.shape[0], wide, *x.shape[2:], memory_format=LAST)
+        windows.windows(x, (0, 0), self.packed(), None, POINT, False, parts)
+        windows.places(parts, (above, left), task.bias, task.window, task.relu, out, plus)
+
+
+class ByFourier(ByTorch):
+    """5 x 5 to 8 x 8 kernels over enough pixels, by Fourier transforms of tiles (fourier.c).
+
+    Where channels do not fill vectors, only the weights' gradient.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return (cls.suits_backward(task) and task.dtype in (None, torch.float32)
+                and task.kernel.shape[1] % calls.vector_width() == 0)
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return task.for_kernels and task.dense and fourier.fits(task.kernel)
+
+    def _tiles(self, x: torch.Tensor, pads: Pads) -> int:
+        left, right, above, below = pads
+        return fourier.tiles(x.shape, (above + below, left + right), self.task.window.kernel[0])
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return self._tiles(x, pads) >= FORWARD_TILES
+
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        return (self._tiles(x, pads) >= BACKWARD_TILES
+                and not (mask[0] and x.shape[1] % calls.vector_width()))
+
+    def _pack(self) -> Any:
+        return fourier.spectrum(self.task.weight)
+
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
+        x, pad = padded(x.float(), pads, self.task.window)
+        y, _ = fourier.transform(x.contiguous(memory_format=LAST), pad,
+                                 self.task.window.kernel[0], self.packed())
+        assert y is not None, 'there are weights, so there is a convolution'
+        bias = self.task.bias
+        return self.task.finish(y if bias is None else y.add_(bias.view(-1, 1, 1)), plus)
+
+    def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
+                  mask: Sequence[bool]) -> Gradients:
+        whole, pad = padded(x, pads, self.task.window)
+        down, weight = fourier.gradients(dy, whole, self.task.weight, pad, mask[0], mask[1])
+        return (unpadded(down, pads) if whole is not x else down, weight,
+                dy.sum((0, 2, 3)) if mask[2] else None)
+
+
+class ByLargeWeights(ByProduct):
+    """The same product with weights that are read once, as they stand (large_weights.c): of fc6's a
+    forward pass takes more time to read than to use. No gradients.
+    """
+
+    @classmethod
+    def suits(cls, task: Task) -> bool:
+        return (cls.large(task) and task.for_kernels and task.dtype in (None, torch.float32)
+                and large_weights.fits(task.weight))
+
+    @classmethod
+    def suits_backward(cls, task: Task) -> bool:
+        return False
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        return x.shape[0] * prod(self.task.size(x, pads)) >= FEW_WINDOWS
+
+    def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
+        task = self.task
+        (n, *_), size = x.shape, task.size(x, pads)
+        windows = F.unfold(F.pad(x, pads).contiguous(), task.window.kernel)    # N x terms x windows
+        found = large_weights.large_weights(windows.transpose(0, 1).flatten(1),
+                                            task.weight.flatten(1))
+        y = found.T.contiguous().view(n, *size, -1).permute(0, 3, 1, 2)
+        return task.finish(y if task.bias is None else y.add_(task.bias.view(-1, 1, 1)), plus)

@@ -1,0 +1,72 @@
+"""Convolutions with any window as one matrix product (windows.c)."""
+
+from math import prod
+
+import torch
+import torch.nn.functional as F
+
+from netspec.window import Window
+from port.fast.kernels.calls import Argument, constant, run, vector_width
+from port.fast.kernels.planes import laid
+from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
+from port.native.large_pages import in_large_pages
+
+
+def pack_windows(weight: torch.Tensor) -> torch.Tensor:
+    """Return a weight as blocks of outputs x (rows, columns, channels, zeros) x a block."""
+    flat = weight.permute(2, 3, 1, 0).flatten(0, 2)              # k k c x outputs
+    depth, outputs = filled(*flat.shape)
+    flat = F.pad(flat, (0, outputs - flat.shape[1], 0, depth - len(flat)))
+    blocks = flat.view(depth, -1, block()[0]).transpose(0, 1)
+    return in_large_pages(torch.empty(blocks.shape)).copy_(blocks)
+
+
+def filled(terms: int, outputs: int) -> Size:
+    """Return the terms of an output, filled up with zeros to whole vectors, and the outputs,
+    filled up to whole blocks.
+    """
+    lane, wide = vector_width(), block()[0]
+    return -(-terms // lane) * lane, -(-outputs // wide) * wide
+
+
+def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor | None,
+            window: Window, relu: bool, y: torch.Tensor, plus: torch.Tensor | None = None) -> None:
+    """Write a convolution of x to y, whose size says how many outputs there are.
+
+    x: zero outside its memory; the first window begins `pad` rows and columns before it.
+    plus: is added to the outputs. relu: write the positive part.
+    """
+    depth, wide = filled(prod(window.kernel) * x.shape[1], y.shape[1])
+    check_packed(packed, depth * wide, x, y)
+    together = constant('windows.c', 'outputs_together')
+    many = at_a_time(4 * (2 * depth + together), y[:, 0].numel())   # with the next rows, fetched
+    members = _members(x, pad, bias, window, relu, y, plus) | dict(weight=packed, many=many)
+    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together))
+
+
+def places(parts: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
+           y: torch.Tensor, plus: torch.Tensor | None = None) -> None:
+    """Write a convolution to y, given what each place of the window gives of each pixel.
+
+    parts: N x (rows columns outputs) x H x W, of x as for `windows`.
+    """
+    if parts.shape[1] != prod(window.kernel) * y.shape[1]:
+        raise ValueError(f'{parts.shape[1]} channels are not those of {prod(window.kernel)} '
+                         f'places for {y.shape[1]} outputs')
+    run('places', y[:, 0].numel(), y.shape[3], _members(parts, pad, bias, window, relu, y, plus),
+        room=y.shape[1])
+
+
+def _members(x: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
+             y: torch.Tensor, plus: torch.Tensor | None) -> dict[str, Argument]:
+    """Return what the kernels over windows are called with, but for the weights."""
+    if plus is not None and plus.shape != y.shape:
+        raise ValueError(f'{tuple(plus.shape)} cannot be added to outputs {tuple(y.shape)}')
+    check_room(y, x.shape[0], (y.shape[2], y.shape[3]))
+    sizes: dict[str, Argument] = {
+        f'{name}_{axis}': numbers[place]
+        for name, numbers in (('kernel', window.kernel), ('stride', window.stride),
+                              ('step', window.dilation))
+        for place, axis in enumerate('hw')}
+    return sizes | dict(x=laid(x), y=y, plus=None if plus is None else laid(plus), bias=bias,
+                        top=pad[0], left=pad[1], relu=relu)
