@@ -56,7 +56,8 @@ class ByWinograd(ByTorch):
     def _pays(self, size: tuple[int, int]) -> bool:
         """Whether so many outputs, with holes, fill their tiles well enough."""
         step = self.task.window.dilation[0]
-        return step == 1 or winograd.products(size, step) <= HOLED * 9 * prod(size)
+        tiles, channels = winograd.tiles((1, 1, *size), step), self.task.kernel.shape[1]
+        return step == 1 or tiles * winograd.products(channels) <= HOLED * 9 * prod(size)
 
     def _pack(self) -> Any:
         return winograd.pack_winograd(self.task.weight)

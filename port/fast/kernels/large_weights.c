@@ -1,5 +1,5 @@
-/* A convolution whose weights are far more than what it reads of the image, as fc6's: 411 MB for a few
- * hundred windows. The weights are read once, as they stand, and serve all windows meanwhile.
+/* A convolution whose weights are far more than what it reads of the image, as fc6's: 411 MB for a
+ * few hundred windows. The weights are read once, as they stand, and serve all windows meanwhile.
  */
 #include "products.h"
 
@@ -14,7 +14,7 @@ typedef struct {
 
 int depth_together(void) { return DEPTH; }
 
-/* Lay some terms of MR outputs as rows of a block; let the cache fetch those of the next outputs. */
+/* Lay some terms of MR outputs as rows of a block; have the cache fetch those of the next ones. */
 static void lay_rows(const LargeWeights *a, size output, int from, int depth, float *to)
 {
     for (int r = 0; r < MR; r++) {

@@ -1,14 +1,15 @@
 /* The product of matrices that all convolutions of these kernels come down to.
  *
  * Order of sums. A sum of 512 terms in one long chain would have a larger rounding error than all
- * the rest together: RUN terms are added in registers, these sums by GROUPs, and those to the whole.
+ * the rest together: RUN terms are added in registers, these sums by GROUPs, and those to the
+ * whole.
  */
 #include "plane.h"
 
 #define MR (W == 16 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
-#define RUN (2 * W)                /* terms summed in registers before they are added up */
-#define GROUP (8 * W)              /* terms added up so before these sums are */
+#define RUN (4 * W)                /* terms summed in registers before they are added up */
+#define GROUP (16 * W)             /* terms added up so before these sums are */
 
 
 int block_outputs(void) { return NR; }

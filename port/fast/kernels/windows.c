@@ -1,5 +1,5 @@
-/* Any convolution as one matrix product of what its windows read, with bias, what is added to it and
- * ReLU. Images are rows x columns x channels, the channels next to each other.
+/* Any convolution as one matrix product of what its windows read, with bias, what is added to it
+ * and ReLU. Images are rows x columns x channels, the channels next to each other.
  */
 #include "products.h"
 

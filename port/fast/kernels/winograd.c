@@ -1,5 +1,5 @@
-/* 3 x 3 convolution of stride 1 by Winograd's transforms, with 2 x 2 maxima where they are asked for,
- * bias and ReLU, written where they are wanted. Images are rows x columns x channels, the channels
+/* 3 x 3 convolution of stride 1 by Winograd's transforms, with bias, ReLU and 2 x 2 maxima where they
+ * are asked for, written where they are wanted. Images are rows x columns x channels, the channels
  * next to each other.
  */
 #include "winograd.h"
@@ -12,12 +12,13 @@ typedef struct {
     int high, wide;                /* how many tiles there are, one below and beside the other */
     int top, left, height, width;  /* padding before x; size of the convolution's output */
     int step, relu, halved, many;  /* step: dilation */
+    int across;                    /* products along columns: 6 or 7 */
 } Winograd;
 
 typedef struct {
     const float *weight;
     float *packed;
-    int outputs, channels, turned;
+    int outputs, channels, turned, across;
 } Transform;
 
 static inline vec larger(vec a, vec b)
@@ -52,24 +53,27 @@ static inline void put(const Winograd *a, float *image, int top, int left, int o
         }
 }
 
-static void tile_out(const Winograd *a, const float *m, size matrix, float *image, int top,
-                     int left)
+INLINE void tile_out(const Winograd *a, const float *m, size matrix, float *image, int top,
+                     int left, int across)
 {
     for (int o = 0; o < a->y.channels; o += W) {
-        vec t[4][ACROSS], out[4][4], b = a->bias ? load(a->bias + o) : (vec){0};
+        vec t[4][MOST], out[4][4], b = a->bias ? load(a->bias + o) : (vec){0};
         UNROLL
-        for (int j = 0; j < ACROSS; j++) {
+        for (int j = 0; j < across; j++) {
             const float *at = m + j * matrix + o;
-            size down = ACROSS * matrix;
+            size down = across * matrix;
 #define PUT(i, value) t[i][j] = (value)
-            BACK_DOWN(load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
+            BACK_6(load(at), load(at + down), load(at + 2 * down), load(at + 3 * down),
                  load(at + 4 * down), load(at + 5 * down), PUT);
 #undef PUT
         }
         UNROLL
         for (int i = 0; i < 4; i++) {
 #define PUT(j, value) out[i][j] = (value) + b
-            BACK_ACROSS(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], t[i][6], PUT);
+            if (across == 7)
+                BACK_7(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], t[i][6], PUT);
+            else
+                BACK_6(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5], PUT);
 #undef PUT
         }
         if (a->relu) {
@@ -83,23 +87,23 @@ static void tile_out(const Winograd *a, const float *m, size matrix, float *imag
 
 /* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
  * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
- * u: POINTS x outputs / NR x channels x NR. room: what room_of gives, many a multiple of MR.
+ * u: points x outputs / NR x channels x NR. room: what room_of gives, many a multiple of MR.
  */
-void winograd(const Winograd *a, size first, size last, float *room, void *sums)
+INLINE void convolve(const Winograd *a, size first, size last, float *room, int across)
 {
     const Plane *x = &a->x, *y = &a->y;
     const float *u = a->weight;
     int c = x->channels, o = y->channels, wide = a->wide, high = a->high, many = a->many;
     size v_matrix = matrix_size((size)many * c), m_matrix = matrix_size((size)many * o);
-    float *v = room, *m = room + POINTS * v_matrix;
+    float *v = room, *m = room + DOWN * across * v_matrix;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         for (int t = 0; t < count; t++) {
             float *to = v + (t / MR) * (size)MR * c + t % MR * W;
             inputs_in(x, tile_at(start + t, high, wide, a->rows, a->columns), a->top, a->left,
-                      a->step, to, v_matrix, MR * W);
+                      a->step, to, v_matrix, MR * W, across);
         }
-        for (int p = 0; p < POINTS; p++)
+        for (int p = 0; p < DOWN * across; p++)
             for (int ob = 0; ob < o; ob += NR) {
                 const float *panel = u + ((size)p * o + ob) * c;
                 for (int t = 0; t < count; t += MR)
@@ -110,20 +114,28 @@ void winograd(const Winograd *a, size first, size last, float *room, void *sums)
         for (int t = 0; t < count; t++) {
             Tile tile = tile_at(start + t, high, wide, a->rows, a->columns);
             tile_out(a, m + (size)t * o, m_matrix, y->data + tile.image * y->image, tile.row,
-                     tile.column);
+                     tile.column, across);
         }
     }
 }
 
-/* Transform the weights o x c x 3 x 3 into POINTS matrices as winograd takes them, blocks first..last
- * of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and the
+void winograd(const Winograd *a, size first, size last, float *room, void *sums)
+{
+    if (a->across == 7)
+        convolve(a, first, last, room, 7);
+    else
+        convolve(a, first, last, room, 6);
+}
+
+/* Transform the weights o x c x 3 x 3 into a matrix a point as winograd takes them, blocks
+ * first..last of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and the
  * roles of o and c exchanged (the blocks are then of c).
  */
 void transform(const Transform *a, size first, size last, void *room, void *sums)
 {
     const float *w = a->weight;
     float *u = a->packed;
-    int o = a->outputs, c = a->channels, turned = a->turned;
+    int o = a->outputs, c = a->channels, turned = a->turned, across = a->across;
     int outs = turned ? c : o, ins = turned ? o : c;
     size matrix = (size)outs * ins;
     for (int block = (int)first; block < last; block++)
@@ -141,13 +153,16 @@ void transform(const Transform *a, size first, size last, void *room, void *sums
                 vec t[DOWN][3];
                 for (int j = 0; j < 3; j++) {
 #define PUT(i, value) t[i][j] = (value)
-                    EVALUATE_DOWN(load(lanes[j] + l), load(lanes[3 + j] + l),
+                    EVALUATE_6(load(lanes[j] + l), load(lanes[3 + j] + l),
                                   load(lanes[6 + j] + l), PUT);
 #undef PUT
                 }
                 for (int row = 0; row < DOWN; row++) {
-#define PUT(j, value) store(to + (row * ACROSS + j) * matrix, value)
-                    EVALUATE_ACROSS(t[row][0], t[row][1], t[row][2], PUT);
+#define PUT(j, value) store(to + (row * across + j) * matrix, value)
+                    if (across == 7)
+                        EVALUATE_7(t[row][0], t[row][1], t[row][2], PUT);
+                    else
+                        EVALUATE_6(t[row][0], t[row][1], t[row][2], PUT);
 #undef PUT
                 }
             }

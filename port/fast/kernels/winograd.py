@@ -11,8 +11,9 @@ from port.fast.kernels.planes import laid
 from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
 from port.native.large_pages import in_large_pages
 
-SIDE = 4                    # of a tile of outputs
-PRODUCTS = 42               # of a tile, for each pair of channels
+SIDE, DOWN = 4, 6           # of a tile of outputs; products along rows
+LEARNING_PRODUCTS = 42      # of a tile, for the gradient of the weights
+FEW_CHANNELS = 128          # up to which a product more is taken along columns, for its precision
 KEPT_TILINGS = 256
 # Tiles whose gradients are computed together: bytes of their values, and no fewer than so many.
 TOGETHER, LEAST_TOGETHER = 16 << 20, 64
@@ -28,12 +29,24 @@ def fits_winograd(weight: torch.Tensor, turned: bool = False) -> bool:
             and outputs % block()[0] == 0)
 
 
+def _across(channels: int) -> int:
+    """Return how many products a tile of so many channels takes along columns."""
+    return 7 if channels <= FEW_CHANNELS else 6
+
+
+def products(channels: int) -> int:
+    """Return how many products a tile takes for each pair of channels."""
+    return DOWN * _across(channels)
+
+
 def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
-    """Return the 42 matrices of a weight, in the kernel's order."""
+    """Return the matrices of a weight, one for each product of a tile, in the kernel's order."""
     (outputs, channels), weight = weight.shape[:2], weight.contiguous()
-    packed = in_large_pages(torch.empty(PRODUCTS * outputs * channels))
-    run('transform', (channels if turned else outputs) // block()[0], 1,
-        dict(weight=weight, packed=packed, outputs=outputs, channels=channels, turned=turned))
+    outs, ins = (channels, outputs) if turned else (outputs, channels)
+    packed = in_large_pages(torch.empty(products(ins) * outputs * channels))
+    run('transform', outs // block()[0], 1,
+        dict(weight=weight, packed=packed, outputs=outputs, channels=channels, turned=turned,
+             across=_across(ins)))
     return packed
 
 
@@ -54,11 +67,6 @@ def tiles(shape: Sequence[int], step: int) -> int:
     return n * prod(len(_tiling(length, step)) for length in sizes)
 
 
-def products(size: Size, step: int) -> int:
-    """Return the products for a pair of channels and so many outputs, unused ones too."""
-    return PRODUCTS * tiles((1, 1, *size), step)
-
-
 def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor | None,
              relu: bool, halved: bool, y: torch.Tensor, size: Size, step: int = 1) -> None:
     """Write the 3 x 3 convolution of x, of `size` outputs, to y.
@@ -69,15 +77,16 @@ def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tenso
     """
     x = laid(x)
     (n, c, _, _), outputs = x.shape, y.shape[1]
-    check_packed(packed, PRODUCTS * c * outputs, x, y)
+    points = products(c)
+    check_packed(packed, points * c * outputs, x, y)
     check_room(y, n, (-(-size[0] // 2), -(-size[1] // 2)) if halved else size)
     rows, columns = (_tiling(length, step) for length in size)
     count = n * len(rows) * len(columns)
-    many = at_a_time(4 * PRODUCTS * (c + outputs), count)
-    room = PRODUCTS * (many * (c + outputs) + 2 * constant('winograd.c', 'floats_apart'))
+    many = at_a_time(4 * points * (c + outputs), count)
+    room = points * (many * (c + outputs) + 2 * constant('winograd.c', 'floats_apart'))
     members = dict(x=x, y=y, weight=packed, bias=bias, rows=rows, columns=columns, high=len(rows),
                    wide=len(columns), top=pad[0], left=pad[1], height=size[0], width=size[1],
-                   step=step, relu=relu, halved=halved, many=many)
+                   step=step, relu=relu, halved=halved, many=many, across=_across(c))
     run('winograd', count, many, members, room=room)
 
 
@@ -90,19 +99,19 @@ def weight_gradient(dy: torch.Tensor, x: torch.Tensor, pad: Size, step: int = 1)
     (n, outputs, *size), channels = dy.shape, x.shape[1]
     rows, columns = (_tiling(length, step) for length in size)
     count, apart = n * len(rows) * len(columns), constant('winograd.c', 'floats_apart')
-    most = max(LEAST_TOGETHER, TOGETHER // (4 * PRODUCTS * (channels + outputs)))
+    most = max(LEAST_TOGETHER, TOGETHER // (4 * LEARNING_PRODUCTS * (channels + outputs)))
     many = -(-count // -(-count // most))
-    products = in_large_pages(torch.empty(PRODUCTS * channels * outputs)).zero_()
+    sums = in_large_pages(torch.empty(LEARNING_PRODUCTS * channels * outputs)).zero_()
     weight = torch.empty(outputs, channels, 3, 3)
     members: dict[str, Argument] = dict(
         x=x, dy=dy, rows=rows, columns=columns, high=len(rows), wide=len(columns), top=pad[0],
-        left=pad[1], step=step, many=many, products=products, weight=weight,
-        v=in_large_pages(torch.empty(PRODUCTS * (many * channels + apart))),
-        w=in_large_pages(torch.empty(PRODUCTS * (many * outputs + apart))))
+        left=pad[1], step=step, many=many, products=sums, weight=weight,
+        v=in_large_pages(torch.empty(LEARNING_PRODUCTS * (many * channels + apart))),
+        w=in_large_pages(torch.empty(LEARNING_PRODUCTS * (many * outputs + apart))))
     for start in range(0, count, many):
         part = min(many, count - start)
         now = members | {'start': start, 'count': part}
         run('spread_tiles', part, 1, now)
-        run('add_products', PRODUCTS * outputs // block()[0], 1, now)
+        run('add_products', LEARNING_PRODUCTS * outputs // block()[0], 1, now)
     run('gather_weights', outputs // block()[0], 1, members)
     return weight

@@ -1,15 +1,16 @@
 /* The gradient of the weights of a 3 x 3 convolution of stride 1 by Winograd's transforms.
  *
- * A tile's 4 x 4 outputs are BACK of the products of transformed inputs and weights, so the gradient
- * of the products is the transpose of BACK (SPREAD) of the outputs' gradient times the transformed
- * inputs; summed over all tiles, the transpose of EVALUATE (GATHER) takes it back to 3 x 3. That is
- * 42 products for a tile and a pair of channels in place of 144, as many as the convolution takes.
+ * A tile's 4 x 4 outputs are BACK of the products of transformed inputs and weights. So the
+ * gradient of the transformed weights is the transpose of BACK (SPREAD) of the outputs' gradient times the
+ * transformed inputs, summed over all tiles; the transpose of EVALUATE (GATHER) takes it back to
+ * 3 x 3. That is 42 products for a tile and a pair of channels in place of 144.
  *
- * So many tiles are done at a time that their values stay in the cache: spread_tiles transforms them,
- * add_products multiplies and adds up, and gather_weights ends it.
+ * So many tiles are done at a time that their values stay in the cache: spread_tiles transforms
+ * them, add_products multiplies and adds up; in the end gather_weights gives the gradient.
  */
 #include "winograd.h"
 
+#define ACROSS 7                   /* products along columns */
 #define ROWS (W / 2)               /* channels of a block in registers: ROWS x 2 vectors */
 
 typedef struct {
@@ -18,33 +19,34 @@ typedef struct {
     int high, wide;                /* how many tiles there are, one below and beside the other */
     int top, left, step;           /* padding before x; dilation */
     int start, many, count;        /* tiles: the first; for which there is room; of this time */
-    float *v, *w, *products;       /* POINTS x channels / W x many x W; x outputs / NR x many x NR;
-                                    * POINTS x outputs / NR x channels x NR */
+    float *v;                      /* points x channels / W x many x W */
+    float *w;                      /* points x outputs / NR x many x NR */
+    float *products;               /* points x outputs / NR x channels x NR */
     float *weight;                 /* outputs x channels x 3 x 3 */
 } Gradient;
 
-/* The transposes of BACK_DOWN and BACK_ACROSS: from 4 values to those at the points. */
-#define SPREAD_DOWN(y0, y1, y2, y3, m) do {                                                        \
-    vec near = y0 + 0.5f * y2, odd_near = A * (y1 + 0.5f * y3);                               \
-    vec far = y0 + 2 * y2, odd_far = B * (y1 + 2 * y3);                                       \
-    m(0, y0); m(1, near + odd_near); m(2, near - odd_near);                                   \
+/* The transposes of BACK_6 and BACK_7: from 4 values to those at the points. */
+#define SPREAD_6(y0, y1, y2, y3, m) do {                                                     \
+    vec near = y0 + 0.5f * y2, odd_near = A * (y1 + 0.5f * y3);                              \
+    vec far = y0 + 2 * y2, odd_far = B * (y1 + 2 * y3);                                      \
+    m(0, y0); m(1, near + odd_near); m(2, near - odd_near);                                  \
     m(3, far + odd_far); m(4, far - odd_far); m(5, y3); } while (0)
 
-#define SPREAD_ACROSS(y0, y1, y2, y3, m) do {                                                 \
-    vec even = y0 + y2, odd = y1 + y3, real = y0 - y2, imaginary = y3 - y1;                   \
-    m(0, y0); m(1, even + odd); m(2, even - odd); m(3, real + imaginary); m(4, imaginary);    \
+#define SPREAD_7(y0, y1, y2, y3, m) do {                                                     \
+    vec even = y0 + y2, odd = y1 + y3, real = y0 - y2, imaginary = y3 - y1;                  \
+    m(0, y0); m(1, even + odd); m(2, even - odd); m(3, real + imaginary); m(4, imaginary);   \
     m(5, -real); m(6, y3); } while (0)
 
-/* The transposes of EVALUATE_DOWN and EVALUATE_ACROSS: from the values at the points to 3. */
-#define GATHER_DOWN(u0, u1, u2, u3, u4, u5, w) do {                                                \
-    vec near = ((u1) + (u2)) / -1.5f, odd_near = ((u1) - (u2)) / -1.5f;                        \
-    vec far = ((u3) + (u4)) / 6, odd_far = ((u3) - (u4)) / 6;                                 \
-    w(0, (u0) + near + far); w(1, A * odd_near + B * odd_far);                                \
+/* The transposes of EVALUATE_6 and EVALUATE_7: from the values at the points to 3. */
+#define GATHER_6(u0, u1, u2, u3, u4, u5, w) do {                                             \
+    vec near = ((u1) + (u2)) / -1.5f, odd_near = ((u1) - (u2)) / -1.5f;                      \
+    vec far = ((u3) + (u4)) / 6, odd_far = ((u3) - (u4)) / 6;                                \
+    w(0, (u0) + near + far); w(1, A * odd_near + B * odd_far);                               \
     w(2, 0.5f * near + 2 * far + (u5)); } while (0)
 
-#define GATHER_ACROSS(u0, u1, u2, u3, u4, u5, u6, w) do {                                     \
-    vec ends = 0.25f * ((u1) + (u2)), apart = 0.5f * ((u3) - (u4) + (u5));                    \
-    w(0, (u0) + ends + apart); w(1, 0.25f * ((u1) - (u2)) + 0.5f * ((u4) + (u5)));            \
+#define GATHER_7(u0, u1, u2, u3, u4, u5, u6, w) do {                                         \
+    vec ends = 0.25f * ((u1) + (u2)), apart = 0.5f * ((u3) - (u4) + (u5));                   \
+    w(0, (u0) + ends + apart); w(1, 0.25f * ((u1) - (u2)) + 0.5f * ((u4) + (u5)));           \
     w(2, ends - apart + (u6)); } while (0)
 
 static void gradient_in(const Gradient *a, Tile tile, float *w, size matrix)
@@ -63,14 +65,14 @@ static void gradient_in(const Gradient *a, Tile tile, float *w, size matrix)
                     ? load(image + row * dy->row + (size)column * dy->channels + o) : (vec){0};
             }
 #define PUT(i, value) t[i][j] = (value)
-            SPREAD_DOWN(in[0], in[1], in[2], in[3], PUT);
+            SPREAD_6(in[0], in[1], in[2], in[3], PUT);
 #undef PUT
         }
         float *to = w + o / NR * (size)a->many * NR + o % NR;
         UNROLL
         for (int i = 0; i < DOWN; i++) {
 #define PUT(j, value) store(to + (i * ACROSS + j) * matrix, value)
-            SPREAD_ACROSS(t[i][0], t[i][1], t[i][2], t[i][3], PUT);
+            SPREAD_7(t[i][0], t[i][1], t[i][2], t[i][3], PUT);
 #undef PUT
         }
     }
@@ -84,7 +86,7 @@ void spread_tiles(const Gradient *a, size first, size last, void *room, void *su
     for (size t = first; t < last; t++) {
         Tile tile = tile_at(a->start + t, a->high, a->wide, a->rows, a->columns);
         inputs_in(&a->x, tile, a->top, a->left, a->step, a->v + t * W, v_matrix,
-                  (size)a->many * W);
+                  (size)a->many * W, ACROSS);
         gradient_in(a, tile, a->w + t * NR, w_matrix);
     }
 }
@@ -146,14 +148,14 @@ void gather_weights(const Gradient *a, size first, size last, void *room, void *
                 for (int j = 0; j < ACROSS; j++) {
                     const float *at = u + j * matrix + l;
 #define PUT(i, value) t[i][j] = (value)
-                    GATHER_DOWN(load(at), load(at + down), load(at + 2 * down),
+                    GATHER_6(load(at), load(at + down), load(at + 2 * down),
                                 load(at + 3 * down), load(at + 4 * down), load(at + 5 * down),
                                 PUT);
 #undef PUT
                 }
                 for (int i = 0; i < 3; i++) {
 #define PUT(j, value) store(lanes[i * 3 + j] + l, value)
-                    GATHER_ACROSS(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5],
+                    GATHER_7(t[i][0], t[i][1], t[i][2], t[i][3], t[i][4], t[i][5],
                                   t[i][6], PUT);
 #undef PUT
                 }

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from port.fast.kernels import calls, winograd
 
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
-WINOGRAD = 1e-6             # of the largest output: rounding of float32
+WINOGRAD = 1.5e-6           # of the largest output: rounding of float32
 
 
 def channels_last(*shape: int) -> torch.Tensor:
@@ -21,7 +21,7 @@ def seed() -> None:
 
 @pytest.mark.parametrize('pool', [False, True])
 @pytest.mark.parametrize('pad', [(1, 1), (0, 0), (1, 0), (2, 3)])
-@pytest.mark.parametrize('shape', [(1, 32, 13, 18), (2, 64, 5, 4), (1, 16, 3, 61)])
+@pytest.mark.parametrize('shape', [(1, 32, 13, 18), (2, 64, 5, 4), (1, 16, 3, 61), (1, 160, 9, 13)])
 def test_winograd(shape, pad, pool: bool) -> None:
     x, bias = channels_last(*shape), torch.randn(64)
     weight = torch.randn(64, shape[1], 3, 3)
