@@ -57,7 +57,7 @@ MODULES = {    # whose slips would change numbers or lose files: the tests that 
     'netspec/schema/wire.py': ('tests/netspec/schema/test_wire.py',),
     'port/engine/net_weights.py': ('tests/port/engine/test_net_weights.py',),
     'port/training/lr_policy.py': ('tests/port/training/test_lr_policy.py',),
-    'port/training/updates.py': ('tests/port/training/test_solver.py',),
+    'port/training/updates.py': ('tests/port/training/test_updates.py',),
     'surgery/bilinear.py': ('tests/surgery/test_bilinear.py',),
 }
 # Of the eleven ways to replace each arithmetic operator one is enough, and the bars of type

@@ -192,3 +192,38 @@ def test_tops_that_share_memory_do(phase: int) -> None:
         net = running(name, 'reshape_param { shape { dim: -1 } }' if name == 'Reshape' else '')
         top = net.forward()['t0']
         assert top.data_ptr() == net.blobs['b0'].data.data_ptr(), name
+
+
+# (fewest, most bottoms), (fewest, most tops), as the headers of Caffe, SegNet's and DeepLab's say.
+ARITIES = {
+    ((0, 0), (0, None)): 'Input', ((0, 0), (1, 1)): 'Parameter', ((0, 0), (1, 2)): 'Data',
+    ((0, 0), (1, None)): 'DummyData HDF5Data MatRead', ((0, 0), (2, 2)): 'ImageData WindowData',
+    ((0, 0), (2, 3)): 'MemoryData', ((0, 0), (3, 3)): 'ImageSegData',
+    ((0, None), (0, None)): 'Python',
+    ((1, 1), (1, 1)): 'AbsVal ArgMax BNLL BatchNorm Clip Dropout ELU Embed Exp Flatten Im2col '
+                      'InnerProduct Interp LRN Log MVN PReLU Padding Power ReLU Reduction Reshape '
+                      'SPP Sigmoid Softmax Swish TanH Threshold Tile UniqueLabel',
+    ((1, 1), (1, 2)): 'Pooling', ((1, 1), (1, 3)): 'BN', ((1, 1), (1, None)): 'Slice Split',
+    ((1, 2), (1, 1)): 'Bias Scale', ((1, None), (0, 0)): 'MatWrite Silence',
+    ((1, None), (1, 1)): 'Concat', ((1, None), (1, None)): 'Convolution Deconvolution',
+    ((2, 2), (0, 0)): 'HDF5Output',
+    ((2, 2), (1, 1)): 'AdaptiveBiasChannel BatchReindex BiasChannel Crop EuclideanLoss HingeLoss '
+                      'MultinomialLogisticLoss SegAccuracy SigmoidCrossEntropyLoss Upsample',
+    ((2, 2), (1, 2)): 'Accuracy SoftmaxWithLoss', ((2, 3), (1, 1)): 'DenseCRF',
+    ((2, 3), (1, 2)): 'InfogainLoss', ((2, 4), (1, 2)): 'RNN', ((2, 5), (1, 3)): 'LSTM',
+    ((2, None), (1, 1)): 'Eltwise', ((2, None), (1, None)): 'Filter',
+    ((3, 3), (1, 1)): 'ContrastiveLoss', ((3, 3), (2, 2)): 'LSTMUnit'}
+
+
+def test_bottoms_and_tops() -> None:
+    found = {name: (row.bottoms, row.tops) for name, row in LAYER_TYPES.items()}
+    assert found == {name: arity for arity, names in ARITIES.items() for name in names.split()}
+
+
+@pytest.mark.parametrize('claim,names', [
+    ('pointwise', 'AbsVal BNLL BatchNorm Bias Clip Concat Dropout ELU Eltwise Exp LRN Log PReLU '
+                  'Power ReLU Scale Sigmoid Softmax Swish TanH Threshold'),
+    ('copies', 'Dropout Split'), ('params_alone', 'Embed Parameter'),
+    ('weighted', 'Convolution Deconvolution Embed InnerProduct')])
+def test_who_makes_a_claim(claim: str, names: str) -> None:
+    assert {name for name, row in LAYER_TYPES.items() if getattr(row, claim)} == {*names.split()}

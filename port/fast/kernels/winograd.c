@@ -1,5 +1,5 @@
-/* 3 x 3 convolution of stride 1 by Winograd's transforms, with bias, ReLU and 2 x 2 maxima where they
- * are asked for, written where they are wanted. Images are rows x columns x channels, the channels
+/* 3 x 3 convolution of stride 1 by Winograd's transforms, with bias, ReLU and 2 x 2 maxima where
+ * they are asked for, written where they are wanted. Images are rows x columns x channels, the channels
  * next to each other.
  */
 #include "winograd.h"
@@ -128,8 +128,8 @@ void winograd(const Winograd *a, size first, size last, float *room, void *sums)
 }
 
 /* Transform the weights o x c x 3 x 3 into a matrix a point as winograd takes them, blocks
- * first..last of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and the
- * roles of o and c exchanged (the blocks are then of c).
+ * first..last of NR outputs. turned: for the gradient of the inputs instead: kernels turned by half, and
+ * the roles of o and c exchanged (the blocks are then of c).
  */
 void transform(const Transform *a, size first, size last, void *room, void *sums)
 {

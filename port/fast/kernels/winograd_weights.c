@@ -1,8 +1,8 @@
 /* The gradient of the weights of a 3 x 3 convolution of stride 1 by Winograd's transforms.
  *
  * A tile's 4 x 4 outputs are BACK of the products of transformed inputs and weights. So the
- * gradient of the transformed weights is the transpose of BACK (SPREAD) of the outputs' gradient times the
- * transformed inputs, summed over all tiles; the transpose of EVALUATE (GATHER) takes it back to
+ * gradient of the transformed weights is the transpose of BACK (SPREAD) of the outputs' gradient,
+ * times the transformed inputs, summed over all tiles; the transpose of EVALUATE (GATHER) takes it back to
  * 3 x 3. That is 42 products for a tile and a pair of channels in place of 144.
  *
  * So many tiles are done at a time that their values stay in the cache: spread_tiles transforms
