@@ -8,9 +8,10 @@
 
 #define MR (W == 16 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
+#ifndef RUN                        /* who transforms its terms needs shorter sums */
 #define RUN (4 * W)                /* terms summed in registers before they are added up */
 #define GROUP (16 * W)             /* terms added up so before these sums are */
-
+#endif
 
 int block_outputs(void) { return NR; }
 int block_rows(void) { return MR; }
