@@ -2,8 +2,7 @@
 1.7 times as many images a second as one process of one thread.
 
 torchrun starts them; each draws the same files and reads its share. Beside them, what bounds it:
-two processes at once that know nothing of one another, each as fast as this machine lets two be;
-and two ranks that are not held to cores of their own (port/distributed/own_core.py).
+two processes at once that know nothing of one another, each as fast as this machine lets two be.
 All take turns, and the fastest turn of each counts, as whatever else runs can only slow it.
 waiting: the share of a step that a rank waits for the sums of gradients.
     python benchmarks/scale.py [--width 0.25] [--steps 12] [--turns 2] [--engine fast]
@@ -23,12 +22,10 @@ from forward import machine
 from loading import SIZE, make_solver, write_files
 
 NET, BAR, WARM, RANKS = 'voc-fcn32s', 1.7, 3, 2
-LOOSE = 'two ranks, not held'
-KINDS = {'one process': (1, False), 'two ranks': (RANKS, True), 'two apart': (RANKS, False),
-         LOOSE: (RANKS, True)}
+KINDS = {'one process': (1, False), 'two ranks': (RANKS, True), 'two apart': (RANKS, False)}
 
 
-def work(root: Path, width: float, steps: int, fast: bool, loose: bool) -> dict[str, float]:
+def work(root: Path, width: float, steps: int, fast: bool) -> dict[str, float]:
     """Train some steps, alone or as one of several ranks; return images a second and more."""
     import torch
 
@@ -38,12 +35,9 @@ def work(root: Path, width: float, steps: int, fast: bool, loose: bool) -> dict[
     solver, waited = make_solver(root, width, fast), [0.0]
     if not launched():
         return {'images_a_second': timed(solver, steps), 'waiting': 0.0, 'bytes': 0}
-    from port.distributed import own_core
     from port.distributed.ranks import joined
     from port.training.rank_training import RankTraining, use_ranks
     finish = BucketedSums.finish
-    if loose:
-        own_core.dealt = lambda rows, rank: None
 
     def watched(self: BucketedSums) -> None:
         start = time.perf_counter()
@@ -76,7 +70,7 @@ def run(kind: str, root: Path, options) -> dict[str, float]:
     """Run one kind of training in processes of its own; return what they measured together."""
     count, together = KINDS[kind]
     own = [__file__, '--worker', str(root), '--width', str(options.width), '--steps',
-           str(options.steps), '--engine', options.engine, *(['--loose'] if kind == LOOSE else [])]
+           str(options.steps), '--engine', options.engine]
     start = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
              str(count)] if together else [sys.executable]
     environment = os.environ | {'OMP_NUM_THREADS': '1'}
@@ -100,12 +94,10 @@ def main() -> None:
     parser.add_argument('--steps', type=int, default=12)
     parser.add_argument('--turns', type=int, default=2)
     parser.add_argument('--engine', choices=('fast', 'plain'), default='fast')
-    parser.add_argument('--loose', action='store_true', help='hold no rank to a core')
     parser.add_argument('--worker', type=Path, metavar='ROOT', help='train on its files, and print')
     options = parser.parse_args()
     if options.worker:
-        found = work(options.worker, options.width, options.steps, options.engine == 'fast',
-                     options.loose)
+        found = work(options.worker, options.width, options.steps, options.engine == 'fast')
         if found:                                 # of two ranks' lines parts could change places
             print(json.dumps(found), flush=True)
         return

@@ -132,9 +132,8 @@ def loading(f: dict[str, Any]) -> Iterator[Row]:
 def scale(f: dict[str, Any]) -> Iterator[Row]:
     gain, rates = f['over one process'], f['images_a_second']
     yield (f'training {f["net"]} at width {f["width"]:g} in two processes of a thread each: '
-           f'{gain["two ranks"]:.2f} times the images a second of one, '
-           f'{gain["two ranks, not held"]:.2f} where they are not held to cores of their own; two '
-           f'apart reach {gain["two apart"]:.2f}', f'{1 / rates["one process"]:.2f}', '')
+           f'{gain["two ranks"]:.2f} times the images a second of one, where two apart reach '
+           f'{gain["two apart"]:.2f}', f'{1 / rates["one process"]:.2f}', '')
 
 
 def startup(f: dict[str, Any]) -> Iterator[Row]:

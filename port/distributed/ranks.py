@@ -100,12 +100,14 @@ class Ranks(Alone):
         self._meetings += 1
         place, store = f'met/{self._meetings}', self._store_keys
         with _reaching():
-            here, pause = store.add(place, 1), SOON
-            while here < self.size:
-                if store.check([FAILED]) or not all(map(self._lives, range(self.size))):
+            store.add(place, 1)
+            pause = SOON
+            while store.add(place, 0) < self.size:
+                gone = store.check([FAILED]) or not all(map(self._lives, range(self.size)))
+                if gone and store.add(place, 0) < self.size:    # not one that has met and ended
                     raise RankLost('a rank is gone')
                 time.sleep(pause)
-                here, pause = store.add(place, 0), min(1, 1.5 * pause)
+                pause = min(1, 1.5 * pause)
 
     def leave(self) -> None:
         """End well, together: who went first would close connections on which slower ranks still
@@ -207,22 +209,32 @@ class Ranks(Alone):
             if gone and waited > 1 or not silent:
                 break
             time.sleep(0.1)
-        gone = gone or silent
+        gone = gone or [rank for rank in silent if not self._near(rank)]
         if not gone:
             return f'ended by whoever started the {self.size} ranks ({error})'
         which = ', '.join(map(str, gone))
         return (f'rank {which} of {self.size} ended without a word: killed, out of memory, or its '
                 'machine is down')
 
-    def _lives(self, rank: int) -> bool:
-        """Whether a rank's process is there; True for one of another machine."""
+    def _process(self, rank: int) -> tuple[str, str]:
+        """Return the machine and the number of a rank's process."""
         if rank not in self._processes:
             self._processes[rank] = self._store_keys.get(f'{PROCESS}/{rank}').decode()
-        host, number = self._processes[rank].rsplit(' ', 1)
+        host, _, number = self._processes[rank].rpartition(' ')
+        return host, number
+
+    def _near(self, rank: int) -> bool:
+        """Whether a rank is on this machine and /proc tells of its process."""
+        return self._process(rank)[0] == self.host and Path('/proc/self/stat').exists()
+
+    def _lives(self, rank: int) -> bool:
+        """Whether a rank's process is there; True where that cannot be seen."""
+        if not self._near(rank):
+            return True
         with suppress(OSError):
-            status = Path('/proc', number, 'stat').read_text()
-            return host != self.host or status.rpartition(')')[2].split()[0] not in 'ZX'
-        return host != self.host
+            status = Path('/proc', self._process(rank)[1], 'stat').read_text()
+            return status.rpartition(')')[2].split()[0] not in 'ZX'
+        return False
 
     # -- over restarts ---------------------------------------------------------------------------
 
@@ -269,16 +281,15 @@ def joined(gpu: bool = False) -> Iterator[Ranks]:
         raise RankLost('SIGTERM')
 
     before = signal.signal(signal.SIGTERM, terminate)
+    ranks = Ranks(gpu)
     try:
-        ranks = Ranks(gpu)
-        try:
-            yield ranks
-            ranks.leave()
-        except BaseException as error:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)     # torchrun's, while words are found
-            ending = ranks.ended(error)
-            if ending is error:
-                raise
-            raise ending from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        yield ranks
+        ranks.leave()
+    except BaseException as error:
+        # torchrun's, to ranks that are still there: this one ends with its own words and status.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ending = ranks.ended(error)
+        if ending is error:
+            raise
+        raise ending from error
+    signal.signal(signal.SIGTERM, before)

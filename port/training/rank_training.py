@@ -14,7 +14,6 @@ import torch
 
 from port.distributed.alone import Alone, Facts
 from port.distributed.buckets import BucketedSums
-from port.distributed.own_core import OwnCore
 from port.engine.params import Learnable
 from port.training import snapshot
 from port.training.solver import Solver
@@ -101,8 +100,6 @@ class RankTraining:
         self.places = {id(row): i for i, row in enumerate(self.travelling)}
         self.sums = BucketedSums([row.blob.count for row in self.travelling])
         self.late = self._average_late()
-        self.own_core = OwnCore(ranks, solver.device.type == 'cpu')
-        self._free_readers()
         self.passes, self.fast = 0, solver.one_pass
         solver.one_pass = self._pass
         solver.on_complete = self._ready
@@ -137,14 +134,6 @@ class RankTraining:
             p, it, rate / count, decay * count, blobs, history)
         return True
 
-    def _free_readers(self) -> None:
-        """Let layers that may start threads or processes do so outside the rank's own core."""
-        for node in self.solver.net.nodes:
-            layer: Any = node.layer
-            if node in data_layers(self.solver.net) or layer.type == 'Python':
-                layer.reshape = self.own_core.freed(layer.reshape)
-                layer.forward = self.own_core.freed(layer.forward)
-
     def _tell(self) -> None:
         sent = 4 * sum(row.blob.count for row in self.travelling)
         whole = 4 * sum(row.blob.count for row in self.solver.net.learnable)
@@ -152,9 +141,6 @@ class RankTraining:
                  'stay; a step takes %d images\' worth of passes', self.ranks.size, sent / MB,
                  len(self.sums.buckets), (whole - sent) / MB,
                  self.ranks.size * self.solver.param.iter_size)
-        if self.own_core.core is not None:
-            log.info('while it computes, each rank of this machine is held to a core of its own; '
-                     'rank %d to core %d', self.ranks.rank, self.own_core.core)
 
     def _begin(self) -> None:
         self.passes = 0
@@ -167,12 +153,8 @@ class RankTraining:
 
     def _pass(self) -> torch.Tensor | float:
         """Run one pass; in the last of a step, send what its backward pass completes."""
-        self.passes += 1
-        with self.own_core:
-            return self._run()
-
-    def _run(self) -> torch.Tensor | float:
         net = self.solver.net
+        self.passes += 1
         if self.fast is not None:
             return self.fast()
         if not self._last or net.debug_info:
@@ -193,10 +175,9 @@ class RankTraining:
         """Send what is left, wait, and divide by the number of ranks, as Caffe does, unless the
         update does so.
         """
-        with self.own_core:
-            for row in self.travelling:
-                self._ready(row)
-            self.sums.finish()
+        for row in self.travelling:
+            self._ready(row)
+        self.sums.finish()
         for row in self.travelling if not self.late else ():
             row.blob.diff.mul_(1 / self.ranks.size)
 

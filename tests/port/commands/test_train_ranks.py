@@ -3,7 +3,6 @@ order, snapshots, BatchNorm.
 """
 
 import os
-from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,8 +13,6 @@ import pytest
 from port.cli import main
 from port.data.seg_layer import SegDataLayer
 from port.distributed.buckets import BucketedSums
-from port.distributed.own_core import cores_here
-from port.engine.net import Net
 from port.images.read_ahead import picks
 from port.training.rank_training import RankTraining
 from port.training.solver import Solver
@@ -126,30 +123,6 @@ def test_the_images_are_those_of_one_process_in_its_order(place, torchrun, tmp_p
     order = [str(i) for i in islice(picks(6, 5), 24)]
     for rank in range(3):
         assert (tmp_path / f'read{rank}').read_text().split() == order[rank::3]
-
-
-@pytest.mark.skipif(len(cores_here()) < 2, reason='needs two cores that can be chosen')
-def test_while_ranks_compute_each_has_a_core_of_its_own_but_readers_have_all(
-        place, torchrun) -> None:
-    cores, run = cores_here()[:2], place('a', 4)
-
-    def work() -> None:
-        os.sched_setaffinity(0, cores)
-        load, backward = SegDataLayer.load, Net.backward
-
-        def spy(told: str, function: Callable) -> Callable:
-            def spied(*args, **options):
-                os.write(1, f'{told} {cores_here()}\n'.encode())      # of threads, line by line
-                return function(*args, **options)
-            return spied
-        SegDataLayer.load, Net.backward = spy('reads', load), spy('computes', backward)
-        main(['train', '--solver', str(run)])
-    ended = torchrun.run(work, work)
-    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
-    for core, one in zip(cores, ended, strict=True):
-        lines = {line for line in one.out.splitlines() if line.split()[0] in ('reads', 'computes')}
-        assert lines == {f'reads {cores}', f'computes [{core}]'}
-    assert f'to a core of its own; rank 0 to core {cores[0]}' in ended[0].out
 
 
 def test_caffe_train_does_the_same(place, torchrun) -> None:

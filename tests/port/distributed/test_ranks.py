@@ -104,6 +104,18 @@ def test_who_is_ready_waits_for_slower_ranks(kept: bool, torchrun) -> None:
     assert max(times) - min(times) < 0.4
 
 
+def test_who_met_and_ended_is_not_gone(torchrun) -> None:
+    """Ended between two looks of a slower rank: at who is here, and at who lives."""
+    def work(rank: int) -> None:
+        with joined() as ranks:
+            lives = ranks._lives
+            if rank == 0:
+                ranks._lives = lambda other: (time.sleep(0.4), lives(other))[1]
+            time.sleep(0.2 * rank)
+    ended = torchrun.run(*[lambda rank=rank: work(rank) for rank in range(2)])
+    assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
+
+
 def test_what_all_find_one_says(torchrun) -> None:
     """Each by itself, not together: alike, it is told once; else by each."""
     def work(rank: int, alike: bool) -> None:
@@ -125,6 +137,20 @@ def test_sigterm_while_waiting_ends_a_rank(torchrun) -> None:
     ended = torchrun.run(work, work)
     assert [one.status for one in ended] == [99, 99]
     assert any('ended by whoever started the 2 ranks (SIGTERM)' in one.err for one in ended)
+
+
+def test_sigterm_does_not_hide_why_a_rank_ends(torchrun) -> None:
+    """torchrun sends it to those that are still there when the first has ended."""
+    def work() -> None:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with joined() as ranks, ranks.agreed():
+                raise ValueError('no such thing')
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            said(before == signal.SIG_DFL)
+    ended = torchrun.run(work, work)
+    assert [(one.status, one.out) for one in ended] == [(99, 'True\n')] * 2
 
 
 def test_notes_outlive_the_ranks(torchrun) -> None:
