@@ -176,8 +176,8 @@ class Execution:
         """
         fits = [x for x in self.free if used and x.numel() >= prod(shape) and x.dtype == dtype]
         if not fits:
-            return in_large_pages(torch.empty(shape, dtype=dtype, device=device,
-                                              memory_format=LAST))
+            new = torch.empty(shape, dtype=dtype, device=device, memory_format=LAST)
+            return new if self.memory is None else in_large_pages(new)
         best = min(fits, key=torch.numel)
         self.free = [x for x in self.free if x is not best]
         n, c, h, w = shape

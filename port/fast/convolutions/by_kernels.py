@@ -15,7 +15,6 @@ from port.fast.convolutions.padding import padded, unpadded
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels import calls, fourier, large_weights, windows, winograd
 from port.fast.kernels.planes import LAST
-from port.native.large_pages import in_large_pages
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
@@ -65,8 +64,7 @@ class ByWinograd(ByTorch):
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task = self.task
         size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
-        out = in_large_pages(torch.empty(x.shape[0], task.layer.num_output, *size,
-                                         memory_format=LAST))
+        out = torch.empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
         self.write(x, pads, out, plus)
         return out
 
@@ -90,7 +88,7 @@ class ByWinograd(ByTorch):
             _, weight, bias = super().gradients(dy, x, pads, [False, *learn])
         if not down:
             return None, weight, bias
-        out = in_large_pages(torch.empty(x.shape, memory_format=LAST))
+        out = torch.empty(x.shape, memory_format=LAST)
         winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
                           winograd.pack_winograd(self.task.weight, turned=True), None, False,
                           False, out, (x.shape[2], x.shape[3]), step)

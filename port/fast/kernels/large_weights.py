@@ -5,7 +5,6 @@ import torch.nn.functional as F
 
 from port.fast.kernels.calls import constant, run, vector_width
 from port.fast.kernels.products import block
-from port.native.large_pages import in_large_pages
 
 BLOCKS = 8                  # of outputs, that a thread takes at a time
 
@@ -28,7 +27,7 @@ def large_weights(windows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     laid = F.pad(windows, (0, panels * wide - count)).view(terms, panels, wide).transpose(0, 1)
     y = torch.empty(-(-outputs // rows) * rows, panels * wide)
     run('large_weights', outputs, rows * BLOCKS,
-        dict(weight=weight, windows=in_large_pages(torch.empty(laid.shape)).copy_(laid), y=y,
+        dict(weight=weight, windows=laid.contiguous(), y=y,
              outputs=outputs, terms=terms, panels=panels),
         room=rows * constant('large_weights.c', 'depth_together'))
     return y[:outputs, :count]

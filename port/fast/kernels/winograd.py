@@ -101,13 +101,13 @@ def weight_gradient(dy: torch.Tensor, x: torch.Tensor, pad: Size, step: int = 1)
     count, apart = n * len(rows) * len(columns), constant('winograd.c', 'floats_apart')
     most = max(LEAST_TOGETHER, TOGETHER // (4 * LEARNING_PRODUCTS * (channels + outputs)))
     many = -(-count // -(-count // most))
-    sums = in_large_pages(torch.empty(LEARNING_PRODUCTS * channels * outputs)).zero_()
+    sums = torch.zeros(LEARNING_PRODUCTS * channels * outputs)
     weight = torch.empty(outputs, channels, 3, 3)
     members: dict[str, Argument] = dict(
         x=x, dy=dy, rows=rows, columns=columns, high=len(rows), wide=len(columns), top=pad[0],
         left=pad[1], step=step, many=many, products=sums, weight=weight,
-        v=in_large_pages(torch.empty(LEARNING_PRODUCTS * (many * channels + apart))),
-        w=in_large_pages(torch.empty(LEARNING_PRODUCTS * (many * outputs + apart))))
+        v=torch.empty(LEARNING_PRODUCTS * (many * channels + apart)),
+        w=torch.empty(LEARNING_PRODUCTS * (many * outputs + apart)))
     for start in range(0, count, many):
         part = min(many, count - start)
         now = members | {'start': start, 'count': part}
