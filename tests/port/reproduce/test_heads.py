@@ -91,9 +91,9 @@ def test_two_trunks_come_from_two_nets(nyud, tmp_path):
     assert rows[2]['comparison'][0]['published'] == 65.3
 
 
-def test_the_command_of_the_docs_lists_absent_classes(siftflow, monkeypatch):
+def test_the_command_of_the_docs_lists_absent_classes(siftflow, monkeypatch, tree):
     monkeypatch.chdir(siftflow.parent)
-    text = (Path(__file__).parents[3] / 'docs/questions.md').read_text(encoding='utf-8')
+    text = (tree / 'docs/questions.md').read_text(encoding='utf-8')
     line = next(part for part in text.split('`') if part.startswith('fcn bound siftflow'))
     result = CliRunner().invoke(main, line.split()[1:])
     assert result.exit_code == 0, result.output
