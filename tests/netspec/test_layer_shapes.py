@@ -54,6 +54,7 @@ def test_shapes_of_every_recorded_case(shared):
      [(1, 8, 1, 1)]),
     ('type: "Crop" top: "y"', [(1, 21, None, None), (1, 3, 40, 50)], [(1, 21, 40, 50)]),
     ('type: "Flatten" top: "y"', [(2, 3, 4, 5)], [(2, 60)]),
+    ('type: "Filter" top: "a" top: "b"', [(5, 2), (5, 3, 4), (5, 1)], [(5, 2), (5, 3, 4)]),
     ('type: "Flatten" top: "y"', [(2, 3, None, 5)], [(2, None)]),
     ('type: "Reshape" top: "y" reshape_param { shape { dim: 0 dim: -1 dim: 2 } }', [(2, 3, 4, 5)],
      [(2, 30, 2)]),
