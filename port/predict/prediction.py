@@ -20,7 +20,7 @@ class Prediction(torch.Tensor):
     axis N.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()         # a value, as older tensors have names of their own
     palette: np.ndarray
     pictures: tuple[np.ndarray, ...]
     alone: bool
