@@ -1,9 +1,9 @@
 """Memory in large pages, where Linux gives them on request.
 
 A convolution reads a few values of many rows of images and weights at a time. With pages of 4 kB
-nearly each is in another page, and the processor looks up where each of them lies: a fifth of the
-time of a ResNet-101. With pages of 2 MB there is hardly anything to look up. It pays for memory
-that is kept: what is new in each training pass would only take longer to fill with zeros.
+nearly each is in another page, and the processor looks up where each of them lies: up to a fifth
+of the time of a ResNet-101. With pages of 2 MB there is hardly anything to look up. It pays for
+memory that is kept: what is new in each training pass would only take longer to fill with zeros.
 """
 
 import ctypes

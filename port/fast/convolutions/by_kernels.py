@@ -1,5 +1,5 @@
-"""The ways to compute a convolution and its gradients by kernels of ours (port/fast/kernels), where
-there are any; as algorithms.py's, to which they leave what they do not do.
+"""The ways to compute a convolution and its gradients by kernels of ours (port/fast/kernels). What
+one of them does not do is left to those of algorithms.py, from which it inherits.
 """
 
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ class ByWindows(ByWinograd):
     def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
         task, (left, _, above, _) = self.task, pads
         windows.windows(x, (above, left), self.packed(), task.bias, task.window, task.relu, out,
-                         plus)
+                        plus)
 
 
 class ByTaps(ByWindows):
@@ -140,8 +140,8 @@ class ByTaps(ByWindows):
         if not super().suits(task) or {*task.window.stride} != {1}:
             return False
         outputs, channels, *kernel = task.kernel.shape
-        apart, together = (windows.filled(channels, n)[1] for n in (outputs,
-                                                                     outputs * prod(kernel)))
+        apart, together = (windows.filled(channels, n)[1]
+                           for n in (outputs, outputs * prod(kernel)))
         return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
 
     def _pack(self) -> Any:
@@ -202,8 +202,8 @@ class ByFourier(ByTorch):
 
 
 class ByLargeWeights(ByProduct):
-    """The same product with weights that are read once, as they stand (large_weights.c): of fc6's a
-    forward pass takes more time to read than to use. No gradients.
+    """The same product, by a kernel that reads the weights once, as they stand (large_weights.c):
+    fc6's are 411 MB. No gradients.
     """
 
     @classmethod
@@ -221,8 +221,7 @@ class ByLargeWeights(ByProduct):
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task = self.task
         (n, *_), size = x.shape, task.size(x, pads)
-        windows = F.unfold(F.pad(x, pads).contiguous(), task.window.kernel)    # N x terms x windows
-        found = large_weights.large_weights(windows.transpose(0, 1).flatten(1),
-                                            task.weight.flatten(1))
+        read = F.unfold(F.pad(x, pads).contiguous(), task.window.kernel)       # N x terms x windows
+        found = large_weights.large_weights(read.transpose(0, 1).flatten(1), task.weight.flatten(1))
         y = found.T.contiguous().view(n, *size, -1).permute(0, 3, 1, 2)
         return task.finish(y if task.bias is None else y.add_(task.bias.view(-1, 1, 1)), plus)

@@ -6,7 +6,7 @@ The first row is taken that has the layer's shape and pays for the size of its b
 |------------------|------------------------|-----------------|------------------------------------|
 | ByWinograd       | ByWinograd             | by torch        | 3 x 3, channels that fill vectors  |
 | ByLargeWeights   | ByProduct              | ByProduct       | weights from 4 million values on   |
-| ByProduct        | ByProduct              | ByProduct       | the same, of few windows;          |
+| ByProduct        | ByProduct              | ByProduct       | such weights, for few windows;     |
 |                  |                        |                 | 1 x 1 where weights are not fixed  |
 | ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
 | ByTaps           | next row               | next row        | fixed weights, few outputs         |

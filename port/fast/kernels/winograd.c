@@ -87,7 +87,8 @@ INLINE void tile_out(const Winograd *a, const float *m, size matrix, float *imag
 
 /* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
  * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
- * u: points x outputs / NR x channels x NR. room: what room_of gives, many a multiple of MR.
+ * u: points x outputs / NR x channels x NR. room: points (many (channels + outputs) + 2 APART)
+ * floats, many a multiple of MR.
  */
 INLINE void convolve(const Winograd *a, size first, size last, float *room, int across)
 {

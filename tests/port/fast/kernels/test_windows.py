@@ -7,12 +7,10 @@ import torch.nn.functional as F
 from netspec.window import Window
 from port.fast.kernels import calls, windows
 
+from .test_winograd import channels_last
+
 pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
 DIRECT = 5e-7               # of the largest output: rounding of float32
-
-
-def channels_last(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
 
 
 @pytest.fixture(autouse=True)
