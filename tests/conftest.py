@@ -7,6 +7,7 @@ Those of files with a ROOT, the project's folder, need the source itself and are
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = not (ROOT / 'netspec').is_dir()
 PATIENCE = 180_000       # milliseconds; a busy machine answers late
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C stop the tests and what they start, also where a shell began them in the
+    background and so with SIGINT ignored, which all that they start would inherit.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
