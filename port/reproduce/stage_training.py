@@ -71,11 +71,17 @@ def start_weights(stage: Stage) -> Path | None:
         return None
     path = stage.folder / 'init.caffemodel'
     if not path.exists():
-        new, report = recipes.start(stage.row, read_net(stage.file(test=False)),
-                                    *[read_donor(d, stage.row) for d in stage.donors])
+        given = ', '.join(map(str, stage.donors))
+        wanted = ', '.join(init.donor for init in stage.row.init)
+        net, donors = read_net(stage.file(test=False)), [read_donor(d, stage.row)
+                                                         for d in stage.donors]
+        try:
+            new, report = recipes.start(stage.row, net, *donors)
+        except ValueError as error:
+            raise ValueError(f'{given}: do not fit {stage.name}, which starts from {wanted} (of '
+                             f'the same --width): {error}') from None
         if not report.copied and not report.coerced:
-            wanted = ', '.join(init.donor for init in stage.row.init)
-            raise ValueError(f'{", ".join(map(str, stage.donors))}: the weights of another net: '
+            raise ValueError(f'{given}: the weights of another net: '
                              f'none of its layers is in {stage.name}, which starts from {wanted}')
         write_atomic(stage.folder / 'surgery.txt', [f'{report}\n'.encode()])
         for line in report.loud:

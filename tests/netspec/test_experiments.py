@@ -55,6 +55,15 @@ def test_balancing_weighs_the_background_like_all_other_classes():
         find_experiment('balanced', 'nyud-fcn32s-color')
 
 
+def test_the_roots_of_the_weights_balance_half_as_much():
+    whole, root = (list(find_experiment(name, 'camvid-fcn32s').row.class_weighting)
+                   for name in ('balanced', 'balanced-root'))
+    assert [weight * weight for weight in root] == pytest.approx(whole)
+    loss = parse_net(texts('balanced-root')['train']).layer[-1].loss_param
+    assert loss.weight_by_label_freqs
+    assert loss.class_weighting[1] / loss.class_weighting[0] == pytest.approx(3 ** 0.5)
+
+
 def test_from_scratch_the_whole_net_has_fillers():
     layers = {layer.name: layer for layer in parse_net(texts('scratch')['train']).layer}
     assert layers['fc7'].convolution_param.weight_filler.type == 'msra'

@@ -337,6 +337,16 @@ def test_weights_of_another_net_are_refused_in_a_line(data, tmp_path, whole):
         run(data, tmp_path / 'o', 'voc-fcn32s', weights=str(tmp_path / 'w.caffemodel'))
 
 
+def test_weights_of_another_width_are_refused_by_their_file(data, tmp_path, whole):
+    out, _ = whole
+    trained = arrays(out / 'voc-fcn32s/snapshot/train_iter_8.caffemodel')
+    write_weights(tmp_path / 'w.caffemodel', {
+        'conv1_1': [np.concatenate([blob, blob]) for blob in trained['conv1_1']]})
+    with pytest.raises(ValueError, match=r'w\.caffemodel: do not fit voc-fcn32s, which starts from '
+                                         r"VGG16 \(of the same --width\): layer 'conv1_1' blob 0"):
+        run(data, tmp_path / 'o', 'voc-fcn32s', weights=str(tmp_path / 'w.caffemodel'))
+
+
 def test_frames_that_are_trained_on_and_scored_get_a_line(data, tmp_path, caplog):
     run(data, tmp_path / 'apart', 'voc-fcn32s', block=1, blocks=1, images=1)
     assert 'flatter' not in caplog.text
