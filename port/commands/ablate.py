@@ -76,7 +76,8 @@ class Request:
 @click.option('--scale', type=click.FloatRange(min=0, min_open=True, max=1), default=0.5,
               show_default=True, help='With --trunk: images are resized by this factor.')
 @click.option('--rate', 'rates', type=float, multiple=True, help='With --trunk: a rate to try for '
-              'each regime; may be repeated.  [default: 3e-10, 1e-9, 3e-9, 1e-8]')
+              'each regime; may be repeated.  [default: 3e-10, 1e-9, 3e-9, and on by threes until '
+              'the best is not the last]')
 @click.option('--width', type=WIDTH, default=0.25, show_default=True,
               help="Scale the trunk's channels.")
 @click.option('--block', type=click.IntRange(min=1), metavar='N', default=400, show_default=True,
@@ -142,7 +143,7 @@ def _seeded(given: Request) -> None:
                         options=dict(given.options), fast=given.fast, scale=given.scale)
     whole = seeded.SeededAblation(given.dataset, given.trunk, settings, out,
                                   torch.device(given.device), given.seeds,
-                                  given.rates or seeded.RATES, given.ranks)
+                                  given.rates, given.ranks)
     with goes_on():
         content = whole.run(click.echo)
     if not given.ranks.first:

@@ -1,7 +1,8 @@
 """The paper's findings about finetuning, on a trunk with real weights, judged over several seeds.
 
 Each run sees as many images as those it is compared with. Each regime trains at the best of several
-rates, by the score of one seed that is not counted. A finding holds where the mean difference over
+rates, by the score of one seed that is not counted; the search goes on until the best is neither
+the lowest nor the highest that was tried. A finding holds where the mean difference over
 the seeds exceeds what their spread allows for (Student's t, 95 %), and is not told where it does
 not. Trainings are dealt out to ranks, each made by one: a figure does not tell how many there were.
 """
@@ -27,7 +28,8 @@ from port.training.solver import NonFiniteLoss
 
 Say = Callable[[str], None]
 Curve = list[list[float]]            # iteration and mean IU, block after block
-RATES = (3e-10, 1e-9, 3e-9, 1e-8)
+RATES = (3e-10, 1e-9, 3e-9)            # where the search begins; it goes on by threes
+MOST_RATES = 10
 LEAST_SEEDS = 2
 
 
@@ -102,7 +104,10 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class SeededAblation:
-    """What a whole ablation is of; `settings` are common to all of its runs."""
+    """What a whole ablation is of; `settings` are common to all of its runs.
+
+    rates: to try for each regime, no others; () to begin with RATES and search on from there.
+    """
 
     dataset: str
     trunk: str
@@ -110,7 +115,7 @@ class SeededAblation:
     out: Path
     device: torch.device
     seeds: int = 3
-    rates: tuple[float, ...] = RATES
+    rates: tuple[float, ...] = ()
     ranks: Alone = ALONE
 
     def run(self, say: Say) -> dict[str, Any]:
@@ -121,13 +126,9 @@ class SeededAblation:
         with self.ranks.agreed():
             for name, run in runs.items():
                 if not run.start:
-                    checked(self._settings_of(run, 0, self.rates[0], {}), self._folder(name, 0))
-        tries = [(name, rate) for name, run in runs.items() if not run.rated_as
-                 for rate in self.rates]
-        tried: dict[str, dict[float, float]] = {}
-        for (name, rate), found in zip(tries, self._dealt(tries, partial(self._try_rate, say)),
-                                       strict=True):
-            tried.setdefault(name, {})[rate] = found
+                    first = self._settings_of(run, 0, (self.rates or RATES)[0], {})
+                    checked(first, self._folder(name, 0))
+        tried = self._tried([name for name, run in runs.items() if not run.rated_as], say)
         best = {name: max(found, key=lambda rate: found[rate]) for name, found in tried.items()}
         chains = [(seed, chain) for seed in range(1, self.seeds + 1) for chain in chains_of(runs)]
         curves: dict[str, list[Curve]] = {name: [] for name in runs}
@@ -143,6 +144,18 @@ class SeededAblation:
                     for name, found in tried.items()},
                 'chosen': best, 'curves': curves, 'scores': scores,
                 'findings': [judged(claim, scores) for claim in CLAIMS]}
+
+    def _tried(self, names: Sequence[str], say: Say) -> dict[str, dict[float, float]]:
+        """Try rates for each run; return what they scored."""
+        tried: dict[str, dict[float, float]] = {name: {} for name in names}
+        tries = [(name, rate) for name in names for rate in self.rates or RATES]
+        while tries:
+            for (name, rate), found in zip(tries, self._dealt(tries, partial(self._try_rate, say)),
+                                           strict=True):
+                tried[name][rate] = found
+            tries = [] if self.rates else [
+                (name, rate) for name in names for rate in next_rates(tried[name])]
+        return tried
 
     def _folder(self, name: str, seed: int, rate: float | None = None) -> Path:
         if rate is not None:
@@ -215,6 +228,14 @@ class SeededAblation:
         return dict(content['stages'][-1])
 
 
+def next_rates(tried: Mapping[float, float]) -> list[float]:
+    """Return the rate beyond the best one, if that is the lowest or the highest tried; else []."""
+    best = max(sorted(tried), key=lambda rate: tried[rate])    # the lowest if all diverged
+    if len(tried) >= MOST_RATES or min(tried) < best < max(tried):
+        return []
+    return [float(f'{best / 3 if best == min(tried) else best * 3:.1g}')]
+
+
 def best_weights(folder: Path, name: str, stage: Mapping[str, Any]) -> Path:
     """Return the weights of a run's best block, which its folder keeps."""
     return folder / name / 'snapshot' / f'train_iter_{stage["best"]["iteration"]}.caffemodel'
@@ -243,9 +264,9 @@ def seeded_markdown(content: Mapping[str, Any], picture: str = '') -> str:
     rows = [['run', 'mean', 'spread', *(f'seed {i + 1}' for i in range(content['seeds']))]]
     rows += [[name, number(mean(found)), number(stdev(found)), *map(number, found)]
              for name, found in content['scores'].items()]
-    names = list(next(iter(content['rates'].values())))
+    names = sorted({rate for found in content['rates'].values() for rate in found}, key=float)
     rates = [['run', *names]]
-    rates += [[name, *('diverged' if not v else number(v) for v in found.values())]
+    rates += [[name, *(_tried_cell(found, rate, content['chosen'][name]) for rate in names)]
               for name, found in content['rates'].items()]
     head = (f'# Findings on {content["dataset"]} with a pretrained {content["trunk"]}\n\n'
             f'{content["seeds"]} seeds, {content["blocks"]} blocks of {content["block"]} images, '
@@ -255,6 +276,14 @@ def seeded_markdown(content: Mapping[str, Any], picture: str = '') -> str:
              if picture else '', '## Scores', md_table(rows),
              '## Rates, by one more seed and half the length', md_table(rates)]
     return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def _tried_cell(found: Mapping[str, float], rate: str, chosen: float) -> str:
+    """Write what a rate scored, bold where it was chosen; '' where it was not tried."""
+    if rate not in found:
+        return ''
+    text = number(found[rate]) if found[rate] else 'diverged'
+    return f'**{text}**' if float(rate) == chosen else text
 
 
 def draw_curves(path: Path, content: Mapping[str, Any]) -> Path:

@@ -16,7 +16,7 @@ from port.cli import main
 from port.engine.net import Net
 from port.engine.net_weights import save
 from port.reproduce.report_pictures import Drawn
-from port.reproduce.seeded_ablation import CLAIMS, chains_of, judged, runs_of
+from port.reproduce.seeded_ablation import CLAIMS, chains_of, judged, next_rates, runs_of
 
 
 def test_each_run_comes_after_what_it_starts_from():
@@ -126,3 +126,11 @@ def test_runs_are_chained_where_one_starts_from_another() -> None:
     assert [list(chain) for chain in chains_of(runs_of('camvid', 'squeezenet'))] == [
         ['heavy', 'staged-2', 'staged-3'], ['online'], ['accum'], ['random'], ['fixed'],
         ['longer'], ['at-once']]
+
+
+@pytest.mark.parametrize(('tried', 'on'), [
+    ({3e-10: 30, 1e-9: 20, 3e-9: 10}, [1e-10]), ({3e-10: 10, 1e-9: 20, 3e-9: 30}, [9e-9]),
+    ({3e-10: 20, 1e-9: 30, 3e-9: 10}, []), ({3e-10: 0, 1e-9: 0, 3e-9: 0}, [1e-10]),
+    ({10.0 ** n: n for n in range(10)}, [])])
+def test_rates_are_tried_until_the_best_lies_among_them(tried, on) -> None:
+    assert next_rates(tried) == on
