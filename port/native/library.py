@@ -1,7 +1,9 @@
 """A C source file as a loaded library: taken from the cache, or compiled at first use.
 
 Where there is no compiler, or FCN_NATIVE=0, nothing breaks: each room that has C code can do the
-same work by torch or numpy, only slower.
+same work by torch or numpy, only slower. With FCN_NATIVE=avx2 no library has vectors wider than
+AVX2's, whatever the processor has. What caps torch's own code (ATEN_CPU_CAPABILITY) or oneDNN's
+(ONEDNN_MAX_CPU_ISA) says nothing about ours, as it says nothing about one another's.
 """
 
 import ctypes
@@ -27,9 +29,13 @@ def load(source: Path) -> ctypes.CDLL | None:
     The source may include headers beside it, and those of this folder (vector.h). Each call loads
     the library anew: the caller keeps it.
     """
-    if os.environ.get('FCN_NATIVE') == '0':
+    wanted = os.environ.get('FCN_NATIVE', '')
+    if wanted not in ('', '0', '1', 'avx2'):
+        raise ValueError(f'FCN_NATIVE={wanted}: expected 0 (no C kernels), avx2 (no vectors wider '
+                         'than those) or 1 (all that the processor has), as without it')
+    if wanted == '0':
         return None
-    compiler = _compiler(os.environ.get('CC', ''), os.environ.get('PATH', ''))
+    compiler = _compiler(os.environ.get('CC', ''), os.environ.get('PATH', ''), wanted != 'avx2')
     if compiler is None:
         log.info('no C compiler; the work of %s is done without it, slower', source.name)
         return None
@@ -53,9 +59,9 @@ def _last_line(error: Exception) -> str:
 
 
 @cache
-def _compiler(cc: str, path: str) -> Compiler | None:
+def _compiler(cc: str, path: str, avx512: bool) -> Compiler | None:
     """Look for the compiler once, and again where the environment names another."""
-    return find_compiler()
+    return find_compiler(avx512)
 
 
 def cache_key(compiler: Compiler, source: Path) -> str:

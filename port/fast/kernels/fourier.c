@@ -188,7 +188,7 @@ static void products(const float *a, size a_step, const float *b, int c, float *
     }
 }
 
-#define CHANNELS 8                 /* rows of the sums of `correlate` in registers */
+#define CHANNELS (W / 2)           /* rows of the sums of `correlate` in registers */
 
 /* s[r] += sum over tiles of a[tile][r] conj(b[tile]), for CHANNELS rows and W columns. */
 static void correlate(const float *a, size a_step, const float *b, size b_step, int tiles,

@@ -20,8 +20,8 @@
  * Holes. With a dilation of d every d-th output reads every d-th input alone: d x d ordinary
  * convolutions lie between one another. A tile's outputs are then d apart, and so are its inputs.
  */
-#define RUN (2 * W)                /* as in products.h; sums half as long are a fifth more precise */
-#define GROUP (8 * W)
+#define RUN 32                     /* as in products.h; sums half as long are a fifth more precise */
+#define GROUP 128
 #include "products.h"
 
 #define DOWN 6                     /* products along rows, for 4 outputs from 6 inputs */

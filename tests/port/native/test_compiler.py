@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from port.native.compiler import FOR_THIS_PROCESSOR, find_compiler
+from port.native.compiler import AVX512, FOR_THIS_PROCESSOR, WITHOUT_AVX512, find_compiler
 
 REAL = find_compiler()
 pytestmark = pytest.mark.skipif(REAL is None, reason='no C compiler here')
@@ -49,6 +49,26 @@ def test_a_compiler_that_does_not_know_march_native(tmp_path, monkeypatch) -> No
     monkeypatch.setenv('CC', script(tmp_path / 'old', refuse.format('-m*=native')
                                     + f'exec {real} "$@"\n'))
     assert not any('native' in flag for flag in find_compiler().flags)
+
+
+def test_without_avx512() -> None:
+    """Nothing else is left out: what the kernels take of AVX2 stays."""
+    found = find_compiler(avx512=False)
+    assert AVX512 not in found.macros
+    for name in ('__AVX2__', '__FMA__'):
+        assert (name in found.macros) == (name in REAL.macros)
+    assert (found == REAL) == (AVX512 not in REAL.macros)
+
+
+@pytest.mark.skipif(REAL is not None and AVX512 not in REAL.macros, reason='no AVX-512 here')
+def test_a_compiler_that_keeps_avx512(tmp_path, monkeypatch) -> None:
+    """It is told of a processor that has none."""
+    kept = 'for word; do shift; [ "$word" = {} ] || set -- "$@" "$word"; done\n'
+    monkeypatch.setenv('CC', script(tmp_path / 'wide', kept.format(WITHOUT_AVX512[0])
+                                    + f'exec {REAL.command[0]} "$@"\n'))
+    assert AVX512 in find_compiler().macros
+    found = find_compiler(avx512=False)
+    assert found.flags[-1] == WITHOUT_AVX512[1] and AVX512 not in found.macros
 
 
 @pytest.mark.parametrize('cc', ['/no/such/compiler', 'false', os.devnull])

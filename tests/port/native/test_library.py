@@ -138,6 +138,19 @@ def test_without_kernels(cache, source, monkeypatch, name: str, value: str) -> N
     assert not os.path.exists(cache)
 
 
+def test_without_avx512(cache, source, builds, monkeypatch) -> None:
+    """Kept beside the other, where there are two; a name that is not known does not pass for it."""
+    source.write_text('#include "vector.h"\n')
+    widest = load(source).vector_width()
+    for value, width in (('avx2', 8), ('1', widest), ('', widest)):
+        monkeypatch.setenv('FCN_NATIVE', value)
+        assert load(source).vector_width() == width
+    assert len(builds) == len(list(cache.iterdir())) == (2 if widest > 8 else 1)
+    monkeypatch.setenv('FCN_NATIVE', 'avx')
+    with pytest.raises(ValueError, match='FCN_NATIVE=avx: expected 0 .*, avx2 .* or 1 '):
+        load(source)
+
+
 @pytest.mark.parametrize('own', OWN, ids=lambda path: path.name)
 def test_our_sources_compile(own: Path) -> None:
     """A source that silently went missing or broke would leave only slower ways."""

@@ -5,7 +5,8 @@ import torch
 
 from port.fast.kernels import batch_norm, calls
 
-pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+pytestmark = [pytest.mark.skipif(not calls.available(), reason='no C compiler here'),
+              pytest.mark.usefixtures('vectors')]
 CHANNELS = (16, 11, 64, 80)
 
 

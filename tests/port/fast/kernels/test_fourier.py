@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from port.fast.kernels import calls, fourier
 
-pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+pytestmark = [pytest.mark.skipif(not calls.available(), reason='no C compiler here'),
+              pytest.mark.usefixtures('vectors')]
 ROUNDING = 1e-6             # of the largest value
 SHAPES = ((1, 16, 9, 23), (2, 32, 20, 11), (3, 48, 31, 40), (1, 16, 3, 2))
 

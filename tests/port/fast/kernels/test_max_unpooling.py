@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from port.fast.kernels import calls, max_unpooling
 
-pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+pytestmark = [pytest.mark.skipif(not calls.available(), reason='no C compiler here'),
+              pytest.mark.usefixtures('vectors')]
 
 
 def channels_last(*shape: int) -> torch.Tensor:

@@ -9,7 +9,8 @@ from port.fast.kernels import calls, windows
 
 from .test_winograd import channels_last
 
-pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+pytestmark = [pytest.mark.skipif(not calls.available(), reason='no C compiler here'),
+              pytest.mark.usefixtures('vectors')]
 DIRECT = 5e-7               # of the largest output: rounding of float32
 
 

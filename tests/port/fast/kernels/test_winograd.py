@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from port.fast.kernels import calls, winograd
 
-pytestmark = pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+pytestmark = [pytest.mark.skipif(not calls.available(), reason='no C compiler here'),
+              pytest.mark.usefixtures('vectors')]
 WINOGRAD = 1.5e-6           # of the largest output: rounding of float32
 
 
