@@ -29,7 +29,7 @@ from port.engine.net import Net
 from port.engine.precision import use_tf32
 from port.engine.random_weights import random_weights
 from port.fast.reach.plan import ReachPlan
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.fast.training import FastTraining
 from port.predict.predictor import GPU_ONLY, PRECISIONS, predictor
 from port.training.solver import Solver
@@ -111,7 +111,7 @@ def training(options, peaks: dict[str, float], device: torch.device) -> dict[str
     random_weights(solver.net, 1)
     solver.net.to(device)
     pictures = itertools.cycle([picture(size) for size in sizes])
-    if use_fast(solver):
+    if train_by(solver, True):
         sys.exit('no fast passes')
 
     def step() -> None:
@@ -124,7 +124,7 @@ def training(options, peaks: dict[str, float], device: torch.device) -> dict[str
         work += 3 * operations(FastTraining(solver.net).plan()) / len(sizes)
     for precision in ('float32', 'tf32') if device.type == 'cuda' else ('float32',):
         use_tf32(precision == 'tf32')
-        use_fast(solver)                         # recordings keep the precision they were made in
+        train_by(solver, True)                    # recordings keep the precision they were made in
         found[precision] = row(step, work, peaks.get(precision), options, device)
     return found
 

@@ -28,7 +28,7 @@ from port.data.scenes import draw_scene
 from port.data.voc import MEAN, SBDDSegDataLayer
 from port.engine.blob import Blob
 from port.engine.starting_weights import prepare
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.images.read_ahead import ReadAhead
 from port.scoring.evaluate import data_instance
 from port.training.solver import Solver
@@ -95,7 +95,7 @@ def make_solver(root: Path, width: float, fast: bool) -> Solver:
         base_lr=RATE, lr_policy='fixed', momentum=MOMENTUM, weight_decay=DECAY, max_iter=10 ** 6,
         display=0, random_seed=1337))
     prepare(solver.net)
-    reason = use_fast(solver) if fast else ''
+    reason = train_by(solver, True) if fast else ''
     if reason:
         sys.exit(f'no fast passes: {reason}')
     return solver

@@ -24,7 +24,7 @@ from netspec.variants import VARIANTS
 from port.describe.timing import timed_net
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.training.solver import Solver
 
 NET = 'voc-fcn32s'
@@ -47,7 +47,7 @@ def picture(size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
 def stepper(solver: Solver, data: torch.Tensor, labels: torch.Tensor, fast: bool) -> Step:
     """Return a step of a solver on one batch; it returns the loss."""
     solver.net.feed(data=data, label=labels)
-    reason = use_fast(solver) if fast else ''
+    reason = train_by(solver, True) if fast else ''
     if reason:
         sys.exit(f'no fast passes: {reason}')
 

@@ -230,6 +230,16 @@ def device(gpu: int | None, tf32: bool = False) -> str:
     return f'cuda:{gpu}'
 
 
+def engine_options(function: Callable) -> Callable:
+    """Add --fast/--exact: `fast`, None where neither is given (port.fast.speed_up decides then)."""
+    function = click.option(
+        '--fast/--exact', default=None, help='--exact computes all layers one by one, as Caffe '
+        'does; --fast leaves out the zeros around the images and takes layers together: the same '
+        'numbers within rounding, in less time (docs/padding.md).  [default: --fast on a CPU, '
+        '--exact on a GPU]')(function)
+    return renamed('--no-fast', '--exact', flag=True)(function)
+
+
 class WithJson(click.Command):
     """A command with --json[=FILE]: what follows --json alone is an argument, such as NET."""
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands._ranks import ranked
-from port.commands._shared import given_as, renamed, seed_option
+from port.commands._shared import engine_options, given_as, renamed, seed_option
 from port.commands._values import FILE, FOLDER, WIDTH, Context, NetName, Param
 from port.commands.bound import data_option
-from port.commands.reproduce import fast_option, goes_on, limit_option, set_option
+from port.commands.reproduce import goes_on, limit_option, set_option
 
 
 class DatasetOfNet(NetName):
@@ -53,7 +53,7 @@ class Request:
     limit: int | None
     seed: int
     options: Mapping[str, Any]
-    fast: bool
+    fast: bool | None
     trunk: str
     seeds: int
     scale: float
@@ -87,7 +87,7 @@ class Request:
 @limit_option
 @seed_option('fillers and dropout')
 @set_option
-@fast_option
+@engine_options
 @ranked()
 @renamed('--images', '--limit')
 @given_as(Request)

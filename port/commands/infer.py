@@ -123,8 +123,8 @@ class Request:
               help='Of all layers but the scores, which stay float32. tf32 and float16: on a GPU.')
 @click.option('--output', metavar='BLOB', help='The scores to label by; siftflow nets have '
               'score_sem and score_geo.  [default: the first of the net\'s heads]')
-@click.option('--fast/--no-fast', default=True, show_default=True, help='--no-fast computes the '
-              'zeros around the picture too, as Caffe does: slower, the same labels.')
+@click.option('--fast/--exact', default=True, show_default=True, help='--exact computes all '
+              'layers one by one, as Caffe does: slower, the same labels.')
 @crf_option
 @views_options
 @click.option('--tile', type=TileSide(), help='Compute pictures in tiles of this size, which give '
@@ -136,7 +136,8 @@ class Request:
 @ranked()
 @renamed('--model', MODEL_IS_NET)
 @renamed('--layer', '--output')
-@renamed('--no-skip', '--no-fast', flag=True)
+@renamed('--no-skip', '--exact', flag=True)
+@renamed('--no-fast', '--exact', flag=True)
 @looking
 @defining
 @given_as(Request)
@@ -150,7 +151,7 @@ def command(given: Request) -> None:
         weights, mean = given.net.weights(given.weights), mean_of(given.net, given.mean)
         wanted, found = wanted_pictures(given)
         predict, colours = opened(given.net, weights, mean, given.device, given.output,
-                                  precision=given.precision, skip=given.fast, crf=given.crf,
+                                  precision=given.precision, exact=not given.fast, crf=given.crf,
                                   views=views_of(given.scales, given.flip))
         label = tiled(given, predict) if given.tile or given.memory else predict
     own = wanted[given.ranks.rank::given.ranks.size]
@@ -179,7 +180,7 @@ def opened(asked: AskedNet, weights: str, mean: tuple[float, ...], device: str,
            output: str | None = None, **options: Any) -> tuple[Predictor, Colours]:
     """Return the net with its weights, ready for pictures; colours and names of its classes.
 
-    options: precision, skip, crf and views of the Predictor.
+    options: precision, exact, crf and views of the Predictor.
     """
     from port.data.datasets import class_names, palette
     from port.predict.labelled import Predictor
@@ -221,12 +222,15 @@ def tiled(given: Request, predict: Predictor) -> TiledLabels:
                                'at parts')
     if given.kinds != ('labels', 'overlay'):
         raise click.UsageError('--tile and --memory write labels and overlays: leave --save out')
+    if not given.fast:
+        raise click.UsageError('--tile and --memory compute parts of the picture, which only the '
+                               'fast engine can: leave --exact out')
     if given.memory and given.tile not in (None, 'auto'):
         raise click.UsageError('--memory chooses the tile: give --tile auto, or leave one out')
     from port.predict.predictor import predictor
     from port.predict.tiled import TiledLabels
     side = given.tile if isinstance(given.tile, tuple) else None
-    cut = predictor(predict.net, None, given.precision, layer=predict.layer, skip=given.fast,
+    cut = predictor(predict.net, None, given.precision, layer=predict.layer,
                     tile=side or 'auto').tiled
     assert cut is not None
     return TiledLabels(cut, predict.predict.planes, side, given.memory, predict.predict.grid)

@@ -16,6 +16,7 @@ from port.commands import bound
 from port.commands._before_run import made_ready
 from port.commands._ranks import ranked
 from port.commands._shared import (
+    engine_options,
     given_as,
     options_given,
     renamed,
@@ -102,9 +103,6 @@ statistics_option = click.option(
     '--statistics', type=click.IntRange(min=0), default=10, show_default=True, metavar='BATCHES',
     help="Training batches that BatchNorm's statistics are counted over before each scoring; 0 for "
          'as many as show the training list once, as SegNet\'s authors do.')
-fast_option = click.option('--fast/--no-fast', default=False, show_default=True, help='--fast '
-                           'gives the same numbers within rounding, in less time, as `fcn train '
-                           '--fast`.')
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class Request:
     released: bool
     dry_run: bool
     download: bool
-    fast: bool
+    fast: bool | None
     keep_all: bool
     share_steps: bool
     tf32: bool
@@ -173,7 +171,7 @@ class Request:
               'there or missing, with page, file name and digest; disk; time, measured.')
 @click.option('--download', is_flag=True, help='Download first what is missing of weights and '
               'data, where an address is known, into --data, and check their digests.')
-@fast_option
+@engine_options
 @click.option('--share-steps', is_flag=True, help='Under torchrun: train on all processes, each '
               'making its part of a step, with random numbers of its own.  [default: the first '
               'trains, all score; the figures are those of one process]')

@@ -18,6 +18,7 @@ from port.commands._shared import (
     WithJson,
     check_json,
     defining,
+    engine_options,
     given_as,
     json_option,
     net_argument,
@@ -53,7 +54,7 @@ class Request:
     limit: int | None
     save: Path | None
     json_path: str | None
-    fast: bool
+    fast: bool | None
     crf: CrfWeights | None
     scales: tuple[float, ...]
     flip: bool
@@ -79,8 +80,7 @@ class Request:
 @click.option('--tolerance', type=click.FloatRange(min=0), metavar='PIXELS', help='How far off an '
               'outline may lie in the boundary F1.  [default: 0.75% of the diagonal]')
 @json_option('the figures and the histogram')
-@click.option('--fast/--no-fast', default=False, show_default=True, help='--fast gives the same '
-              'scores within rounding, in less time (docs/padding.md).')
+@engine_options
 @crf_option
 @views_options
 @ranked()
@@ -97,13 +97,16 @@ def command(given: Request) -> None:
     NET is a folder of `fcn new`, `fcn reproduce` or `fcn generate`, whose val or test net is
     scored; a prototxt with its data layer; or a published name, with --data.
     """
-    from port.fast.speed_up import fast_forward
+    from port.fast.speed_up import forward_by
     from port.scoring.boundaries import BoundaryScores
     from port.scoring.evaluate import evaluate, heads
     from port.scoring.frames import FrameScores
+    from port.training import glog
     with given.ranks.agreed():
         net = loaded(given)
         labels = several_views(given, net)
+    with glog.handling(glog.hold()) as told:
+        forward = forward_by(net, given.fast)
     frames = {head: FrameScores(head) for head, _ in heads(net)}
     edges = {head: BoundaryScores(head, tolerance=given.tolerance) for head, _ in heads(net)
              if given.boundaries}
@@ -111,7 +114,7 @@ def command(given: Request) -> None:
                        labels=labels,
                        observers=[*(one.see for one in frames.values()),
                                   *(one.see for one in edges.values())],
-                       forward=fast_forward(net) if given.fast else None, ranks=given.ranks).scores
+                       forward=forward, ranks=given.ranks).scores
     for head in frames:
         frames[head].join(given.ranks)
     for head in edges:
@@ -128,6 +131,8 @@ def command(given: Request) -> None:
         texts.append((f'{head}\n' if len(results) > 1 else '') + result.text()
                      + more_lines(figures[head], edges.get(head), result.names))
     tell(figures, '\n'.join(texts), given.json_path)
+    with glog.handling(glog.lines()) as out:
+        glog.replay(told, [out])
 
 
 def loaded(given: Request) -> Net:

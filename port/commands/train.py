@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from port.commands._ranks import ranked
-from port.commands._shared import defining, given_as
+from port.commands._shared import defining, engine_options, given_as
 from port.commands._values import FILE
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ class Request:
 @click.option('--snapshot', type=FILE, help='A .solverstate to go on from.')
 @click.option('--iterations', type=click.IntRange(min=1), metavar='N', help='Train to this '
               'iteration; the rate goes as the solver file has it.  [default: its max_iter]')
-@click.option('--fast/--no-fast', default=None, help='--fast leaves out the zeros around the '
-              'images (docs/padding.md) and takes layers together: the same gradients within '
-              'rounding, in less time.  [default: --fast in a folder of `fcn new`, else --no-fast]')
+@engine_options
 @click.option('--score-every', 'every', type=click.IntRange(min=0), metavar='N',
               help='Score the test net after every N iterations and keep the best weights; 0 for '
               'never.  [default: about 20 times for a folder of `fcn new`, else never]')
@@ -98,14 +96,13 @@ def command(given: Request) -> None:
 
 def _prepared(given: Request) -> 'Solver':
     """Return the solver with its first weights or the state of a snapshot, alike on every rank."""
-    from port.fast.speed_up import use_fast
+    from port.fast.speed_up import train_by
     from port.training.solver import Solver
     path = given.path / 'solver.prototxt' if given.path.is_dir() else given.path
     ranks = given.ranks
     with ranks.agreed():
         solver = Solver(path, given.device, finite=True, until=given.iterations)
-        if _wanted(given.fast, given):
-            use_fast(solver)
+        train_by(solver, given.fast)
     if ranks.size > 1:
         from port.training.rank_training import facts, use_ranks
         use_ranks(solver, ranks, given.sync_batch_norm)
@@ -117,11 +114,6 @@ def _prepared(given: Request) -> 'Solver':
     return solver
 
 
-def _wanted(asked: bool | None, given: Request) -> bool:
-    """Return what was asked for; for a folder of `fcn new`, what is on there unless told."""
-    return _own_folder(given) is not None if asked is None else asked
-
-
 def _own_folder(given: Request) -> Path | None:
     """Return the folder of `fcn new` that the solver lies in, if it does."""
     from netspec.own_dataset import is_own
@@ -131,7 +123,6 @@ def _own_folder(given: Request) -> Path | None:
 
 def _watched(solver: 'Solver', given: Request) -> 'TrainingCurve':
     """Have those look on who note the course of the training and warn."""
-    from port.fast.speed_up import fast_forward
     from port.scoring.training_curve import TrainingCurve, keep_last
     from port.training.watch import FlatLoss, rate_fault
     own, every = _own_folder(given), given.every
@@ -143,9 +134,8 @@ def _watched(solver: 'Solver', given: Request) -> 'TrainingCurve':
     base = Path(solver.prefix)
     table, picture = (own / 'log.csv', own / 'curve.png') if own else (
         base.with_name(f'{base.name}.csv'), base.with_name(f'{base.name}.png'))
-    forward = fast_forward(solver.test_nets[0]) if every and _wanted(given.fast, given) else None
     curve = TrainingCurve(solver, table, picture,
-                          base.with_name(f'{base.name}_best.caffemodel'), every, forward)
+                          base.with_name(f'{base.name}_best.caffemodel'), every)
     if given.ranks.first and sys.stderr.isatty():
         from tqdm import tqdm
         curve.say = lambda text: tqdm.write(text, file=sys.stderr)

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.autograd.graph import increment_version
 
 from port.distributed.alone import Alone, Facts, Result
 
@@ -75,12 +76,12 @@ class Ranks(Alone):
     def add(self, tensor: torch.Tensor) -> torch.Tensor:
         with _reaching():
             dist.all_reduce(tensor, group=self._group(tensor))
-        return tensor
+        return _written(tensor)
 
     def spread(self, tensor: torch.Tensor) -> torch.Tensor:
         with _reaching():
             dist.broadcast(tensor, 0, group=self._group(tensor))
-        return tensor
+        return _written(tensor)
 
     def _group(self, tensor: torch.Tensor) -> dist.ProcessGroup | None:
         return self._control if tensor.is_cpu else None
@@ -251,6 +252,13 @@ def words(error: BaseException) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     notes = ''.join(f' ({note})' for note in getattr(error, '__notes__', ()))
     return ' '.join((text + notes).split()) or type(error).__name__
+
+
+def _written(tensor: torch.Tensor) -> torch.Tensor:
+    """Count a change that torch did not see: who keeps what it made of the values looks there."""
+    if not tensor.is_inference():
+        increment_version((tensor,))
+    return tensor
 
 
 @contextmanager

@@ -42,7 +42,8 @@ class KnownPart:
     """feeds: the places in net.nodes of the layers that bring data, which have no bottoms, and of
     the Splits that copy data for several readers. known: those of the layers that `program`
     computes. rest: all others. reads: of a place in the rest, the values of the program that it
-    reads, by the number of the bottom. shown: the blobs that a value is to be seen in.
+    reads, by the number of the bottom. shown: the blobs that a value is to be seen in. reasons: why
+    places in the rest are there; not of those that only read what others there write.
 
     Raises Unsuited, naming a layer, for a net of which nothing is known.
     """
@@ -53,6 +54,7 @@ class KnownPart:
         self.known: list[int] = []
         self.rest: list[int] = []
         self.reads: dict[int, dict[int, int]] = {}
+        self.reasons: dict[int, str] = {}
         self._spoilt = written_over(net.nodes) if training else set()
         maker = ProgramMaker(training)
         for place, node in enumerate(net.nodes):
@@ -70,7 +72,7 @@ class KnownPart:
         if not node.bottom or node.layer.type == 'Split' and found.get(0) in data:
             self.feeds.append(place)
             maker.add(node)
-        elif len(found) == len(node.bottom) and not self._why_not(maker, node, training):
+        elif len(found) == len(node.bottom) and not self._why_not(maker, place, training):
             self.known.append(place)
             maker.add(node)
         else:
@@ -79,8 +81,9 @@ class KnownPart:
             for blob in node.top:                         # one in place is no value of ours now
                 values.pop(id(blob), None)
 
-    def _why_not(self, maker: ProgramMaker, node: Node, training: bool) -> str:
-        """Return why the plain engine must run a layer; keep the first reason that matters."""
+    def _why_not(self, maker: ProgramMaker, place: int, training: bool) -> str:
+        """Return and keep why the plain engine must run a layer."""
+        node = self.net.nodes[place]
         why = maker.why_not(node)
         if not why and any(node.layer.loss_weights):
             why = f'layer {node.name!r}: a loss_weight'
@@ -88,8 +91,9 @@ class KnownPart:
             why = f'layer {node.name!r}: propagate_down: false'
         if not why and node.name in self._spoilt:
             why = f'layer {node.name!r}: a layer in place writes over what its way back reads'
-        if why and not self.rest:
-            self.reason = why
+        if why:
+            self.reason = why if not self.rest else self.reason
+            self.reasons[place] = why
         return why
 
     def _find_shown(self, maker: ProgramMaker) -> dict[int, list[Blob]]:

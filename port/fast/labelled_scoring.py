@@ -1,15 +1,11 @@
 """Forward passes of nets that read their own data, in the TEST phase."""
 
-import logging
-
 import torch
 
 from port.engine.net import Net
 from port.fast.inference import FastNet
 from port.fast.known_part import KnownPart
-from port.fast.unsuited import Unsuited
-
-log = logging.getLogger('port.fast')
+from port.fast.unsuited import Refusals, Unsuited
 
 
 class FastScoring:
@@ -23,6 +19,7 @@ class FastScoring:
     def __init__(self, net: Net) -> None:
         self.net, self.part = net, KnownPart(net, training=False)
         self.fast = FastNet(net, program=self.part.program)
+        self.refused = Refusals()
 
     @torch.no_grad()
     def __call__(self) -> torch.Tensor | float:
@@ -34,7 +31,7 @@ class FastScoring:
             for name, scores in found.items():
                 part.show(program.outputs[name], scores)
         except Unsuited as error:                # images of this size only
-            log.info('a pass by the plain engine: %s', error)
+            self.refused(error)
             part.run(part.known)
         net.loss = part.run(part.rest)
         return net.loss

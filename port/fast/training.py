@@ -19,7 +19,7 @@ from port.engine.net import Net
 from port.fast import cuda_graphs as graphs
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.training_pass import Early, TrainedNet, TrainingPass
-from port.fast.unsuited import Unsuited
+from port.fast.unsuited import Refusals, Unsuited
 
 log = logging.getLogger('port.fast')
 KEPT_RECORDINGS = 8     # sizes of input: those that first came often enough
@@ -43,6 +43,7 @@ class FastTraining:
         self.feeds = self.trained.part.feeds
         self.capture: graphs.Capture | None = (graphs.capture_for(net.device)
                                                if self._repeats() else None)
+        self.refused = Refusals()
         self.seen: Counter[tuple] = Counter()
         self.recordings: dict[tuple, Recording | None] = {}
 
@@ -75,7 +76,7 @@ class FastTraining:
             try:
                 self.net.loss = self._run(early, look)
             except Unsuited as error:            # images of this size only
-                log.info('a pass by the plain engine: %s', error)
+                self.refused(error)
                 self.net.loss = self._plainly()
                 look(float(self.net.loss))
                 self.net.backward()
@@ -88,7 +89,7 @@ class FastTraining:
         try:
             self.net.loss = TrainingPass(self.trained, self.plan(), learn=None).forward()
         except Unsuited as error:
-            log.info('a pass by the plain engine: %s', error)
+            self.refused(error)
             self.net.loss = self._plainly()
         return self.net.loss
 

@@ -29,19 +29,20 @@ class Predictor:
     """A callable from a picture to its labels.
 
     net: a deploy net of one image input. mean: BGR, subtracted. layer: the score blob.
-    precision, skip: as port.predictor takes them. crf: weights of a dense CRF that refines the
+    precision, exact: as port.predictor takes them. crf: weights of a dense CRF that refines the
     scores, on the picture's plain RGB as DeepLab's own program does. views: at which scales the
     picture is looked at, and whether mirrored too.
     """
 
     def __init__(self, net: Net, mean: Sequence[float], layer: str | None = None,
-                 precision: str = 'float32', skip: bool = True,
+                 precision: str = 'float32', exact: bool = False,
                  crf: CrfWeights | None = None, views: Views = ONE_VIEW) -> None:
         if len(net.inputs) > 1:
             raise ValueError(f'the net takes {len(net.inputs)} inputs ({", ".join(net.inputs)}); '
                              'pictures can be given to nets of one image input only')
         self.net = net
-        self.predict = predictor(net, None, precision, layer=layer, mean=mean, skip=skip)
+        self.predict = predictor(net, None, precision, layer=layer, mean=mean,
+                                 exact=exact)
         self.layer, self.crf, self.views = self.predict.layer, crf, views
 
     def scores(self, rgb: np.ndarray) -> torch.Tensor:

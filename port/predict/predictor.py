@@ -21,7 +21,7 @@ from port.engine.net import Net, Weights, load_net
 from port.engine.precision import tf32
 from port.engine.starting_weights import load
 from port.fast.inference import FastNet
-from port.fast.speed_up import fast_forward
+from port.fast.speed_up import forward_by
 from port.fast.tiles import TiledNet
 from port.fast.unsuited import Unsuited
 from port.predict.given_images import Array, Images, check_array, is_array, pictures_of
@@ -38,7 +38,8 @@ NO_INPUT = 'has no inputs, as a net that reads its own data; give a deploy net'
 def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weights | None = None,
               precision: str = 'float32', device: torch.device | str | None = None,
               layer: str | None = None, mean: Sequence[float] | None = None,
-              skip: bool = True, tile: Side | None = None) -> 'NetPredictor':
+              skip: bool = True, tile: Side | None = None, exact: bool = False
+              ) -> 'NetPredictor':
     """Return a callable from images to scores.
 
     net: a Net in the TEST phase, or what one is made of: the name of a published net, a folder of
@@ -49,7 +50,8 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     wanted (default: the first that is called score…). mean: BGR, for pictures (a net by name knows
     its own). skip: do not compute the padding that no image reaches. tile: height
     and width, or 'auto': compute the scores in such parts, each from its reach, so that they equal
-    the whole image's and take less memory.
+    the whole image's and take less memory. exact: by the plain engine, one layer after the
+    other as Caffe does.
 
     It may be called from several threads, which take turns, and inside torch.inference_mode().
     Raises ValueError, KeyError or TypeError for what does not fit together.
@@ -76,7 +78,7 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     if net.device.type == 'cpu' and precision in GPU_ONLY:
         raise ValueError(f'precision {precision!r} is for GPUs; on a CPU take float32 or bfloat16')
     return NetPredictor(net, PRECISIONS[precision], layer, mean, skip, precision == 'tf32',
-                        row, tile)
+                        row, tile, exact)
 
 
 def _made(source: object, device: torch.device) -> Net:
@@ -104,8 +106,12 @@ class NetPredictor:
     def __init__(self, net: Net, dtype: torch.dtype = torch.float32, layer: str | None = None,
                  mean: Sequence[float] | None = None, skip: bool = True,
                  rounded: bool = False, row: Variant | None = None,
-                 tile: Side | None = None) -> None:
-        self.net, self.reason, self.rounded, self.row = net, '', rounded, row
+                 tile: Side | None = None, exact: bool = False) -> None:
+        if exact and (dtype != torch.float32 or tile is not None):
+            raise ValueError('the plain engine computes whole images in float32: leave exact, or '
+                             'precision and tile, out')
+        self.net, self.rounded, self.row = net, rounded, row
+        self.reason = 'the plain engine was asked for' if exact else ''
         self.grid = row.grid if row else 1
         self.layer = layer or score_layers(net)[0]
         if self.layer not in net.blobs:
@@ -114,7 +120,7 @@ class NetPredictor:
         self.mean = None if mean is None else _checked_mean(mean)
         self.forward: Callable[[], object] = net.run_forward
         self._turn = RLock()          # the net's blobs hold one image at a time
-        self.fast = self._engine(dtype, skip)
+        self.fast = None if exact else self._engine(dtype, skip)
         self.tile = tile
         self.tiled = None if tile is None else self._cut(dtype, skip)
 
@@ -126,7 +132,7 @@ class NetPredictor:
             log.info('the plain engine is used: %s', self.reason)
             if dtype != torch.float32:
                 log.warning('computed in float32: %s', self.reason)
-            self.forward = fast_forward(self.net)
+            self.forward = forward_by(self.net, True)
             return None
 
     def _cut(self, dtype: torch.dtype, skip: bool) -> TiledNet:

@@ -22,6 +22,7 @@ from port.describe.summary import summarize, totals
 from port.describe.timing import milliseconds, timed_net
 from port.engine.net import Net
 from port.engine.random_weights import random_weights
+from port.fast.speed_up import both_ways_by
 from port.reproduce.pace import FORWARD
 from port.reproduce.recipe import Settings, Stage, chain
 from port.reproduce.report_pages import duration
@@ -190,23 +191,21 @@ def time(stages: list[Stage], settings: Settings, device: torch.device) -> str:
                  for stage in stages)
     scorings = [(images or stage.row.schedule.test_iter) * max(1, stage.blocks)
                 for stage in stages]
-    each = seconds_an_image(stages[0].row, settings.width, device)
+    each = seconds_an_image(stages[0].row, settings.width, device, settings.fast)
     whole = each * (passes + FORWARD * sum(scorings))
     high, wide = size_of(stages[0].row)
     return (f'time: about {duration(whole)} here ({each:.2g} s an image of {high} x {wide} forward '
-            f'and back, {passes:,} to train on, {sum(scorings):,} to score; --fast takes less)')
+            f'and back, {passes:,} to train on, {sum(scorings):,} to score)')
 
 
-def seconds_an_image(row: Variant, width: float, device: torch.device) -> float:
+def seconds_an_image(row: Variant, width: float, device: torch.device,
+                     fast: bool | None = None) -> float:
     """Measure a forward and backward pass of a row's training net on one image."""
     net = Net(timed_net(row, size_of(row), width), TRAIN, device=device)
     random_weights(net, 1)
     for name in {head.label for head in row.heads}:
         net.blobs[name].data.zero_()
-
-    def step() -> None:
-        net.run_forward()
-        net.backward()
+    step = both_ways_by(net, fast)
     step()
     return milliseconds(step, device) / 1000
 

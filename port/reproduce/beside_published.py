@@ -198,6 +198,7 @@ def command_line(settings: Settings) -> str:
                 value != field.default or field.name == 'data'):
             words += [plain[field.name], str(value)]
     words += [f'--{name}' for name in ('released', 'fast', 'tf32') if getattr(settings, name)]
+    words += ['--exact'] if settings.fast is False else []
     for option, pairs in (('--set', settings.options), ('--donor', settings.donors),
                           ('--train-data', settings.train_data)):
         for key, value in pairs.items():

@@ -7,7 +7,7 @@ import torch
 
 from netspec.schema.messages import SolverParameter
 from port.engine.starting_weights import fill_upsampling
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.training.solver import Solver
 
 ENOUGH, MOST = 2.0, 20        # seconds and steps that are measured
@@ -15,7 +15,7 @@ FORWARD = 1 / 3               # of the time of a step; what scoring an image tak
 
 
 def seconds_a_step(solver: str | Path, device: torch.device | str = 'cpu') -> float:
-    """Return how long a step of a solver takes with --fast, after a first one that is not counted.
+    """Return how long a step of a solver takes, after a first one that is not counted.
 
     Nothing is written. Raises what the solver raises, such as ValueError for a net that is too
     large for the memory.
@@ -25,7 +25,7 @@ def seconds_a_step(solver: str | Path, device: torch.device | str = 'cpu') -> fl
         param.display = 0
     trial = Solver(solver, device, amend=no_snapshot)
     fill_upsampling(trial.net)
-    use_fast(trial)
+    train_by(trial)
     trial.step(1)
     begun, steps = time.monotonic(), 0
     while steps < MOST and (not steps or time.monotonic() - begun < ENOUGH):

@@ -27,7 +27,8 @@ class Settings:
     block, blocks: images of a block and number of blocks in place of the published. images: score
     that many in place of the whole split. split: score on this list in place of the row's.
     options: solver fields, 'KEY' for all nets or 'NET.KEY'. donors: net -> weights to start from
-    in place of training that net. fast: the same numbers within rounding, in less time.
+    in place of training that net. fast: by the fast engine, the same numbers within rounding; None
+    for the usual engine (port.fast.speed_up.train_by).
     train_data: further entries of the training data layer's param_str, keyed as options.
     scale: images and labels of both lists are resized by this factor. statistics: training batches
     that BatchNorm's are counted over before a scoring; 0 for as many as show the list once.
@@ -49,7 +50,7 @@ class Settings:
     released: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     donors: dict[str, str] = field(default_factory=dict)
-    fast: bool = False
+    fast: bool | None = None
     tf32: bool = False
     train_data: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
@@ -67,6 +68,14 @@ class Settings:
             raise ValueError(f'{error}; write it anew with the settings that the run was begun '
                              'with, or name another --out') from None
 
+    def as_begun(self, out: Path) -> 'Settings':
+        """Return the settings with the engine that the run of a folder was begun with, where none
+        is asked for.
+        """
+        if self.fast is not None or not underway(out):
+            return self
+        return replace(self, fast=Settings.of_run(out).fast)
+
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
 
@@ -74,7 +83,7 @@ class Settings:
         """
         path = out / SETTINGS_FILE
         mine = json.loads(json.dumps(asdict(self)))
-        if not path.exists() or not any(out.glob('*/s*/*iter_*')):
+        if not underway(out):
             for begun in out.glob('*/init.caffemodel'):
                 begun.unlink()
             out.mkdir(parents=True, exist_ok=True)
@@ -86,6 +95,11 @@ class Settings:
         if changed:
             raise ValueError(f'{out} was begun with {"; ".join(changed)}: go on with the same '
                              'settings, or name another --out')
+
+
+def underway(out: Path) -> bool:
+    """Tell whether something was trained or scored in the folder of a run."""
+    return (out / SETTINGS_FILE).exists() and any(out.glob('*/s*/*iter_*'))
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
     flattering: list[str] = []
     with ExitStack() as stack:
         with ranks.agreed():
+            settings = settings.as_begun(out)
             stages, flattering = checked(settings, out, ranks.size)
             for line in flattering if ranks.first else ():
                 log.warning('%s', line)

@@ -27,7 +27,7 @@ from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net
 from port.engine.starting_weights import begin, load, prepare
 from port.engine.torch_weights import read_donor
-from port.fast.speed_up import fast_forward, use_fast
+from port.fast.speed_up import forward_by, train_by
 from port.reproduce.recipe import Settings, Stage, of_stage, solver_options
 from port.scoring.evaluate import Evaluation, data_instance, evaluate, read
 from port.scoring.metrics import Scores
@@ -141,11 +141,7 @@ class Training:
         self.solver.on_iteration.append(
             lambda solver, loss: tick(stage, solver.iteration, solver.smoothed_loss))
         self.solver.on_snapshot.append(self._note_time)
-        self.forward_train, self.forward = (
-            fast_forward(net) if settings.fast else net.run_forward
-            for net in (self.solver.net, self.solver.test_nets[0]))
-        if settings.fast:
-            use_fast(self.solver)
+        train_by(self.solver, settings.fast)
 
     def _share_passes(self, param: SolverParameter) -> None:
         """Where that was asked for, let ranks make the passes of a step together; else rank 0
@@ -245,8 +241,8 @@ class Training:
                 self.ranks.spread(row.blob.data)
         net = solver.test_nets[0]
         net.share_from(solver.net)
-        result = scored(net, self.stage, self.settings, iteration=mark, forward=self.forward,
-                        asked=asked, ranks=self.ranks)
+        result = scored(net, self.stage, self.settings, iteration=mark, asked=asked,
+                        forward=solver.test_passes[0], ranks=self.ranks)
         result.trained = trained
         self.ranks.by_first(lambda: self._keep(result, mark))
         self.told(self.stage, result)
@@ -254,7 +250,7 @@ class Training:
     def _recount(self) -> int:
         """Count BatchNorm's statistics anew, by the ranks that trained; return their number."""
         if self.shared or self.ranks.first:
-            return recount(self.solver.net, self.forward_train, self._batches(),
+            return recount(self.solver.net, self.solver.train_pass, self._batches(),
                            self.ranks if self.shared else ALONE)
         return 0
 
@@ -300,7 +296,7 @@ def score_only(stage: Stage, settings: Settings, device: torch.device,
         net = Net(stage.file(test=True), TEST, device=device)
         load(net, weights)
     result = scored(net, stage, settings, ranks=ranks,
-                    forward=fast_forward(net) if settings.fast else None)
+                    forward=forward_by(net, settings.fast))
     ranks.by_first(lambda: result.write(stage.scores(0)))
     return result
 
@@ -337,7 +333,7 @@ def refined(stage: Stage, settings: Settings, device: torch.device,
     with Requests(SIGNALS) as requests:
         result = scored(net, stage, settings, iteration=stage.iterations,
                         crf=SOURCES[stage.name][0], ranks=ranks,
-                        forward=fast_forward(net) if settings.fast else None,
+                        forward=forward_by(net, settings.fast),
                         asked=lambda: STOP in requests.pending)
     ranks.by_first(lambda: result.write(path))
     return result

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from math import isnan, nan
 from pathlib import Path
-from typing import Any
 
 from netspec.schema import write_atomic
 from port.data.label_pictures import write_beside
@@ -30,12 +29,12 @@ class TrainingCurve:
     """Notes the loss and the scores of a solver's training; for its on_iteration.
 
     every: score the first test net after so many iterations, and at the end; 0 for never. table,
-    picture: the files to write; best: where the best weights go. forward: what runs the test net.
+    picture: the files to write; best: where the best weights go.
     """
 
-    def __init__(self, solver: Solver, table: Path, picture: Path, best: Path, every: int = 0,
-                 forward: Callable[[], Any] | None = None) -> None:
-        self.solver, self.every, self.forward = solver, every, forward
+    def __init__(self, solver: Solver, table: Path, picture: Path, best: Path, every: int = 0
+                 ) -> None:
+        self.solver, self.every = solver, every
         self.table, self.picture, self.best_file = table, picture, best
         self.step = max(1, solver.until // ROWS)
         self.sum, self.count = 0.0, 0
@@ -82,8 +81,8 @@ class TrainingCurve:
         net.share_from(solver.net)
         before = extras(net)
         try:
-            found = evaluate(net, iteration=count, forward=self.forward, ranks=solver.ranks,
-                             asked=self._stopping)
+            found = evaluate(net, iteration=count, forward=solver.test_passes[0],
+                             ranks=solver.ranks, asked=self._stopping)
         except Interrupted:
             return {}
         finally:

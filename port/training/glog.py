@@ -12,10 +12,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from logging.handlers import MemoryHandler
 from pathlib import Path
+from typing import TypeVar
 
 LETTER = {logging.DEBUG: 'I', logging.INFO: 'I', logging.WARNING: 'W', logging.ERROR: 'E',
           logging.CRITICAL: 'F'}
 LINE = re.compile(rb'^[IWEF]\d{4} \d\d:\d\d:\d\d\.', re.MULTILINE)
+Handler = TypeVar('Handler', bound=logging.Handler)
 MANY = 1_000_000             # records held back before they are lost
 
 
@@ -74,6 +76,11 @@ def warnings() -> logging.Handler:
     return _start(handler, logging.Formatter('fcn: warning: %(message)s'))
 
 
+def lines() -> logging.Handler:
+    """Show the log, a plain line each, on stderr from now on; return the handler, for `stop`."""
+    return _start(logging.StreamHandler(sys.stderr), logging.Formatter('fcn: %(message)s'))
+
+
 def hold() -> MemoryHandler:
     """Keep the log in memory from now on, for `replay`; return the handler, for `stop`."""
     held = MemoryHandler(MANY, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
@@ -92,7 +99,7 @@ def replay(held: MemoryHandler, handlers: Iterable[logging.Handler]) -> None:
 
 
 @contextmanager
-def handling(handler: logging.Handler) -> Iterator[logging.Handler]:
+def handling(handler: Handler) -> Iterator[Handler]:
     """Stop a handler when the block ends."""
     try:
         yield handler

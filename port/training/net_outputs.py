@@ -14,10 +14,11 @@ from port.training.solver_nets import can_skip, skip
 log = logging.getLogger('port.solver')
 
 
-def mean_outputs(net: Net, count: int, ranks: Alone, asked: Callable[[], bool]
+def mean_outputs(net: Net, count: int, ranks: Alone, asked: Callable[[], bool],
+                 forward: Callable[[], torch.Tensor | float]
                  ) -> tuple[float, list[torch.Tensor]] | None:
-    """Run a test net `count` times, by shares of several ranks; return the mean loss and the mean
-    of each output. None as soon as `asked` says that a stop was asked for.
+    """Run a test net `count` times by `forward`, by shares of several ranks; return the mean loss
+    and the mean of each output. None as soon as `asked` says that a stop was asked for.
 
     Where a data layer cannot leave out the passes of others, every rank runs them all.
     """
@@ -28,7 +29,7 @@ def mean_outputs(net: Net, count: int, ranks: Alone, asked: Callable[[], bool]
     for _ in mine:
         if asked():
             return None
-        loss = loss + net.run_forward()
+        loss = loss + forward()
         values = [net.blobs[name].data for name in net.outputs]
         sums = [s + v for s, v in zip(sums, values, strict=True)] if sums else [
             v.clone() for v in values]

@@ -23,6 +23,7 @@ from port.training.net_outputs import log_outputs, mean_outputs
 
 log = logging.getLogger('port.solver')
 SNAPSHOT, STOP = 'snapshot', 'stop'
+Pass = Callable[[], torch.Tensor | float]        # returns the loss
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -64,11 +65,13 @@ class Solver:
         self.net = setup.train_net(self.param, self.folder, self.device)
         setup.check_room(self.net, self.per_param)
         self.test_nets = setup.test_nets(self.param, self.folder, self.device)
+        self.train_pass: Pass = self.net.run_forward         # what runs the net forward alone
+        self.test_passes: list[Pass] = [net.run_forward for net in self.test_nets]
         self.history = [torch.zeros_like(row.blob.data) for _ in range(self.per_param)
                         for row in self.net.learnable]
         self._linear = self.param.type in updates.LINEAR
         self._still = [self._linear] * len(self.net.learnable)   # whose histories stay zero
-        self.one_pass: Callable[[], torch.Tensor | float] | None = None  # for plain_pass
+        self.one_pass: Pass | None = None        # for plain_pass
         self.ranks: Alone = ALONE                # the processes that train together
         self.on_complete: Callable[[Learnable], None] | None = None  # once its gradient is whole
         self.descend = updates.descend
@@ -82,8 +85,7 @@ class Solver:
         self.on_snapshot: list[Callable[[], None]] = []
         self.stopped = False
         self.saved = ''                          # the state last written or read
-        self.losses: list[float] = []
-        self.smoothed_loss = 0.0
+        self.losses, self.smoothed_loss = list[float](), 0.0
         self._clock, self._shown = time.monotonic(), 0
 
     # -- setting up --------------------------------------------------------------------------------
@@ -283,7 +285,7 @@ class Solver:
             log.info('Optimization stopped early.')
             return
         if p.display and self.iteration % p.display == 0:
-            self._smooth(self.ranks.mean(float(self.net.run_forward())), start)
+            self._smooth(self.ranks.mean(float(self.train_pass())), start)
             log.info('Iteration %d, loss = %g', self.iteration, self.smoothed_loss)
         if p.test_interval and self.iteration % p.test_interval == 0:
             self.test_all()
@@ -302,7 +304,7 @@ class Solver:
         for hook in self.on_test:
             hook()
         net.share_from(self.net)
-        found = mean_outputs(net, count, self.ranks, self._asked)
+        found = mean_outputs(net, count, self.ranks, self._asked, self.test_passes[index])
         if found is None:
             log.info('Test interrupted.')
             return {}

@@ -169,7 +169,7 @@ def jobs(data: Path, weights: Path) -> list[Job]:
     narrow, pictures = ['--width', WIDTH], str(data / 'pascal/VOC2011/JPEGImages')
     out = [
         Job('train', train_args(), nets(data), 3, True, True),
-        Job('train-fast', train_args('--fast'), nets(data), 3, True, True),
+        Job('train-exact', train_args('--exact'), nets(data), 3, True, True),
         Job('train-hdf5', train_args(), nets(data, snapshot_format='HDF5'), 3, True, True),
         Job('reproduce', lambda folder: [
             'reproduce', 'voc-fcn32s', '--data', str(data), *narrow, '--block', '4', '--blocks',

@@ -119,7 +119,7 @@ def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused)
               photos / 'a.png')
     found = {}
     for layer, more in (('score_sem', ()), ('score_geo', ('--output', 'score_geo')),
-                        ('score_geo', ('--output', 'score_geo', '--no-fast'))):
+                        ('score_geo', ('--output', 'score_geo', '--exact'))):
         assert fcn(*shared, *more, '--out', tmp_path / 'out').exit_code == 0
         labels = np.asarray(opened(tmp_path / 'out/a.png'))
         rgb = np.asarray(opened(photos / 'a.png'), np.float32)[:, :, ::-1]
@@ -134,7 +134,7 @@ def test_heads_and_the_whole_padding(photos: Path, tmp_path: Path, fcn, refused)
                                           ('upscore', [21, 96, 128])])
 def test_a_blob_of_another_size(layer: str, shape: list[int], photos: Path, lively: Path,
                                 tmp_path: Path, refused) -> None:
-    for more in ((), ('--no-fast',)):
+    for more in ((), ('--exact',)):
         line = refused('infer', 'voc-fcn32s', '--weights', lively, '--width', WIDTH, '--out',
                        tmp_path / 'out', photos / 'a.png', '--output', layer, *more)
         assert f"blob '{layer}' has the shape {shape}" in line

@@ -36,7 +36,7 @@ TABLE = '''
 --download: reproduce
 --drop-pool: convolutionalize
 --dry-run: reproduce
---fast/--no-fast: ablate, infer, reproduce, score, train
+--fast/--exact: ablate, infer, reproduce, score, train
 --filler [msra|xavier]: generate
 --flip: infer, score
 --frames FILE.csv: score

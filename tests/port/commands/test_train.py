@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,23 +107,29 @@ def test_warns_of_a_net_that_cannot_learn(scenes, make_run, tmp_path: Path, fcn)
 
 
 @pytest.fixture(scope='module')
-def through(scenes, make_run, tmp_path_factory) -> Path:
-    """The weights of a run of STEPS iterations that nobody interrupts."""
+def through(scenes, make_run, tmp_path_factory) -> Callable[[bool], Path]:
+    """through(fast) -> the weights of a run of STEPS iterations that nobody interrupts."""
+    return lambda fast: uninterrupted(
+        make_run(tmp_path_factory.mktemp('through') / 'r', scenes, max_iter=STEPS), fast)
+
+
+def uninterrupted(run: Path, fast: bool) -> Path:
     from port.engine.starting_weights import prepare
+    from port.fast.speed_up import train_by
     from port.training.solver import Solver
-    run = make_run(tmp_path_factory.mktemp('through') / 'r', scenes, max_iter=STEPS)
     solver = Solver(run / 'solver.prototxt')
+    train_by(solver, fast)
     prepare(solver.net)
     solver.step(STEPS)
     return Path(solver.snapshot())
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_and_resumed(number: signal.Signals, through: Path, scenes, make_run,
-                                 tmp_path: Path, start, fcn) -> None:
+@pytest.mark.parametrize('number,engine', [(signal.SIGINT, ()), (signal.SIGTERM, ('--exact',))])
+def test_interrupted_and_resumed(number: signal.Signals, engine: tuple[str, ...], through, scenes,
+                                 make_run, tmp_path: Path, start, fcn) -> None:
     """Data order and dropout go on too: the weights at the end are those of `through`."""
     run = make_run(tmp_path / 'r', scenes, max_iter=STEPS)
-    process = start('train', '--solver', run / 'solver.prototxt')
+    process = start('train', '--solver', run / 'solver.prototxt', *engine)
     for line in process.stdout:
         if 'Iteration 2 ' in line:
             process.send_signal(number)
@@ -139,9 +146,10 @@ def test_interrupted_and_resumed(number: signal.Signals, through: Path, scenes, 
         ['train.log', 'train.csv', state.name, f'{state.stem}.caffemodel'])
     log = state.parent / 'train.log'
     assert 'Optimization stopped early.' in log.read_text()
-    result = fcn('train', '--solver', run / 'solver.prototxt', '--snapshot', state)
+    result = fcn('train', '--solver', run / 'solver.prototxt', '--snapshot', state,
+                 *engine)
     assert result.exit_code == 0
-    assert same(run / 'snapshot' / f'train_iter_{STEPS}.caffemodel', through)
+    assert same(run / 'snapshot' / f'train_iter_{STEPS}.caffemodel', through(not engine))
     assert log.read_text().count('Solving ') == 2                  # appended to
 
 

@@ -1,4 +1,4 @@
-"""fcn train --fast: the same losses as without, on a real data layer."""
+"""fcn train by the fast engine, as by itself: the losses of --exact, on a real data layer."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,14 @@ def losses(log: Path) -> list[float]:
 
 def test_same_losses(trained: Path, scenes, make_run, tmp_path: Path, fcn) -> None:
     found = {}
-    for how in ([], ['--fast']):
+    for how in ([], ['--exact']):
         run = make_run(tmp_path / f'run{len(how)}', scenes)
         result = fcn('train', '--solver', run / 'solver.prototxt', '--weights',
                      trained / 'trained.caffemodel', '--iterations', 4,
                      '--log', run / 'train.log', *how)
         assert result.exit_code == 0, result.output
         found[len(how)] = losses(run / 'train.log')
+        log = (run / 'train.log').read_text()
+        assert ('the training net: by the fast engine' in log) != bool(how)
     assert len(found[0]) >= 4
     assert found[1] == pytest.approx(found[0], rel=ROUNDING)

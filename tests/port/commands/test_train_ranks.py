@@ -39,7 +39,7 @@ def test_ranks_update_as_one_process_of_as_many_times_the_iter_size(
         'solver.prototxt']
 
 
-@pytest.mark.parametrize('engine', ['--fast', '--no-fast'])
+@pytest.mark.parametrize('engine', ['--fast', '--exact'])
 def test_sums_are_on_their_way_before_the_backward_pass_ends(
         engine: str, place, torchrun, fcn) -> None:
     """By both engines; a bucket a layer, the last layers' first."""
@@ -127,7 +127,7 @@ def test_the_images_are_those_of_one_process_in_its_order(place, torchrun, tmp_p
 
 def test_caffe_train_does_the_same(place, torchrun) -> None:
     ours, caffes = place('a', 6), place('b', 6)
-    trained(torchrun, 2, ours)
+    trained(torchrun, 2, ours, '--exact')
     ended = torchrun.fcn(2, 'caffe', 'train', '-solver', caffes)
     assert [one.status for one in ended] == [0, 0], [one.err for one in ended]
     assert 'Optimization Done.' in ended[0].err and ended[1].err == ''

@@ -32,6 +32,18 @@ def test_sums_gathers_and_spreads(torchrun) -> None:
     assert [eval_list(one.out) for one in ended] == [expected] * 3
 
 
+def test_what_others_write_counts_as_a_change(torchrun) -> None:
+    """Else the fast engine would go on with what it packed of the weights of before."""
+    def work() -> None:
+        with joined() as ranks:
+            x = torch.zeros(3)
+            for write in (ranks.spread, ranks.add):
+                before = x._version
+                assert write(x) is x and x._version > before
+            said('ok')
+    assert [one.out for one in torchrun.run(work, work)] == ['ok\n'] * 2
+
+
 def eval_list(text: str) -> object:
     import ast
     return ast.literal_eval(text.strip())

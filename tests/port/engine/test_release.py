@@ -14,7 +14,7 @@ from netspec.schema import parse_net
 from netspec.schema.messages import TEST, SolverParameter
 from port.engine.net import Net
 from port.fast.inference import FastNet
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.training.solver import Solver
 
 TRAINED = '''
@@ -54,7 +54,7 @@ def a_solver(fast: bool = False) -> list:
     param.net_param.CopyFrom(parse_net(TRAINED))
     solver = Solver(param, torch.device('cpu'))
     if fast:
-        assert use_fast(solver) == ''
+        assert train_by(solver, True) == ''
     solver.step(2)
     return [solver, solver.net]
 

@@ -12,7 +12,7 @@ from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.fast.inference import FastNet
 from port.fast.labelled_scoring import FastScoring
-from port.fast.speed_up import fast_forward
+from port.fast.speed_up import forward_by
 from port.fast.unsuited import Unsuited
 
 WIDTH, TOLERANCE = 0.04, 1e-5
@@ -158,7 +158,7 @@ def test_a_size_that_the_engine_refuses_is_run_plainly(monkeypatch) -> None:
 
 def test_a_net_that_is_watched_runs_every_layer() -> None:
     net = branched()
-    fast, seen = fast_forward(net), []
+    fast, seen = forward_by(net), []
     fast()
     assert not seen
     net.after_forward.append(seen.append)

@@ -191,7 +191,7 @@ def solver_for(fast: bool, dtype: torch.dtype = torch.float32, **options) -> Sol
     solver.history = [h.to(dtype) for h in solver.history]
     feed(solver.net, 'voc-fcn16s')
     if fast:
-        assert speed_up.use_fast(solver) == ''
+        assert speed_up.train_by(solver, True) == ''
     return solver
 
 
@@ -263,14 +263,6 @@ def test_refuses(text: str, reason: str) -> None:
 def test_refuses_the_test_phase() -> None:
     with pytest.raises(Unsuited, match='TRAIN'):
         FastTraining(Net(parse_net(DATA + CONV + LOSS % 'c'), TEST))
-
-
-def test_says_why_fast_passes_have_no_use(caplog) -> None:
-    net = parse_net(DATA + 'layer { name: "m" type: "MVN" bottom: "data" top: "m" }' + LOSS % 'm')
-    solver = Solver(SolverParameter(net_param=net, base_lr=0.1, lr_policy='fixed', max_iter=1))
-    assert "'m'" in speed_up.use_fast(solver)
-    (record,) = [r for r in caplog.records if r.levelname == 'WARNING']
-    assert "the plain engine trains: layer 'm'" in record.getMessage()
 
 
 @pytest.mark.gpu

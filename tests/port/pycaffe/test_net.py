@@ -81,7 +81,7 @@ def test_forward_takes_inputs_and_returns_outputs(forked) -> None:
     out = forked.forward(x=x, blobs=['y'])
     assert set(out) == {'z', 'y'}
     assert out['y'].tolist() == (5 * x).tolist()
-    assert np.allclose(out['z'], 5 * x @ forked.params['fc'][0].data.T)
+    assert np.allclose(out['z'], 5 * x @ forked.params['fc'][0].data.T, atol=1e-5)
 
 
 @pytest.mark.parametrize(('inputs', 'message'), [

@@ -51,7 +51,7 @@ def test_disk_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = before_run.parameters(stages[0].row, 1.0)
     assert f'about {5 * 4 * count / 1e9:.1f} GB in {tmp_path}' in before_run.disk(
         stages, settings, tmp_path)
-    monkeypatch.setattr(before_run, 'seconds_an_image', lambda row, width, device: 3.0)
+    monkeypatch.setattr(before_run, 'seconds_an_image', lambda *asked: 3.0)
     line = before_run.time(stages, settings, torch.device('cpu'))
     passes = stages[0].iterations * stages[0].row.batch
     assert f'{passes} to train on, 10 to score' in line

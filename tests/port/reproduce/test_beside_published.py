@@ -87,3 +87,6 @@ def test_the_command_of_a_run_is_one_to_paste():
     assert compare.command_line(settings) == (
         "fcn reproduce voc-fcn8s --data 'my data' --weights w --width 0.5 --limit 3 --released "
         '--set base_lr=1e-09 --donor voc-fcn32s=d --train-data mirror=true')
+    engines = {fast: compare.command_line(Settings('voc-fcn8s', 'd', fast=fast))
+               for fast in (None, True, False)}
+    assert [engines[fast].split()[5:] for fast in engines] == [[], ['--fast'], ['--exact']]

@@ -46,6 +46,22 @@ def test_a_damaged_record_of_a_run_is_named(tmp_path: Path, text: str) -> None:
         Settings('voc-fcn32s', 'data').claim(tmp_path)
 
 
+@pytest.mark.parametrize('begun', [True, False, None])
+def test_a_run_goes_on_with_the_engine_it_was_begun_with(tmp_path: Path, begun) -> None:
+    """Unless another is asked for, which claim refuses; nothing trained yet binds nobody."""
+    mine = Settings('voc-fcn32s', 'data')
+    Settings('voc-fcn32s', 'data', fast=begun).claim(tmp_path)
+    assert mine.as_begun(tmp_path).fast is None
+    (tmp_path / 'voc-fcn32s' / 'snapshot').mkdir(parents=True)
+    (tmp_path / 'voc-fcn32s' / 'snapshot' / 'train_iter_1.solverstate').write_bytes(b'')
+    found = mine.as_begun(tmp_path)
+    assert found.fast is begun
+    found.claim(tmp_path)
+    other = Settings('voc-fcn32s', 'data', fast=not begun).as_begun(tmp_path)
+    with pytest.raises(ValueError, match=f'was begun with fast {begun}, now {not begun}'):
+        other.claim(tmp_path)
+
+
 @pytest.mark.parametrize(('name', 'iterations'), [
     ('voc-fcn32s', 600), ('accum', 30), ('camvid-segnet-basic', 50), ('deeplab-largefov', 20),
     ('deeplab-resnet101', 60)])

@@ -12,7 +12,7 @@ from netspec.families.fcn import fcn
 from netspec.schema.messages import SolverParameter
 from port.distributed.alone import launched
 from port.distributed.ranks import joined
-from port.fast.speed_up import use_fast
+from port.fast.speed_up import train_by
 from port.training.rank_training import use_ranks
 from port.training.solver import Solver
 
@@ -33,7 +33,7 @@ def solver_of(shared, tree, momentum: float, rate: float) -> Solver:
         weight_decay=0.0005, max_iter=10 ** 6, random_seed=1), finite=True)
     (path,) = (tree / 'weights' / ROW).glob('*.caffemodel')
     solver.net.copy_from(path)
-    use_fast(solver)
+    train_by(solver, True)
     return solver
 
 
