@@ -16,6 +16,7 @@ SMALL = {
     'deeplab_forward': ('--width', '0.03', '--size', '65x65', '--runs', '1'),
     'dense_crf': ('--size', '40x50', '--runs', '1'),
     'forward': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
+    'forward_avx2': ('--width', '0.03', '--size', '40x50', '--runs', '1'),
     'gpu': ('--device', 'cpu', '--width', '0.03', '--size', '40x50', '--runs', '1',
             '--train-sizes', '40x50,30x20'),
     'loading': ('--width', '0.03', '--pairs', '8', '--steps', '2'), 'net_load': ('--repeat', '1'),

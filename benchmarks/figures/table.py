@@ -70,6 +70,11 @@ def forward(f: dict[str, Any]) -> Iterator[Row]:
            f'{times["ours bf16"] / times["onnxruntime"]:.2f} of ONNX Runtime\'s float32')
 
 
+def forward_avx2(f: dict[str, Any]) -> Iterator[Row]:
+    yield ('hand-written eager PyTorch, float32, both without AVX-512',
+           ratio(f['median_s']['eager']), ratio(f['ours / eager']))
+
+
 def deeplab_forward(f: dict[str, Any]) -> Iterator[Row]:
     for name, row in f['nets'].items():
         yield (f'{name} at {f["size"]}, hand-written eager PyTorch, float32',
@@ -143,9 +148,9 @@ def startup(f: dict[str, Any]) -> Iterator[Row]:
            ratio(f['cpu_s']['import']), ratio(max(f['ratio'].values())))
 
 
-ROWS = {row.__name__: row for row in (forward, deeplab_forward, agreement, train_step, segnet_step,
-                                      net_load, caffemodel_load, onnx_time, pycaffe_face,
-                                      dense_crf, loading, scale, startup)}
+ROWS = {row.__name__: row for row in (
+    forward, forward_avx2, deeplab_forward, agreement, train_step, segnet_step, net_load,
+    caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading, scale, startup)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:
