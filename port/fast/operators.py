@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from netspec.schema.messages import PoolingParameter
 from port.engine.blob import Blob
 from port.engine.pool_axis import Axis, maximum, route, spread, total
+from port.fast.convolutions.algorithms import Gradient, Product
 from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.convolutions.task import Task
 from port.fast.kernels import calls
@@ -25,7 +26,7 @@ from port.fast.reach.plan import Work
 
 ATEN = torch.ops.aten
 Tensors = list[torch.Tensor]
-Learn = Callable[[Blob, torch.Tensor], None]    # takes a part of a parameter's gradient
+Learn = Callable[[Blob, torch.Tensor | Product], None]      # takes a part of a parameter's gradient
 
 
 @dataclass
@@ -247,7 +248,7 @@ def _with_own_diff(blob: Blob) -> Blob:
     return mine
 
 
-def teach(layer: Any, gradients: Sequence[torch.Tensor | None], learn: Learn) -> None:
+def teach(layer: Any, gradients: Sequence[Gradient], learn: Learn) -> None:
     """Give the gradients of a layer's parameters that are asked for to `learn`."""
     for blob, wanted, gradient in zip(layer.blobs, layer.param_propagate_down, gradients,
                                       strict=False):

@@ -49,7 +49,8 @@ def train_by(solver: Solver, asked: bool | None = None) -> str:
             return owner.plain_pass()
         p = owner.param
         alone = p.iter_size == 1 and p.clip_gradients < 0 and not owner.on_gradients
-        return fast(owner.update_early if alone else owner.on_complete, owner.look)
+        in_parts = owner.update_early if alone and p.type == 'SGD' else None
+        return fast(owner.update_early if alone else owner.on_complete, owner.look, in_parts)
     solver.one_pass, solver.train_pass = one_pass, _unless_watched(solver.net, fast.forward)
     if solver.param.type == 'SGD':
         solver.descend = descend

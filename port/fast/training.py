@@ -18,8 +18,9 @@ from port.engine.layer import LossLayer
 from port.engine.net import Net
 from port.fast import cuda_graphs as graphs
 from port.fast.reach.plan import ReachPlan, make_plan
-from port.fast.training_pass import Early, TrainedNet, TrainingPass
+from port.fast.training_pass import Early, InParts, TrainedNet, TrainingPass
 from port.fast.unsuited import Refusals, Unsuited
+from port.native.kept_memory import KeptMemory
 
 log = logging.getLogger('port.fast')
 KEPT_RECORDINGS = 8     # sizes of input: those that first came often enough
@@ -44,6 +45,7 @@ class FastTraining:
         self.capture: graphs.Capture | None = (graphs.capture_for(net.device)
                                                if self._repeats() else None)
         self.refused = Refusals()
+        self.memory = KeptMemory()
         self.seen: Counter[tuple] = Counter()
         self.recordings: dict[tuple, Recording | None] = {}
 
@@ -64,17 +66,17 @@ class FastTraining:
                                                 for name, blob in blobs.items()
                                                 if len(blob.shape) == 4})
 
-    def __call__(self, early: Early | None = None,
-                 look: Look = lambda loss: None) -> torch.Tensor | float:
+    def __call__(self, early: Early | None = None, look: Look = lambda loss: None,
+                 in_parts: InParts | None = None) -> torch.Tensor | float:
         """Run one pass, adding to the parameters' diffs; return the loss.
 
-        early: called, on a CPU, with each parameter whose gradient is complete and that this
-        pass no longer reads. look: called with the loss before any parameter is updated.
+        early, in_parts: called, on a CPU, as for TrainingPass.backward. look: called with the loss
+        before any parameter is updated.
         """
-        with torch.no_grad():
+        with torch.no_grad(), self.memory.serve():
             self.trained.part.run(self.feeds)
             try:
-                self.net.loss = self._run(early, look)
+                self.net.loss = self._run(early, look, in_parts)
             except Unsuited as error:            # images of this size only
                 self.refused(error)
                 self.net.loss = self._plainly()
@@ -87,13 +89,14 @@ class FastTraining:
         """Take the next data, run the net forward, return the loss."""
         self.trained.part.run(self.feeds)
         try:
-            self.net.loss = TrainingPass(self.trained, self.plan(), learn=None).forward()
+            self.net.loss = TrainingPass(self.trained, self.plan(), give=None).forward()
         except Unsuited as error:
             self.refused(error)
             self.net.loss = self._plainly()
         return self.net.loss
 
-    def _run(self, early: Early | None, look: Look) -> torch.Tensor | float:
+    def _run(self, early: Early | None, look: Look,
+             in_parts: InParts | None) -> torch.Tensor | float:
         recording = self._recording()
         if recording is not None:
             return recording(look)
@@ -101,7 +104,7 @@ class FastTraining:
         loss = found.forward()
         if self.net.device.type == 'cpu':
             look(float(loss))
-            found.backward(early)
+            found.backward(early, in_parts)
             return loss
         number = graphs.fetch(loss)      # while the GPU goes on
         found.backward(None)

@@ -15,6 +15,7 @@ import torch
 from port.engine.blob import Blob
 from port.engine.net import Net
 from port.engine.params import Learnable
+from port.fast.convolutions.algorithms import Product
 from port.fast.execution import Execution, Values, cut, make_operators
 from port.fast.kernels.planes import LAST, last
 from port.fast.known_part import KnownPart
@@ -22,8 +23,11 @@ from port.fast.operators import Learn, Saved
 from port.fast.reach.blank_values import Blanks, blank_values, gather
 from port.fast.reach.geometry import Interval
 from port.fast.reach.plan import PlacedOperation, ReachPlan, Work
+from port.training.solver import Parts
 
 Early = Callable[[Learnable], None]
+InParts = Callable[[Learnable, Parts], None]
+Give = Callable[[Blob, torch.Tensor], None]
 
 
 class TrainedNet:
@@ -45,13 +49,14 @@ class TrainedNet:
 
 
 class TrainingPass(Execution):
-    """One pass. learn: takes each part of a parameter's gradient; None for no way back."""
+    """One pass. give: takes each part of a parameter's gradient; None for no way back."""
 
     def __init__(self, trained: TrainedNet, plan: ReachPlan,
-                 learn: Learn | None = Blob.add_diff) -> None:
+                 give: Give | None = Blob.add_diff) -> None:
         outputs = set(trained.program.outputs.values())
-        super().__init__(plan, trained.operators, {}, wanted=None if learn else outputs)
-        self.trained, self.learn = trained, learn
+        super().__init__(plan, trained.operators, {}, wanted=None if give else outputs)
+        self.trained, self.give = trained, give
+        self.products: dict[Blob, Product] = {}           # gradients, not multiplied out yet
         self.values: Values = {}
         self.gradients: Values = {}
         self.saved: dict[int, Any] = {}                   # by value, what operators left
@@ -117,17 +122,18 @@ class TrainingPass(Execution):
 
     def _apply(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         y, own = self.operators[placed.value].train(placed.work, bottoms)
-        if self.learn is not None:
+        if self.give is not None:
             self.saved[placed.value] = own
         return [y] if placed.operation.places is None else [y, own]
 
     # -- backward --------------------------------------------------------------------------------
 
-    def backward(self, early: Early | None) -> None:
+    def backward(self, early: Early | None, in_parts: InParts | None = None) -> None:
         """Add to the parameters' gradients. early: called with each learnable parameter whose
-        gradient is complete and that this pass no longer reads.
+        gradient is complete and that this pass no longer reads. in_parts: called in its place
+        where the gradient of a few outputs can be had at a time.
         """
-        assert self.learn is not None, 'a pass for its loss alone has no way back'
+        assert self.give is not None, 'a pass for its loss alone has no way back'
         for place in reversed(self.trained.part.rest):
             self._rest_back(place)
         for placed in reversed(self.plan.operations):
@@ -135,10 +141,11 @@ class TrainingPass(Execution):
             for value in placed.operation.values:
                 del self.values[value]
             if gradient is not None:
-                self._operation_back(placed, gradient, y, self.learn)
-                self._blanks_back(placed, self.learn)
+                learn = self._keep_product if in_parts is not None else self._learn
+                self._operation_back(placed, gradient, y, learn)
+                self._blanks_back(placed, self._learn)
                 for blob, _ in placed.operation.parameters:
-                    self._complete(blob, early)
+                    self._complete(blob, early, in_parts)
             self.saved.pop(placed.value, None)
 
     def _rest_back(self, place: int) -> None:
@@ -189,7 +196,26 @@ class TrainingPass(Execution):
                     and layer.overwrites(bottom, layer.blobs[0])):
                 layer.blobs[0].drop_diff()
 
-    def _complete(self, blob: Blob, early: Early | None) -> None:
+    # -- what is learnt --------------------------------------------------------------------------
+
+    def _learn(self, blob: Blob, part: torch.Tensor | Product) -> None:
+        """Take a part of a parameter's gradient."""
+        assert self.give is not None
+        if blob in self.products:                         # which is not all of it
+            self.give(blob, self.products.pop(blob).whole())
+        self.give(blob, part.whole() if isinstance(part, Product) else part)
+
+    def _keep_product(self, blob: Blob, part: torch.Tensor | Product) -> None:
+        """Take a part of a gradient; do not multiply out the only one of a parameter yet."""
+        if isinstance(part, Product) and self.trained.uses[id(blob)] == 1:
+            self.products[blob] = part
+        else:
+            self._learn(blob, part)
+
+    def _complete(self, blob: Blob, early: Early | None, in_parts: InParts | None) -> None:
         rows = [row for row in self.trained.net.learnable if row.blob is blob]
-        if early is not None and rows and self.trained.uses[id(blob)] == 1:
+        product = self.products.pop(blob, None)
+        if product is not None and in_parts is not None and rows:
+            in_parts(rows[0], product.parts)
+        elif early is not None and rows and self.trained.uses[id(blob)] == 1:
             early(rows[0])

@@ -7,7 +7,7 @@ the weight decay, turn the gradients into updates, subtract. The log lines are C
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
 from port.distributed.alone import ALONE, Alone
+from port.engine.blob import Blob
 from port.engine.params import Learnable
 from port.training import snapshot, updates
 from port.training import solver_nets as setup
@@ -24,6 +25,7 @@ from port.training.net_outputs import log_outputs, mean_outputs
 log = logging.getLogger('port.solver')
 SNAPSHOT, STOP = 'snapshot', 'stop'
 Pass = Callable[[], torch.Tensor | float]        # returns the loss
+Parts = Iterator[tuple[slice, torch.Tensor]]
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -210,7 +212,7 @@ class Solver:
         rate = learning_rate(p, self.iteration, self.current_step)
         if p.display and self.iteration % p.display == 0:
             log.info('Iteration %d, lr = %g', self.iteration, rate)
-        self._clip()
+        updates.clip(p, [row.blob for row in self.net.learnable])
         self._update([i for i in range(len(self.net.learnable)) if i not in self._updated], rate)
         self._updated.clear()
         self.iteration += 1
@@ -224,14 +226,18 @@ class Solver:
         for i in numbers:
             row = self.net.learnable[i]
             local = in_single(rate * row.lr_mult)
-            self._still[i] = self._still[i] and not local
-            if self._still[i]:                   # v = m 0 + 0 g: nothing moves
-                row.blob.clear_diff()
-            else:
+            if self._moves(i, local):
                 alone = None if together else i
                 groups.setdefault((local, row.decay_mult, alone), []).append(i)
         for (local, decay_mult, _), members in groups.items():
             self._update_group(members, local, self.param.weight_decay * decay_mult)
+
+    def _moves(self, i: int, rate: float) -> bool:
+        """Whether a rate moves a parameter. v = m 0 + 0 g does not: the gradient is dropped."""
+        self._still[i] = self._still[i] and not rate
+        if self._still[i]:
+            self.net.learnable[i].blob.clear_diff()
+        return not self._still[i]
 
     def _update_group(self, members: list[int], rate: float, decay: float) -> None:
         count = len(self.net.learnable)
@@ -242,25 +248,26 @@ class Solver:
             blob.diff_from(update)
 
     @torch.no_grad()
-    def update_early(self, row: Learnable) -> None:
-        """Update a parameter as soon as its gradient is complete, so that it can be freed."""
+    def update_early(self, row: Learnable, parts: Parts | None = None) -> None:
+        """Update a parameter as soon as its gradient is complete, so that it can be freed.
+
+        parts: its gradient, some outputs at a time, which SGD does not need together.
+        """
         i = self.net.learnable.index(row)
         step = next_step(self.param, self.iteration, self.current_step)
-        self._update([i], learning_rate(self.param, self.iteration, step))
+        rate = learning_rate(self.param, self.iteration, step)
         self._updated.add(i)
-
-    def _clip(self) -> None:
-        limit = self.param.clip_gradients
-        if limit < 0:
-            return
-        squares = sum(row.blob.diff.double().square().sum() for row in self.net.learnable)
-        norm = math.sqrt(float(squares))
-        if norm > limit:
-            scale = limit / norm
-            log.info('Gradient clipping: scaling down gradients (L2 norm %g > %g) '
-                     'by scale factor %g', norm, limit, scale)
-            for row in self.net.learnable:
-                row.blob.diff.mul_(scale)
+        if parts is None:
+            self._update([i], rate)
+        elif self._moves(i, local := in_single(rate * row.lr_mult)):
+            for span, gradient in parts:
+                part = Blob(row.blob.name)
+                part.data = row.blob.data[span]
+                part.diff = gradient.view_as(part.data)
+                self.descend(self.param, self.iteration, local,
+                             self.param.weight_decay * row.decay_mult, [part],
+                             [[self.history[i][span]]])
+            row.blob.diff_from(self.history[i])
 
     # -- solving and testing -----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ torch's foreach operations update a whole list in one launch on a GPU; the numbe
 one parameter at a time.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from math import nan, sqrt
 
@@ -30,6 +31,7 @@ from torch import (
 from netspec.schema.messages import SolverParameter
 from port.engine.blob import Blob
 
+log = logging.getLogger('port.solver')
 Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]
 Update = Callable[[SolverParameter, int, float, Tensors, Sequence[Tensors]], Tensors]
 
@@ -128,6 +130,20 @@ def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Seque
     found = UPDATES[p.type][0](p, it, rate, gradients, history)
     _foreach_sub_(data, found)
     return found
+
+
+def clip(p: SolverParameter, blobs: Sequence[Blob]) -> None:
+    """Scale all gradients down where their norm is above clip_gradients (SGDSolver::ClipGradients).
+    """
+    if p.clip_gradients < 0:
+        return
+    norm = sqrt(float(sum(blob.diff.double().square().sum() for blob in blobs)))
+    if norm > p.clip_gradients:
+        scale = p.clip_gradients / norm
+        log.info('Gradient clipping: scaling down gradients (L2 norm %g > %g) by scale factor %g',
+                 norm, p.clip_gradients, scale)
+        for blob in blobs:
+            blob.diff.mul_(scale)
 
 
 def check(p: SolverParameter) -> None:

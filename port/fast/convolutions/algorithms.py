@@ -5,7 +5,8 @@ Each is made for one Task and computes from a bottom x, N x C x H x W, and from 
 columns of zeros are to be thought around it (pads: left, right, above, below).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +21,33 @@ ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
 Plus = torch.Tensor | None
-Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+
+
+Parts = Iterator[tuple[slice, torch.Tensor]]
+
+
+@dataclass
+class Product:
+    """The gradient of large weights, which is computed part by part: fc6's is 411 MB, and who
+    updates its weights part by part never needs memory for all of it.
+
+    parts: yields some outputs, and the gradient of their weights, until all are done; once only.
+    shape: of the weights.
+    """
+
+    parts: Parts
+    shape: torch.Size
+
+    def whole(self) -> torch.Tensor:
+        """Return the gradient."""
+        found = torch.empty(self.shape)
+        for outputs, part in self.parts:
+            found[outputs] = part.view(-1, *self.shape[1:])
+        return found
+
+
+Gradient = torch.Tensor | Product | None         # a Product of weights only
+Gradients = tuple[torch.Tensor | None, Gradient, torch.Tensor | None]
 
 
 class ByTorch:
@@ -136,19 +163,24 @@ class ByProduct(ByTorch):
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
-        weight, whole = self.task.weight, F.pad(x, pads)
-        rows, (n, c, h, w) = rows_of(dy), whole.shape
-        down = None
-        if mask[0]:
-            columns = rows @ weight.flatten(1)
-            if self.task.window.kernel == (1, 1):
-                down = columns.view(n, h, w, c).permute(0, 3, 1, 2)
-            else:
-                columns = columns.view(n, -1, columns.shape[1]).transpose(1, 2)
-                down = F.fold(columns, (h, w), self.task.window.kernel)
-        return (unpadded(down, pads),
-                (rows.T @ self._windows(whole)).view(weight.shape) if mask[1] else None,
+        whole, rows = F.pad(x, pads), rows_of(dy)
+        return (unpadded(self._down(rows, whole.shape) if mask[0] else None, pads),
+                self._learnt(rows, whole) if mask[1] else None,
                 rows.sum(0) if mask[2] else None)
+
+    def _down(self, rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Return the gradient of the padded bottom, of a shape, from that of the outputs, windows x
+        outputs.
+        """
+        (n, c, h, w), windows = shape, rows @ self.task.weight.flatten(1)
+        if self.task.window.kernel == (1, 1):
+            return windows.view(n, h, w, c).permute(0, 3, 1, 2)
+        windows = windows.view(n, -1, windows.shape[1]).transpose(1, 2)
+        return F.fold(windows, (h, w), self.task.window.kernel)
+
+    def _learnt(self, rows: torch.Tensor, x: torch.Tensor) -> Gradient:
+        """Return the gradient of the weights. x: the padded bottom."""
+        return (rows.T @ self._windows(x)).view(self.task.weight.shape)
 
 
 class ByOneDnn(ByTorch):

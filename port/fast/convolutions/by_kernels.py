@@ -10,11 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from netspec.window import Window
-from port.fast.convolutions.algorithms import ByProduct, ByTorch, Gradients, Plus
+from port.fast.convolutions.algorithms import (
+    ByProduct,
+    ByTorch,
+    Gradient,
+    Gradients,
+    Plus,
+    Product,
+)
 from port.fast.convolutions.padding import padded, unpadded
 from port.fast.convolutions.task import Pads, Task
-from port.fast.kernels import calls, fourier, large_weights, windows, winograd
+from port.fast.kernels import calls, fourier, large_weights, large_windows, windows, winograd
 from port.fast.kernels.planes import LAST
+from port.native.kept_memory import empty
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
@@ -64,7 +72,7 @@ class ByWinograd(ByTorch):
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task = self.task
         size = [-(-n // 2) if task.halved else n for n in task.size(x, pads)]
-        out = torch.empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
+        out = empty(x.shape[0], task.layer.num_output, *size, memory_format=LAST)
         self.write(x, pads, out, plus)
         return out
 
@@ -88,7 +96,7 @@ class ByWinograd(ByTorch):
             _, weight, bias = super().gradients(dy, x, pads, [False, *learn])
         if not down:
             return None, weight, bias
-        out = torch.empty(x.shape, memory_format=LAST)
+        out = empty(*x.shape, memory_format=LAST)
         winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
                           winograd.pack_winograd(self.task.weight, turned=True), None, False,
                           False, out, (x.shape[2], x.shape[3]), step)
@@ -202,8 +210,8 @@ class ByFourier(ByTorch):
 
 
 class ByLargeWeights(ByProduct):
-    """The same product, by a kernel that reads the weights once, as they stand (large_weights.c):
-    fc6's are 411 MB. No gradients.
+    """The same product, by kernels that read the weights once, as they stand (large_weights.c):
+    fc6's are 411 MB.
     """
 
     @classmethod
@@ -213,15 +221,26 @@ class ByLargeWeights(ByProduct):
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:
-        return False
+        return cls.suits(task) and large_weights.fits_gradients(task.kernel)
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
         return x.shape[0] * prod(self.task.size(x, pads)) >= FEW_WINDOWS
 
+    def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
+        return self.takes(x, pads)
+
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
-        task = self.task
-        (n, *_), size = x.shape, task.size(x, pads)
-        read = F.unfold(F.pad(x, pads).contiguous(), task.window.kernel)       # N x terms x windows
-        found = large_weights.large_weights(read.transpose(0, 1).flatten(1), task.weight.flatten(1))
-        y = found.T.contiguous().view(n, *size, -1).permute(0, 3, 1, 2)
+        task, kernel, x = self.task, self.task.window.kernel, F.pad(x, pads)
+        found = large_weights.large_weights(
+            large_windows.panels_of_windows(x, kernel), large_windows.count_windows(x, kernel),
+            task.weight.flatten(1))
+        y = found.contiguous().view(len(x), *task.size(x, (0, 0, 0, 0)), -1).permute(0, 3, 1, 2)
         return task.finish(y if task.bias is None else y.add_(task.bias.view(-1, 1, 1)), plus)
+
+    def _down(self, rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        found = large_weights.windows_gradient(rows, self.task.weight.flatten(1))
+        return large_windows.put_together(found, shape, self.task.window.kernel)
+
+    def _learnt(self, rows: torch.Tensor, x: torch.Tensor) -> Gradient:
+        panels = large_windows.panels_of_terms(x, self.task.window.kernel)
+        return Product(large_weights.weights_gradient(rows, panels), self.task.weight.shape)

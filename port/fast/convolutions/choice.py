@@ -4,8 +4,8 @@ The first row is taken that has the layer's shape and pays for the size of its b
 
 | forward          | gradient of the bottom | of the weights  | taken for                          |
 |------------------|------------------------|-----------------|------------------------------------|
-| ByWinograd       | ByWinograd             | by torch        | 3 x 3, channels that fill vectors  |
-| ByLargeWeights   | ByProduct              | ByProduct       | weights from 4 million values on   |
+| ByWinograd       | ByWinograd             | ByWinograd      | 3 x 3, channels that fill vectors  |
+| ByLargeWeights   | ByLargeWeights         | ByLargeWeights  | weights from 4 million values on   |
 | ByProduct        | ByProduct              | ByProduct       | such weights, for few windows;     |
 |                  |                        |                 | 1 x 1 where weights are not fixed  |
 | ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
@@ -34,7 +34,7 @@ from port.fast.convolutions.by_kernels import (
 from port.fast.convolutions.task import Pads, Task
 
 FORWARD = (ByWinograd, ByLargeWeights, ByProduct, ByFourier, ByTaps, ByWindows, ByOneDnn, ByTorch)
-BACKWARD = (ByWinograd, ByProduct, ByFourier, ByTorch)
+BACKWARD = (ByWinograd, ByLargeWeights, ByProduct, ByFourier, ByTorch)
 
 
 class ChosenConvolution:

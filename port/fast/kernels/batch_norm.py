@@ -9,7 +9,8 @@ from math import gcd, prod
 import torch
 
 from port.fast.kernels.calls import run, vector_width
-from port.fast.kernels.planes import plane
+from port.fast.kernels.planes import LAST, plane
+from port.native.kept_memory import empty
 
 GRAIN = 4096                # pixels that a thread takes at least
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -85,7 +86,7 @@ def moments(z: torch.Tensor) -> Pair:
 
 def affine(z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, relu: bool) -> torch.Tensor:
     """Return scale z + shift, or its positive part; scale and shift: a number a channel."""
-    y = torch.empty_like(z)
+    y = empty(*z.shape, memory_format=LAST)
     Rows(z).call('affine', relu, z=z, out=y, by_channel={'scale': scale, 'shift': shift})
     return y
 
@@ -103,6 +104,6 @@ def gradient_sums(dy: torch.Tensor, z: torch.Tensor, scale: torch.Tensor, shift:
 def gradient(dy: torch.Tensor, z: torch.Tensor, by_channel: dict[str, torch.Tensor],
              relu: bool) -> torch.Tensor:
     """Return p g + q z + r, for scale, shift, p, q and r of each channel; g as above."""
-    dz = torch.empty_like(dy)
+    dz = empty(*dy.shape, memory_format=LAST)
     Rows(z).call('gradient', relu, dy=dy, z=z, out=dz, by_channel=by_channel)
     return dz

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from port.fast.kernels.calls import constant, run, vector_width
 from port.fast.kernels.planes import LAST
+from port.native.kept_memory import empty
 
 TILE = 16
 HALF = TILE // 2 + 1        # columns of a real tile's spectrum
@@ -87,7 +88,7 @@ def transform(x: torch.Tensor, pad: tuple[int, int], kernel: int, weights: torch
     bins, lane = len(_bins()[0]), vector_width()
     outputs = 0 if weights is None else weights.shape[1] * lane
     others = 0 if partner is None else partner.shape[1]
-    y = torch.empty(n, outputs, height, width, memory_format=LAST) if outputs else None
+    y = empty(n, outputs, height, width, memory_format=LAST) if outputs else None
     many, sums = constant('fourier.c', 'fourier_rows'), dict[int, torch.Tensor]()
 
     def sums_of(first: int) -> torch.Tensor:

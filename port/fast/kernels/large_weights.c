@@ -1,18 +1,25 @@
-/* A convolution whose weights are far more than what it reads of the image, as fc6's: 411 MB for a
+/* Convolutions whose weights are far more than what they read of the image, as fc6's: 411 MB for a
  * few hundred windows. The weights are read once, as they stand, and serve all windows meanwhile.
+ *
+ * A matrix "in blocks of rows" is laid as products.h reads it: blocks x terms / W x MR x W. One "in
+ * panels" is columns / NR x terms x NR. Either is filled up with zeros.
  */
 #include "products.h"
 
-#define DEPTH 1024                  /* terms that are done for all windows before the next */
+#define DEPTH 1024                 /* terms that are done for all windows before the next */
+#define FEWER 512                  /* outputs, likewise, for the gradient of the windows */
+#define SPAN (8 * W)               /* terms of which that gradient is computed at a time */
+
+int depth_together(void) { return DEPTH; }
+int terms_together(void) { return SPAN; }
+int room_for_terms(void) { return FEWER * SPAN; }
 
 typedef struct {
     const float *weight;           /* outputs x terms */
-    const float *windows;          /* panels x terms x NR: NR windows of each panel */
+    const float *windows;          /* terms x windows, in panels */
     float *y;                      /* outputs, rounded up to MR, x panels x NR */
     int outputs, terms, panels;
 } LargeWeights;
-
-int depth_together(void) { return DEPTH; }
 
 /* Lay some terms of MR outputs as rows of a block; have the cache fetch those of the next ones. */
 static void lay_rows(const LargeWeights *a, size output, int from, int depth, float *to)
@@ -43,5 +50,65 @@ void large_weights(const LargeWeights *a, size first, size last, float *room, vo
                       from > 0);
             }
         }
+    }
+}
+
+typedef struct {
+    const float *weight;           /* outputs x terms */
+    const float *gradient;         /* windows x outputs, in blocks of rows */
+    float *windows;                /* blocks MR x terms */
+    int outputs, terms, blocks;
+} WindowsGradient;
+
+/* Lay some terms of some outputs' weights as panels. */
+static void lay_panels(const WindowsGradient *a, int from, int depth, size term, float *to)
+{
+    for (int k = 0; k < depth; k++) {
+        const float *row = a->weight + (from + k) * (size)a->terms + term;
+        for (int t = 0; t < SPAN; t += NR, row += NR) {
+            float *place = to + t * (size)depth + k * NR;
+            store(place, load(row));
+            store(place + W, load(row + W));
+        }
+    }
+}
+
+/* The gradient of the terms first..last of all windows, both multiples of SPAN: gradient weight.
+ * room: FEWER SPAN floats.
+ */
+void windows_gradient(const WindowsGradient *a, size first, size last, float *room, void *sums)
+{
+    for (size term = first; term < last; term += SPAN)
+        for (int from = 0; from < a->outputs; from += FEWER) {
+            int depth = a->outputs - from < FEWER ? a->outputs - from : FEWER;
+            lay_panels(a, from, depth, term, room);
+            for (int b = 0; b < a->blocks; b++) {
+                const float *rows = a->gradient + ((size)b * a->outputs + from) * MR;
+                float *to = a->windows + (size)b * MR * a->terms + term;
+                for (int t = 0; t < SPAN; t += NR)
+                    block(MR, rows, room + t * (size)depth, depth, to + t, a->terms, rows,
+                          from > 0);
+            }
+        }
+}
+
+typedef struct {
+    const float *gradient;         /* outputs x windows, in blocks of rows */
+    const float *windows;          /* windows x terms, in panels */
+    float *weight;                 /* outputs of these blocks, x terms */
+    int blocks, count, terms;      /* count: of windows, a multiple of W */
+} WeightsGradient;
+
+/* The gradient of the weights of some outputs, and of their terms first..last, both multiples of
+ * NR: gradient windows.
+ */
+void weights_gradient(const WeightsGradient *a, size first, size last, float *room, void *sums)
+{
+    for (size term = first; term < last; term += NR) {
+        const float *panel = a->windows + term * a->count;
+        for (int b = 0; b < a->blocks; b++)
+            block(MR, a->gradient + (size)b * MR * a->count, panel, a->count,
+                  a->weight + (size)b * MR * a->terms + term, a->terms,
+                  panel + (size)NR * a->count * (a->blocks + b) / a->blocks, 0);
     }
 }

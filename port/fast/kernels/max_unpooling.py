@@ -7,6 +7,7 @@ import torch
 
 from port.fast.kernels.calls import run
 from port.fast.kernels.planes import LAST
+from port.native.kept_memory import empty
 
 GRAIN = 8           # lines that a thread takes at least
 
@@ -19,20 +20,20 @@ def _call(kernel: str, large: torch.Tensor, small: torch.Tensor, places: torch.T
 def maxima(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the 2 x 2 maxima and the places (row * width + column) of the first of each."""
     n, c, h, w = x.shape
-    y, places = (torch.empty(n, c, -(-h // 2), -(-w // 2), memory_format=LAST) for _ in range(2))
+    y, places = (empty(n, c, -(-h // 2), -(-w // 2), memory_format=LAST) for _ in range(2))
     _call('maxima', x, y, places)
     return y, places
 
 
 def put_back(values: torch.Tensor, places: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return values at their places in N x C x size, zero elsewhere."""
-    x = torch.empty(*values.shape[:2], *size, memory_format=LAST)
+    x = empty(*values.shape[:2], *size, memory_format=LAST)
     _call('put_back', x, values, places)
     return x
 
 
 def take_out(x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return what stands at the places of the windows."""
-    values = torch.empty_like(places)
+    values = empty(*places.shape, memory_format=LAST)
     _call('take_out', x, values, places)
     return values

@@ -9,6 +9,7 @@ import torch
 from port.fast.kernels.calls import Argument, constant, run, vector_width
 from port.fast.kernels.planes import laid
 from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
+from port.native.kept_memory import empty
 from port.native.large_pages import in_large_pages
 
 SIDE, DOWN = 4, 6           # of a tile of outputs; products along rows
@@ -102,12 +103,12 @@ def weight_gradient(dy: torch.Tensor, x: torch.Tensor, pad: Size, step: int = 1)
     most = max(LEAST_TOGETHER, TOGETHER // (4 * LEARNING_PRODUCTS * (channels + outputs)))
     many = -(-count // -(-count // most))
     sums = torch.zeros(LEARNING_PRODUCTS * channels * outputs)
-    weight = torch.empty(outputs, channels, 3, 3)
+    weight = empty(outputs, channels, 3, 3)
     members: dict[str, Argument] = dict(
         x=x, dy=dy, rows=rows, columns=columns, high=len(rows), wide=len(columns), top=pad[0],
         left=pad[1], step=step, many=many, products=sums, weight=weight,
-        v=torch.empty(LEARNING_PRODUCTS * (many * channels + apart)),
-        w=torch.empty(LEARNING_PRODUCTS * (many * outputs + apart)))
+        v=empty(LEARNING_PRODUCTS * (many * channels + apart)),
+        w=empty(LEARNING_PRODUCTS * (many * outputs + apart)))
     for start in range(0, count, many):
         part = min(many, count - start)
         now = members | {'start': start, 'count': part}

@@ -11,7 +11,8 @@ from port.native.library import load
 
 STRUCTURES = {'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
               'windows.c': ('Windows',), 'fourier.c': ('Fourier',), 'batch_norm.c': ('Norm',),
-              'large_weights.c': ('LargeWeights',), 'max_unpooling.c': ('Unpooling',),
+              'large_weights.c': ('LargeWeights', 'WindowsGradient', 'WeightsGradient'),
+              'large_windows.c': ('LargeWindows',), 'max_unpooling.c': ('Unpooling',),
               'sgd.c': ('Sgd',)}
 
 

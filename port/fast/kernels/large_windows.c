@@ -1,0 +1,71 @@
+/* What the windows of a large kernel read, laid as large_weights.c reads it, and the way back.
+ * A term of a window is a channel, a row and a column of the kernel, in the order of the weights.
+ * Windows are at every position; the image has its padding.
+ */
+#include "products.h"
+
+typedef struct {
+    Plane x;
+    float *windows;
+    int kernel_h, kernel_w, high, wide;      /* high x wide windows an image */
+    int count, places, terms;                /* windows of all images; rounded up to whole vectors */
+} LargeWindows;
+
+/* The first value that a window reads. */
+static inline float *corner(const LargeWindows *a, size window)
+{
+    size plane = (size)a->high * a->wide, image = window / plane, rest = window % plane;
+    return a->x.data + image * a->x.image + rest / a->wide * a->x.row
+        + rest % a->wide * a->x.channels;
+}
+
+/* Windows in panels, first..last of them: windows / NR x terms x NR. */
+void panels_of_windows(const LargeWindows *a, size first, size last, float *room, void *sums)
+{
+    for (size p = first; p < last; p++) {
+        const float *from[NR];
+        float *to = a->windows + p * a->terms * NR;
+        int there = a->count - p * NR < NR ? (int)(a->count - p * NR) : NR;
+        for (int l = 0; l < NR; l++)
+            from[l] = corner(a, l < there ? p * NR + l : 0);
+        for (int c = 0; c < a->x.channels; c++)
+            for (int i = 0; i < a->kernel_h; i++)
+                for (int j = 0; j < a->kernel_w; j++, to += NR) {
+                    size at = i * a->x.row + (size)j * a->x.channels + c;
+                    for (int l = 0; l < NR; l++)
+                        to[l] = l < there ? from[l][at] : 0;
+                }
+    }
+}
+
+/* Terms in panels, those of the windows first..last: terms / NR x windows x NR. */
+void panels_of_terms(const LargeWindows *a, size first, size last, float *room, void *sums)
+{
+    for (size w = first; w < last; w++) {
+        const float *from = corner(a, w < a->count ? w : 0);
+        float *to = a->windows + w * NR;
+        int term = 0;
+        for (int c = 0; c < a->x.channels; c++)
+            for (int i = 0; i < a->kernel_h; i++)
+                for (int j = 0; j < a->kernel_w; j++, term++) {
+                    size panel = term / NR * (size)a->places * NR;
+                    to[panel + term % NR] = w < a->count
+                        ? from[i * a->x.row + (size)j * a->x.channels + c] : 0;
+                }
+    }
+}
+
+/* Add up the gradients of windows x terms into those of the channels first..last of the image. */
+void put_windows_together(const LargeWindows *a, size first, size last, float *room, void *sums)
+{
+    int kernel = a->kernel_h * a->kernel_w;
+    for (int w = 0; w < a->count; w++) {
+        const float *from = a->windows + (size)w * a->terms;
+        float *to = corner(a, w);
+        for (size c = first; c < last; c++)
+            for (int i = 0; i < a->kernel_h; i++)
+                for (int j = 0; j < a->kernel_w; j++)
+                    to[i * a->x.row + (size)j * a->x.channels + c]
+                        += from[c * kernel + i * a->kernel_w + j];
+    }
+}
