@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,20 @@ def digest(path: str | Path) -> str:
     """Return the SHA-256 of a file."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def check_history(path: str | Path, state: State, history: Sequence[torch.Tensor],
+                  kind: str) -> None:
+    """Raise ValueError where a state's histories are not of a solver's number and sizes. kind: of
+    the solver.
+    """
+    if len(state.history) != len(history):
+        raise ValueError(f'{path}: holds {len(state.history)} history blobs; this solver '
+                         f'({kind}) and net need {len(history)}')
+    for i, (mine, theirs) in enumerate(zip(history, state.history, strict=True)):
+        if mine.numel() != theirs.size:
+            raise ValueError(f'{path}: history blob {i} has shape {list(theirs.shape)}; '
+                             f'the net needs {list(mine.shape)}')
 
 
 def weights_of(path: str | Path, state: State) -> Path | None:

@@ -386,13 +386,7 @@ class Solver:
         FileNotFoundError, ValueError where the state does not fit the net or the weights.
         """
         state = snapshot.read_state(path)
-        if len(state.history) != len(self.history):
-            raise ValueError(f'{path}: holds {len(state.history)} history blobs; this solver '
-                             f'({self.param.type}) and net need {len(self.history)}')
-        for i, (mine, theirs) in enumerate(zip(self.history, state.history, strict=True)):
-            if mine.numel() != theirs.size:
-                raise ValueError(f'{path}: history blob {i} has shape {list(theirs.shape)}; '
-                                 f'the net needs {list(mine.shape)}')
+        snapshot.check_history(path, state, self.history, self.param.type)
         weights = snapshot.weights_of(path, state)
         if weights is not None:
             self.net.copy_from(weights)

@@ -88,7 +88,7 @@ class ByWinograd(ByTorch):
         """Return the gradients; the bottom's is a convolution with the kernels turned by half."""
         (left, _, above, _), (step, _) = pads, self.task.window.dilation
         down, *learn = mask
-        weight: torch.Tensor | None
+        weight: Gradient
         if learn[0] and self._learns_so(dy, step):
             weight = winograd.weight_gradient(dy, x, (above, left), step)
             bias = dy.sum((0, 2, 3)) if learn[1] else None

@@ -8,7 +8,7 @@ from math import gcd, prod
 
 import torch
 
-from port.fast.kernels.calls import run, vector_width
+from port.fast.kernels.calls import Sums, run, vector_width
 from port.fast.kernels.planes import LAST, plane
 from port.native.kept_memory import empty
 
@@ -40,47 +40,35 @@ class Rows:
             raise ValueError(f'{x.numel() // self.channels} pixels of {self.channels} channels '
                              f'do not fill vectors; expected a multiple of {self.pixels}')
 
-    def call(self, kernel: str, relu: bool = False, sums: 'Sums | None' = None,
-             by_channel: dict[str, torch.Tensor] | None = None, **tensors: torch.Tensor) -> None:
-        """Run a kernel over all rows.
+    def call(self, kernel: str, relu: bool = False, sums: Sums | None = None,
+             by_channel: dict[str, torch.Tensor] | None = None,
+             **tensors: torch.Tensor) -> torch.Tensor | None:
+        """Run a kernel over all rows; return its sums, if any.
 
         by_channel: arguments with one number for each channel, here repeated for every pixel
         of a row. tensors: arguments of the rows' own size.
         """
         repeated = {name: values.float().repeat(self.pixels)
                     for name, values in (by_channel or {}).items()}
-        run(kernel, self.count, max(1, GRAIN // self.pixels),
-            {'relu': relu, 'width': self.width, **repeated, **tensors},
-            sums=None if sums is None else sums.part)
+        return run(kernel, self.count, max(1, GRAIN // self.pixels),
+                   {'relu': relu, 'width': self.width, **repeated, **tensors}, sums=sums)
 
-
-class Sums:
-    """Two sums for each channel, in double precision. Each thread's piece of the work has its own,
-    added up in the pieces' order, so that the result does not depend on which ended first.
-    """
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows, self.parts = rows, dict[int, torch.Tensor]()
-
-    def part(self, first: int) -> torch.Tensor:
-        """Return the sums of the piece that begins at a row."""
-        self.parts[first] = torch.zeros(2 * self.rows.width, dtype=torch.float64)
-        return self.parts[first]
-
-    def total(self) -> Pair:
-        """Return both sums."""
-        whole = torch.stack([self.parts[first] for first in sorted(self.parts)]).sum(0)
-        one, other = whole.view(2, self.rows.pixels, self.rows.channels).sum(1)
+    def totals(self, kernel: str, relu: bool = False,
+               by_channel: dict[str, torch.Tensor] | None = None, **tensors: torch.Tensor) -> Pair:
+        """Run a kernel over all rows; return its two sums for each channel, in double precision."""
+        parts = self.call(kernel, relu, ((2, self.pixels, self.channels), torch.float64),
+                          by_channel, **tensors)
+        assert parts is not None
+        one, other = parts.sum((0, 2))
         return one, other
 
 
 def moments(z: torch.Tensor) -> Pair:
     """Return mean and variance of each channel, in double precision."""
     rows = Rows(z)
-    sums = Sums(rows)
     middle = z[0, :, 0, 0].clone()              # any value near the mean keeps the digits
-    rows.call('moments', z=z, by_channel={'centre': middle}, sums=sums)
-    total, squares = (s * rows.channels / z.numel() for s in sums.total())
+    found = rows.totals('moments', z=z, by_channel={'centre': middle})
+    total, squares = (s * rows.channels / z.numel() for s in found)
     return total + middle, (squares - total * total).clamp_(min=0)
 
 
@@ -94,11 +82,8 @@ def affine(z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, relu: bool
 def gradient_sums(dy: torch.Tensor, z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor,
                   mean: torch.Tensor, relu: bool) -> Pair:
     """Return the sums of g and of g (z - mean) a channel; g = dy where the output is positive."""
-    rows = Rows(z)
-    sums = Sums(rows)
-    rows.call('gradient_sums', relu, sums, dy=dy, z=z,
-              by_channel={'scale': scale, 'shift': shift, 'mean': mean})
-    return sums.total()
+    return Rows(z).totals('gradient_sums', relu, dy=dy, z=z,
+                          by_channel={'scale': scale, 'shift': shift, 'mean': mean})
 
 
 def gradient(dy: torch.Tensor, z: torch.Tensor, by_channel: dict[str, torch.Tensor],

@@ -1,14 +1,10 @@
-"""How Python calls a kernel: with one structure of named arguments and a range of the work.
-
-Every kernel is `void kernel(const Arguments *, size first, size last, float *room, void *sums)`: it
-does a part of the work, in memory of its own for what it only needs meanwhile (room), and adds to
-sums where it has any. The structure is the one that its source declares, read from there.
+"""How Python calls a kernel: with one structure of named arguments, which its source declares and
+which is read from there, and a range of the work (jobs.py).
 """
 
 import ctypes
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,23 +12,22 @@ from typing import Any, NamedTuple
 import torch
 
 from port.fast.kernels.planes import Plane, address, plane
-from port.native.large_pages import in_large_pages
+from port.native.jobs import Job, Jobs, pieces
 from port.native.library import load
-from port.native.threads import share
 
 HERE = Path(__file__).parent
-SIGNATURE = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p)
 KERNEL = re.compile(r'^void (\w+)\(const (\w+) \*\w+, \w+ first, \w+ last', re.M)
 STRUCTURE = re.compile(r'typedef struct \{([^}]*)\} (\w+);')
 COMMENT = re.compile(r'/\*.*?\*/', re.S)
 TYPES: dict[str, Any] = {'int': ctypes.c_int, 'float': ctypes.c_float, 'Plane': Plane}
 Argument = torch.Tensor | float | None
+Sums = tuple[Sequence[int], torch.dtype]
 
 
 class Kernel(NamedTuple):
-    """A function of a library, and the structure that it takes."""
+    """The address of a function of a library, and the structure that it takes."""
 
-    function: Any
+    function: int
     structure: type[ctypes.Structure]
 
 
@@ -66,9 +61,8 @@ def kernels() -> dict[str, Kernel]:
     for source, library in libraries().items():
         text = (HERE / source).read_text(encoding='utf-8')
         for name, arguments in KERNEL.findall(text):
-            function = getattr(library, name)
-            function.argtypes, function.restype = SIGNATURE, None
-            found[name] = Kernel(function, structure(text, arguments))
+            function = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+            found[name] = Kernel(function or 0, structure(text, arguments))
     return found
 
 
@@ -88,32 +82,28 @@ def vector_width() -> int:
     return constant('winograd.c', 'vector_width')
 
 
-def run(kernel: str, count: int, grain: int, members: Mapping[str, Argument], room: int = 0,
-        sums: Callable[[int], torch.Tensor] | None = None) -> None:
-    """Have a kernel do all of 0..count on all threads, in pieces of a multiple of `grain`.
+def job(kernel: str, count: int, grain: int, members: Mapping[str, Argument], room: int = 0,
+        sums: Sums | None = None) -> Job:
+    """Return the job of a kernel that does all of 0..count, in pieces of a multiple of `grain`.
 
-    members: of its structure; those that are not given are null. room: how many floats of memory it
-    needs. sums: returns what a piece adds to, from its first.
+    members: of its structure; those that are not given are null. room: how many floats of memory
+    each thread needs. sums: shape and type of what each piece adds to, from zero on.
     """
     function, declared = kernels()[kernel]
     lay: dict[Any, Callable[[Any], Any]] = {Plane: plane, ctypes.c_void_p: address}
     types: dict[str, Any] = dict(declared._fields_)  # type: ignore[arg-type]
     arguments = declared(**{name: lay.get(types[name], lambda number: number)(value)
                             for name, value in members.items()})
-
-    def piece(first: int, last: int) -> None:
-        mine = None if sums is None else sums(first)
-        function(ctypes.byref(arguments), first, last, _room(room).data_ptr(), address(mine))
-    share(piece, count, grain)
+    bounds = pieces(count, grain)
+    found = None if sums is None else torch.zeros(len(bounds) - 1, *sums[0], dtype=sums[1])
+    return Job(function, arguments, bounds, room, found, [*members.values()])
 
 
-_kept = threading.local()
-
-
-def _room(size: int) -> torch.Tensor:
-    """Return memory for a thread's own use until the kernel that it runs ends. It is kept, as the
-    system fills new memory with zeros, which can take as long as the kernel.
+def run(kernel: str, count: int, grain: int, members: Mapping[str, Argument], room: int = 0,
+        sums: Sums | None = None) -> torch.Tensor | None:
+    """Have a kernel do all of 0..count on all threads; as for `job`. Return the sums of the pieces,
+    pieces x shape: added up in their order they do not depend on which ended first.
     """
-    if not hasattr(_kept, 'room') or _kept.room.numel() < size:
-        _kept.room = in_large_pages(torch.empty(size))
-    return _kept.room
+    made = job(kernel, count, grain, members, room, sums)
+    Jobs([made]).run()
+    return made.sums

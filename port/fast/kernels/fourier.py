@@ -89,22 +89,13 @@ def transform(x: torch.Tensor, pad: tuple[int, int], kernel: int, weights: torch
     outputs = 0 if weights is None else weights.shape[1] * lane
     others = 0 if partner is None else partner.shape[1]
     y = empty(n, outputs, height, width, memory_format=LAST) if outputs else None
-    many, sums = constant('fourier.c', 'fourier_rows'), dict[int, torch.Tensor]()
-
-    def sums_of(first: int) -> torch.Tensor:
-        sums[first] = torch.zeros(bins, c, others // lane, 2, lane)
-        return sums[first]
-
+    many, sums = constant('fourier.c', 'fourier_rows'), (bins, c, others // lane, 2, lane)
     members = dict(x=x, y=y, partner=partner, spectrum=weights, top=pad[0], left=pad[1],
                    side=TILE + 1 - kernel, height=height, width=width, many=many)
-    run('fourier', tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many, members,
-        room=2 * bins * many * (c + max(outputs, others)), sums=sums_of)
-    if partner is None:
-        return y, None
-    total = sums.pop(min(sums))
-    for first in sorted(sums):              # in one order, whichever thread was ready first
-        total += sums[first]
-    return y, _kernels(total, kernel)
+    parts = run('fourier', tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many, members,
+                room=2 * bins * many * (c + max(outputs, others)),
+                sums=None if partner is None else (sums, torch.float32))
+    return y, None if parts is None else _kernels(parts.sum(0), kernel)
 
 
 def gradients(diff: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, pad: tuple[int, int],

@@ -16,6 +16,7 @@ from port.fast.convolutions.by_kernels import (
     ByWinograd,
 )
 from port.fast.convolutions.task import Task
+from port.fast.kernels import large_weights
 
 from ..small import conv, make, source
 
@@ -172,3 +173,25 @@ def test_half_the_precision_where_it_is_asked_for() -> None:
     x, mine = bottom(5), task(5, 7, 4, dtype=torch.bfloat16)
     assert ByTorch(mine).forward(x, PADS[0]).dtype == torch.bfloat16
     assert ByTorch(replace(mine, dtype=None)).forward(x, PADS[0]).dtype == torch.float32
+
+
+@pytest.mark.parametrize('pads', PADS)
+@pytest.mark.parametrize('shape', [(64, 32, 2), (128, 96, 1), (32, 48, 8)])
+def test_gradients_of_large_weights(shape, pads, monkeypatch) -> None:
+    """The weights' comes in parts of whole outputs, all of them once."""
+    monkeypatch.setattr(algorithms, 'LARGE', 1)
+    monkeypatch.setattr(large_weights, 'TOGETHER', 1)
+    mine = task(*shape)
+    if not ByLargeWeights.suits_backward(mine):
+        pytest.skip('no C compiler here, or kernels of other widths')
+    x = bottom(shape[0])
+    inputs = [t.double().requires_grad_() for t in (x, mine.weight, mine.bias)]
+    y = F.conv2d(F.pad(inputs[0], pads), inputs[1], inputs[2])
+    dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+    y.backward(dy.double())
+    down, product, bias = ByLargeWeights(mine).gradients(dy, x, pads, [True] * 3)
+    assert close(down, inputs[0].grad) and close(bias, inputs[2].grad)
+    assert close(product.whole(), inputs[1].grad)
+    _, product, _ = ByLargeWeights(mine).gradients(dy, x, pads, [False, True, False])
+    outputs = [i for part, _ in product.parts for i in range(part.start, part.stop)]
+    assert outputs == [*range(shape[1])]

@@ -7,6 +7,7 @@ import torch
 
 from port.fast.kernels import calls
 from port.fast.kernels.planes import Plane
+from port.native.jobs import Kernel
 from port.native.library import load
 
 STRUCTURES = {'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
@@ -62,25 +63,25 @@ def test_every_source_is_held() -> None:
 
 
 def test_run_gives_room_and_sums(monkeypatch) -> None:
-    seen, sums = [], {}
+    seen = []
 
     class Arguments(ctypes.Structure):
         _fields_ = [('x', Plane), ('data', ctypes.c_void_p), ('none', ctypes.c_void_p),
                     ('number', ctypes.c_int)]
 
-    def kernel(arguments, first, last, room, mine) -> None:
+    def kernel(arguments, first, last, room, sums) -> None:
         seen.append((first, last))
-        assert room and mine == sums[first].data_ptr()
-        given = arguments._obj
-        assert (given.x.data, given.x.channels, given.number) == (x.data_ptr(), 3, 5)
+        given = Arguments.from_address(arguments)
+        assert room and (given.x.data, given.x.channels, given.number) == (x.data_ptr(), 3, 5)
         assert given.data == x.data_ptr() and given.none is None
-
-    def sums_of(first: int) -> torch.Tensor:
-        sums[first] = torch.zeros(2)
-        return sums[first]
+        ctypes.c_float.from_address(sums).value += last - first
     x = torch.zeros(1, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    monkeypatch.setattr(calls, 'kernels', lambda: {'mine': calls.Kernel(kernel, Arguments)})
-    calls.run('mine', 10, 3, dict(x=x, data=x, none=None, number=5), 4, sums_of)
+    function = Kernel(kernel)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    monkeypatch.setattr(calls, 'kernels', lambda: {'mine': calls.Kernel(address, Arguments)})
+    sums = calls.run('mine', 10, 3, dict(x=x, data=x, none=None, number=5), 4,
+                     ((1,), torch.float32))
     assert sorted(i for first, last in seen for i in range(first, last)) == [*range(10)]
+    assert sums.sum() == 10 and len(sums) == len(seen)
     with pytest.raises(KeyError, match='y'):
         calls.run('mine', 10, 3, dict(y=x))
