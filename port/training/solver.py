@@ -249,8 +249,8 @@ class Solver:
 
     @torch.no_grad()
     def update_early(self, row: Learnable, parts: Parts | None = None) -> None:
-        """Update a parameter as soon as its gradient is complete, so that it can be freed. parts: the
-        gradient, some outputs at a time; SGD does not need them together.
+        """Update a parameter as soon as its gradient is complete, so that it can be freed. parts:
+        its gradient, some outputs at a time; SGD does not need them together.
         """
         i = self.net.learnable.index(row)
         step = next_step(self.param, self.iteration, self.current_step)

@@ -119,7 +119,7 @@ def test_a_size_that_the_plain_engine_takes_is_told_once(caplog, monkeypatch) ->
     solver = solver_of(KNOWN)
     speed_up.train_by(solver)
 
-    def refuse(self, early, look):
+    def refuse(self, early, look, in_parts):
         raise Unsuited('this size')
     monkeypatch.setattr(FastTraining, '_run', refuse)
     solver.step(3)
