@@ -29,7 +29,7 @@ def vectors(request, monkeypatch) -> Iterator[None]:
         yield
         return
     if calls.available() and calls.vector_width() == AVX2:
-        pytest.skip('this processor has no AVX-512: the widest are those of AVX2')
+        pytest.skip('the widest vectors here are those of AVX2')
     monkeypatch.setattr(calls, 'libraries', narrow_libraries)
     calls.kernels.cache_clear()
     calls.constant.cache_clear()
