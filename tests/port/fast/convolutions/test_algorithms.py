@@ -61,6 +61,7 @@ def test_forward(way: type[ByTorch], relu: bool, halved: bool, pads) -> None:
     assert close(out, exact)
 
 
+@pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('mask', [(True, True, True), (True, False, False), (False, True, False),
                                   (False, False, True), (False, False, False)])
 @pytest.mark.parametrize('pads', PADS)
@@ -81,6 +82,7 @@ def test_gradients(way: type[ByTorch], pads, mask: tuple[bool, bool, bool]) -> N
         assert close(gradient, tensor.grad) if asked else gradient is None
 
 
+@pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('dilation', [2, 3, 12])
 @pytest.mark.parametrize('pads', [(0, 0, 0, 0), (2, 2, 2, 2), (5, 0, 1, 12)])
 def test_holes_by_winograd(dilation: int, pads) -> None:
@@ -99,6 +101,7 @@ def test_holes_by_winograd(dilation: int, pads) -> None:
         assert close(found, tensor.grad)
 
 
+@pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('dilation', [1, 4, 20])
 @pytest.mark.parametrize('pads', [(0, 0, 0, 0), (1, 2, 0, 5), (40, 40, 24, 24)])
 def test_few_outputs_place_by_place(dilation: int, pads) -> None:
@@ -140,6 +143,7 @@ def test_a_product_of_large_kernels(monkeypatch) -> None:
         assert close(ByProduct(mine).forward(x, (0, 0, 0, 0)), exact)
 
 
+@pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('pads', PADS)
 @pytest.mark.parametrize('relu', [False, True])
 @pytest.mark.parametrize('shape', [(32, 30, 5), (64, 21, 1), (16, 70, 8)])
@@ -175,6 +179,7 @@ def test_half_the_precision_where_it_is_asked_for() -> None:
     assert ByTorch(replace(mine, dtype=None)).forward(x, PADS[0]).dtype == torch.float32
 
 
+@pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('pads', PADS)
 @pytest.mark.parametrize('shape', [(64, 32, 2), (128, 96, 1), (32, 48, 8)])
 def test_gradients_of_large_weights(shape, pads, monkeypatch) -> None:
