@@ -29,9 +29,10 @@ prototxt: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/figures/table.py --run
 
-# Every net of `fcn list` at a quarter of its width: ours, ONNX Runtime, the plain engine.
+# Every net of `fcn list` at a quarter of its width: ours, eager, ONNX Runtime, the plain engine; a
+# training step. Five minutes of two cores. NETS='--width 1 --nets voc-fcn8s': others.
 bench-nets: $(VENV)/installed
-	PYTHONPATH=benchmarks $(BIN)/python benchmarks/nets/every_net.py
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/nets/every_net.py --page build/every_net.md $(NETS)
 
 # The default tests once more, counting which lines they reach; subprocesses are not counted.
 coverage: $(VENV)/installed

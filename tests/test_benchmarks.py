@@ -5,11 +5,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+
+from netspec.families import make_net
+from netspec.schema.messages import TEST
+from netspec.variants import VARIANTS
+from port.engine.net import Net
+from port.engine.random_weights import random_weights
+from port.predict.predictor import score_layers
 
 ROOT = Path(__file__).resolve().parent.parent
+EAGER = 5e-5         # of the largest score: other sums in float32, through a hundred layers
 SMALL = {
     'agreement': ('--width', '0.03', '--nets', 'voc-fcn8s'),
     'caffemodel_load': ('--repeat', '1'), 'cost': ('--width', '0.03', '--runs', '1'),
@@ -80,5 +90,26 @@ def test_the_table_of_every_net_prints_figures() -> None:
         capture_output=True, env=os.environ | {
             'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "benchmarks"}', 'OMP_NUM_THREADS': '1'})
     nets = json.loads(done.stdout)['nets']
-    assert not any(nets[name]['refused'] for name in ('voc-fcn8s', 'camvid-segnet-basic')), \
-        done.stderr
+    assert not any(nets[name][key] for name in ('voc-fcn8s', 'camvid-segnet-basic')
+                   for key in ('refused', 'step refused')), done.stderr
+    assert '| camvid-segnet-basic | ' in done.stderr and '/ ONNX Runtime' in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', VARIANTS)
+def test_the_eager_net_gives_the_plain_engines_scores(name: str, monkeypatch) -> None:
+    """At a small width: else the table would compare with another net."""
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+    monkeypatch.syspath_prepend(str(ROOT / 'benchmarks/nets'))
+    from eager_net import EagerNet
+    row = VARIANTS[name]
+    row, size = (replace(row, frame=(64, 96)), (64, 96)) if row.frame else (row, (65, 97))
+    net = Net(make_net(row, 'deploy', width=0.03), TEST)
+    random_weights(net, 1)
+    arrays = {blob: 50 * torch.randn(1, net.blobs[blob].shape[1], *size,
+                                     generator=torch.Generator().manual_seed(1))
+              for blob in net.inputs}
+    score = score_layers(net)[0]
+    plain = net.forward(**arrays)[score].clone()
+    found = EagerNet(net, score)(*arrays.values())
+    assert (found - plain).abs().max() <= EAGER * plain.abs().max()

@@ -11,7 +11,7 @@ from port.engine.net_rules import Entry
 log = logging.getLogger('port.net')
 
 
-@dataclass
+@dataclass(eq=False)                     # each is itself: they are looked for in long lists
 class Learnable:
     """A parameter that the solver updates: who owns it, and its two multipliers."""
 

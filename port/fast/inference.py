@@ -18,7 +18,7 @@ from port.fast.reach.operations import Program, testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.unsuited import Unsuited
 
-KEPT_BLANKS = 256   # sizes, up to multiples of the strides, whose blank values are kept
+KEPT_BLANKS = 32    # sizes, up to multiples of the strides, whose blank values are kept
 KEPT_SIZES = 2      # input sizes whose memory is kept
 Results = dict[str, torch.Tensor]
 
@@ -53,7 +53,7 @@ class FastNet:
         self.operators: Operators = {}
         self._weights: tuple | None = None       # as they were when they were packed
         self._sizes: OrderedDict[tuple, Callable[[Values], Results]] = OrderedDict()
-        self._blanks: dict[tuple, Blanks] = {}
+        self._blanks: OrderedDict[tuple, Blanks] = OrderedDict()
         self._turn = RLock()
 
     def refresh(self) -> None:
@@ -129,15 +129,17 @@ class FastNet:
         if not plan.need_blanks:
             return {}
         key = blank_key(plan)
-        if key not in self._blanks:
-            if len(self._blanks) >= KEPT_BLANKS:
-                self._blanks.clear()
+        found = self._blanks.pop(key, None)
+        if found is None:
             operators = make_operators(self.program, kernels=False)
-            self._blanks[key] = blank_values(
+            found = blank_values(
                 plan, {value: x.shape[1] for value, x in inputs.items()},
                 lambda work, bottoms: operators[work.operation.output].forward(work, bottoms),
                 next(iter(inputs.values())))
-        return self._blanks[key]
+        self._blanks[key] = found
+        while len(self._blanks) > KEPT_BLANKS:
+            self._blanks.popitem(last=False)
+        return found
 
 
 class SizedNet:
