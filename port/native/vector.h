@@ -1,13 +1,20 @@
-/* Vectors of as many floats as the processor takes at a time: 16 with AVX-512, 8 with AVX2; the
- * compiler makes those of 8 out of two of 4 where there are only such (SSE, ARM). For one source
- * file of a library: it defines vector_width, by which Python asks.
+/* Vectors of as many floats as the processor takes at a time, and how many of them it keeps in
+ * registers. For one source file of a library: it defines vector_width, by which Python asks.
  */
 #include <stddef.h>
 
 #if defined(__AVX512F__)
 #define W 16                       /* floats a vector */
-#else
+#define REGISTERS 32
+#elif defined(__AVX__)
 #define W 8
+#define REGISTERS 16
+#elif defined(__aarch64__)
+#define W 4
+#define REGISTERS 32
+#else
+#define W 4
+#define REGISTERS 16
 #endif
 #define UNROLL _Pragma("GCC unroll 16")
 #define INLINE static inline __attribute__((always_inline))

@@ -13,7 +13,7 @@
 #define TILE 16
 #define HALF 9                     /* columns of the spectrum */
 #define BINS 130
-#define ROWS (W == 16 ? 12 : 6)    /* tiles, or channels, whose sums stay in registers */
+#define ROWS (REGISTERS == 32 ? 12 : 6)   /* tiles, or channels, whose sums stay in registers */
 
 static const float COS[10] = {1, 0.92387953251128674f, 0.70710678118654752f, 0.38268343236508977f,
                               0, 0, -0.70710678118654752f, 0, 0, -0.92387953251128674f};
@@ -188,7 +188,7 @@ static void products(const float *a, size a_step, const float *b, int c, float *
     }
 }
 
-#define CHANNELS (W / 2)           /* rows of the sums of `correlate` in registers */
+#define CHANNELS (W > 8 ? 8 : 4)   /* rows of the sums of `correlate` in registers */
 
 /* s[r] += sum over tiles of a[tile][r] conj(b[tile]), for CHANNELS rows and W columns. */
 static void correlate(const float *a, size a_step, const float *b, size b_step, int tiles,

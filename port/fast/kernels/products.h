@@ -6,8 +6,7 @@
  */
 #include "plane.h"
 
-/* Rows of a block in registers: MR x 2 vectors, of the 32 registers of AVX-512 or the 16 of AVX2. */
-#define MR (W == 16 ? 14 : 6)
+#define MR (REGISTERS == 32 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
 #ifndef RUN                        /* who transforms its terms needs shorter sums */
 #define RUN 64                     /* terms summed in registers before they are added up */

@@ -11,7 +11,7 @@
 #include "winograd.h"
 
 #define ACROSS 7                   /* products along columns */
-#define ROWS (W / 2)               /* channels of a block in registers: ROWS x 2 vectors */
+#define ROWS (W > 8 ? 8 : 4)       /* channels of a block in registers: ROWS x 2 vectors */
 
 typedef struct {
     Plane x, dy;
