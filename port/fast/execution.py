@@ -87,7 +87,8 @@ class Execution:
 
     def run(self, inputs: Values) -> Values:
         """Run every operation; return the values. What they hold may be the next run's memory."""
-        values, last = dict(inputs), self.plan.last_reader
+        values = {v: x.contiguous(memory_format=LAST) for v, x in inputs.items()}
+        last = self.plan.last_reader
         for placed in self.plan.operations:
             self._sum_in_place(placed, values)
             values.update(self._compute(placed, self.bottoms(placed, values)))

@@ -11,7 +11,7 @@ from port.engine.blob import upload
 from port.engine.net import Array, Net
 from port.fast.cuda_graphs import Capture, Replay, capture_for
 from port.fast.execution import Execution, Operators, Values, make_operators
-from port.fast.kernels.planes import LAST
+from port.fast.recorded_execution import RecordedExecution
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Program, testing_program
@@ -84,8 +84,7 @@ class FastNet:
                 if name not in arrays:
                     raise KeyError(f'no array for the input {name!r}; the net takes '
                                    f'{", ".join(self.program.inputs)}')
-                x = upload(arrays[name], self.net.device, torch.float32)
-                inputs[value] = x.contiguous(memory_format=LAST)
+                inputs[value] = upload(arrays[name], self.net.device, torch.float32)
             return self._for_size(inputs)(inputs)
 
     def _for_size(self, inputs: Values) -> Callable[[Values], Results]:
@@ -104,8 +103,10 @@ class FastNet:
         plan = self.plan({name: (inputs[value].shape[2], inputs[value].shape[3])
                           for name, value in self.program.inputs.items()})
         outputs = self.program.outputs
-        found = SizedNet(Execution(plan, self.operators, self._blanks_for(plan, inputs), {},
-                                   set(outputs.values())), outputs)
+        kind = (RecordedExecution if self.net.device.type == 'cpu' and self.dtype == torch.float32
+                else Execution)
+        found = SizedNet(kind(plan, self.operators, self._blanks_for(plan, inputs), {},
+                              set(outputs.values())), outputs)
         return found if self.capture is None else Replay(found, self.capture)
 
     def plan(self, sizes: dict[str, tuple[int, int]],

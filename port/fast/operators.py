@@ -23,6 +23,7 @@ from port.fast.kernels.planes import last
 from port.fast.reach.geometry import Resizing
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
+from port.native.jobs import not_by_jobs
 
 ATEN = torch.ops.aten
 Tensors = list[torch.Tensor]
@@ -62,6 +63,7 @@ class Operator:
 
     def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
         """Write the outputs that are asked for to memory of their size."""
+        not_by_jobs()
         out.copy_(self.forward(work, bottoms))
 
     def train(self, work: Work, bottoms: Tensors) -> tuple[torch.Tensor, Any]:

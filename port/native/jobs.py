@@ -9,8 +9,9 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from port.native.large_pages import in_large_pages
 from port.native.library import load
 
 SHARES = 2      # a thread, that the rest of the work is thought to be cut into: a piece is one
+_this = threading.local()           # this thread's room and recording
 Size = ctypes.c_ssize_t
 Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, Size, Size, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -56,6 +58,40 @@ class Job:
     room: int = 0
     sums: torch.Tensor | None = None
     keeps: Any = field(default=None, repr=False)
+
+
+class Recording:
+    """The jobs that ran while it was on. complete: whether nothing else was computed, so that to
+    run them again does the same with what their memory holds by then.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.complete = True
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Note what this thread runs meanwhile."""
+        before, _this.recording = getattr(_this, 'recording', None), self
+        try:
+            yield
+        finally:
+            _this.recording = before
+
+
+def not_by_jobs() -> None:
+    """Tell a recording that something else than jobs computes a result."""
+    recording: Recording | None = getattr(_this, 'recording', None)
+    if recording is not None:
+        recording.complete = False
+
+
+def run_job(job: Job) -> None:
+    """Run one job."""
+    Jobs([job]).run()
+    recording: Recording | None = getattr(_this, 'recording', None)
+    if recording is not None:
+        recording.jobs.append(job)
 
 
 class _Job(ctypes.Structure):
@@ -154,13 +190,10 @@ def _take(job: Job, turns: Any) -> None:
                _room(job.room).data_ptr(), sums)
 
 
-_kept = threading.local()
-
-
 def _room(size: int) -> torch.Tensor:
     """Return memory for what kernels only need meanwhile. Each thread keeps its own, as the system
     fills new memory with zeros, which can take as long as the kernel.
     """
-    if not hasattr(_kept, 'room') or _kept.room.numel() < size:
-        _kept.room = in_large_pages(torch.empty(size))
-    return _kept.room
+    if not hasattr(_this, 'room') or _this.room.numel() < size:
+        _this.room = in_large_pages(torch.empty(size))
+    return _this.room

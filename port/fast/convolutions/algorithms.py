@@ -16,6 +16,7 @@ from port.engine.caffe_order import ENOUGH
 from port.fast.convolutions.padding import padded, rows_of, unpadded
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
+from port.native.jobs import not_by_jobs
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
@@ -105,6 +106,7 @@ class ByTorch:
 
     def write(self, x: torch.Tensor, pads: Pads, out: torch.Tensor, plus: Plus = None) -> None:
         """Write what the task wants to memory of its size."""
+        not_by_jobs()
         out.copy_(self.forward(x, pads, plus))
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from port.fast.kernels.planes import Plane, address, plane
-from port.native.jobs import Job, Jobs, pieces
+from port.native.jobs import Job, pieces, run_job
 from port.native.library import load
 
 HERE = Path(__file__).parent
@@ -105,5 +105,5 @@ def run(kernel: str, count: int, grain: int, members: Mapping[str, Argument], ro
     pieces x shape: added up in their order they do not depend on which ended first.
     """
     made = job(kernel, count, grain, members, room, sums)
-    Jobs([made]).run()
+    run_job(made)
     return made.sums

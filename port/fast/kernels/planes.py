@@ -4,6 +4,8 @@ import ctypes
 
 import torch
 
+from port.native.jobs import not_by_jobs
+
 LAST = torch.channels_last
 
 
@@ -36,8 +38,10 @@ def laid(x: torch.Tensor) -> torch.Tensor:
     """Return a tensor as the kernels read it: itself where it is so, as a rectangle cut out of an
     image is; else a float32 copy with its channels last.
     """
-    x = x.float()
-    return x if _fits(x) else x.contiguous(memory_format=LAST)
+    if _fits(x) and x.dtype == torch.float32:
+        return x
+    not_by_jobs()
+    return x.float().contiguous(memory_format=LAST)
 
 
 def _fits(x: torch.Tensor) -> bool:

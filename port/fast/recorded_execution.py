@@ -1,0 +1,90 @@
+"""Runs a plan again and again on a CPU: what the first run did is noted and done again.
+
+A net of many small layers takes longer to find out what to compute than to compute it. Values lie
+in the same memory in each run, so a kernel is called with the same arguments each time. Kernels
+that follow one another are run by one call (jobs.py); operations that torch computes stay calls of
+their own, between them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from port.fast.execution import Execution, Values, cut
+from port.fast.operators import Operator
+from port.fast.reach.plan import PlacedOperation
+from port.native.jobs import Job, Jobs, Recording
+
+
+class RecordedExecution(Execution):
+    """An Execution whose first run is noted; later ones repeat it on other inputs."""
+
+    inputs: Values
+    outputs: Values
+    steps: list[Callable[[], object]] | None = None
+
+    def run(self, inputs: Values) -> Values:
+        """Run every operation; return the values. What they hold may be the next run's memory."""
+        if self.steps is None:
+            self._notes: list[Job | Callable[[], object]] = []
+            self.inputs = {v: x.clone(memory_format=torch.channels_last) if x.ndim == 4 else
+                           x.clone() for v, x in inputs.items()}
+            self.outputs = super().run(self.inputs)
+            self.steps = _joined(self._notes)
+        else:
+            for value, x in inputs.items():
+                self.inputs[value].copy_(x)
+            for step in self.steps:
+                step()
+        return self.outputs
+
+    def _compute(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> Values:
+        operator = self.operators[placed.value]
+        if type(operator) is Operator and not placed.margins:    # its top is a part of its bottom
+            return super()._compute(placed, bottoms)
+        if placed.operation.places is not None:
+            return self._compute_several(placed, bottoms)
+        recording = Recording()
+        if operator.writes:
+            whole = self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
+            out = cut(whole, placed.axes, placed.computed)
+            with recording.on():
+                operator.write(placed.work, bottoms, out)
+        else:
+            y = operator.forward(placed.work, bottoms)
+            whole = self._room(placed, y, y.shape[1], y.dtype)
+            out = cut(whole, placed.axes, placed.computed)
+            out.copy_(y)
+            recording.complete = False
+        if recording.complete:
+            self._notes.extend(recording.jobs)
+        else:
+            self._notes.append(partial(operator.write, placed.work, bottoms, out))
+        return {placed.value: whole}
+
+    def _compute_several(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> Values:
+        """Compute an operation that writes two values, without margins; where they lie stays."""
+        found = self._apply(placed, bottoms)
+
+        def again() -> None:
+            for memory, y in zip(found, self._apply(placed, bottoms), strict=True):
+                memory.copy_(y)
+        self._notes.append(again)
+        return dict(zip(placed.operation.values, found, strict=True))
+
+
+def _joined(notes: list[Job | Callable[[], object]]) -> list[Callable[[], object]]:
+    """Have jobs that follow one another be run by one call."""
+    steps: list[Callable[[], object]] = []
+    jobs: list[Job] = []
+    for note in [*notes, None]:
+        if isinstance(note, Job):
+            jobs.append(note)
+            continue
+        if jobs:
+            steps.append(Jobs(jobs).run)
+            jobs = []
+        if note is not None:
+            steps.append(note)
+    return steps
