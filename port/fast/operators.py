@@ -12,14 +12,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from netspec.schema.messages import PoolingParameter
+from netspec.schema.messages import EltwiseParameter, PoolingParameter
 from port.engine.blob import Blob
 from port.engine.pool_axis import Axis, maximum, route, spread, total
 from port.fast.convolutions.algorithms import Gradient, Product
 from port.fast.convolutions.choice import ChosenConvolution
 from port.fast.convolutions.task import Task
 from port.fast.kernels import calls
+from port.fast.kernels.combine import add_up
 from port.fast.kernels.planes import last
+from port.fast.kernels.pool import pool
 from port.fast.reach.geometry import Resizing
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
@@ -77,6 +79,11 @@ class Operator:
         down: whether the bottoms' are asked for.
         """
         return [gradient]
+
+    def by_kernels(self, bottoms: Tensors, out: torch.Tensor) -> bool:
+        """Whether kernels of ours may read these tensors and write that one."""
+        return self.kernels and all(x.device.type == 'cpu' and x.dtype == torch.float32
+                                    for x in (*bottoms, out))
 
     def check_channels(self, x: torch.Tensor) -> None:
         """Raise ValueError unless a bottom has the channels that the weights are for."""
@@ -139,14 +146,33 @@ class PoolingOperator(Operator):
             return maximum(x, *axes) if y is None else y
         return self._divide(work, total(x, *axes))
 
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        if not self.by_kernels(bottoms, out):
+            return super().write(work, bottoms, out)
+        average = self.layer.method != PoolingParameter.MAX
+        divisors = [divisor.expand(n).contiguous() for divisor, n in zip(
+            (d.flatten() for d in self._divisors(work, out)), out.shape[2:], strict=True)]
+        return pool(bottoms[0], self._axes(work, bottoms[0]), out, divisors if average else None)
+
     @staticmethod
-    def _divide(work: Work, sums: torch.Tensor) -> torch.Tensor:
-        """Divide each output by the places of its window, which the whole bottom's ends tell."""
+    def _divisors(work: Work, like: torch.Tensor) -> list[torch.Tensor]:
+        """Return by how much the outputs of each row and of each column are divided: the places of
+        a window, which the whole bottom's ends tell.
+        """
+        found = []
         for dim, rule, size, s in zip((-2, -1), work.windows, work.sizes, work.outputs,
                                       strict=True):
             whole = Axis(dim, size, rule.extent, rule.stride, rule.pad, rule.out)
-            divisor = whole.divisor(sums)
-            sums /= divisor if isinstance(divisor, int) else whole.cut(divisor, slice(*s))
+            divisor = whole.divisor(like)
+            found.append(like.new_tensor(divisor) if isinstance(divisor, int) else
+                         whole.cut(divisor, slice(*s)))
+        return found
+
+    @classmethod
+    def _divide(cls, work: Work, sums: torch.Tensor) -> torch.Tensor:
+        """Divide each output by the places of its window."""
+        for divisor in cls._divisors(work, sums):
+            sums /= divisor
         return sums
 
     @staticmethod
@@ -220,6 +246,13 @@ class PointOperator(Operator):
             runs.append(run)
             bottoms = [run.top.data]
         return bottoms[0].relu() if self.operation.relu else bottoms[0], runs
+
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        sums = self.layer.type == 'Eltwise' and self.by_kernels(bottoms, out)
+        if (not sums or len(bottoms) != 2 or len(self.operation.layers) > 1
+                or self.layer.param.eltwise_param.operation != EltwiseParameter.SUM):
+            return super().write(work, bottoms, out)
+        return add_up(*bottoms, tuple(self.layer.coeff), self.operation.relu, out)
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         wide = [x.float() if x.is_floating_point() else x for x in bottoms]

@@ -7,7 +7,7 @@ their own, between them.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 
@@ -45,23 +45,35 @@ class RecordedExecution(Execution):
             return super()._compute(placed, bottoms)
         if placed.operation.places is not None:
             return self._compute_several(placed, bottoms)
-        recording = Recording()
-        if operator.writes:
-            whole = self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
-            out = cut(whole, placed.axes, placed.computed)
-            with recording.on():
-                operator.write(placed.work, bottoms, out)
-        else:
-            y = operator.forward(placed.work, bottoms)
-            whole = self._room(placed, y, y.shape[1], y.dtype)
-            out = cut(whole, placed.axes, placed.computed)
-            out.copy_(y)
-            recording.complete = False
+        recording, whole = Recording(), self._memory_for(placed, bottoms)
+        out = cut(whole, placed.axes, placed.computed)
+        with recording.on():
+            operator.write(placed.work, bottoms, out)
         if recording.complete:
             self._notes.extend(recording.jobs)
         else:
             self._notes.append(partial(operator.write, placed.work, bottoms, out))
         return {placed.value: whole}
+
+    def _memory_for(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
+        """Return memory for what an operation writes, its margins filled."""
+        operator = self.operators[placed.value]
+        if operator.writes:
+            return self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
+        y = operator.forward(placed.work, bottoms)           # only its shape and type are needed
+        if placed.margins or placed.value in self._read:
+            return self._room(placed, y, y.shape[1], y.dtype)
+        assert self.memory is not None
+        return self.memory.setdefault(placed.value, y)       # in the order that is wanted: planes
+
+    @cached_property
+    def _read(self) -> set[int]:
+        """The values that an operation computes from, if only a part of them."""
+        found: set[int] = set()
+        for placed in reversed(self.plan.operations):
+            if type(self.operators[placed.value]) is not Operator or placed.value in found:
+                found.update(placed.operation.inputs)
+        return found
 
     def _compute_several(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> Values:
         """Compute an operation that writes two values, without margins; where they lie stays."""

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from port.fast.cuda_graphs import keep
+from port.fast.kernels.upsample import narrow, upsample
 from port.fast.operators import ATEN, Learn, Operator, Saved, Tensors, teach
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Operation
@@ -97,6 +98,16 @@ class Upsampling(Operator):
         for dim, (first, _, size) in enumerate(self._offsets(work), 2):
             y = y.narrow(dim, first, size)
         return y + layer.blobs[1].data.to(x.dtype).view(-1, 1, 1) if len(layer.blobs) > 1 else y
+
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        (x,) = bottoms
+        if self.factors is None or not self.by_kernels(bottoms, out):
+            return super().write(work, bottoms, out)
+        self.check_channels(x)
+        window = self.layer.window
+        return upsample(x, *(narrow(self._matrix(axis, work, x), -(-extent // stride))
+                             for axis, (extent, stride) in enumerate(zip(
+                                 window.extent, window.stride, strict=True))), out)
 
     def _weight(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Return the weights and the number of groups for torch."""

@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 KERNEL = re.compile(r'^void (\w+)\(const (\w+) \*\w+, \w+ first, \w+ last', re.M)
 STRUCTURE = re.compile(r'typedef struct \{([^}]*)\} (\w+);')
 COMMENT = re.compile(r'/\*.*?\*/', re.S)
-TYPES: dict[str, Any] = {'int': ctypes.c_int, 'float': ctypes.c_float, 'Plane': Plane}
+TYPES: dict[str, Any] = {'int': ctypes.c_int, 'size': ctypes.c_ssize_t, 'float': ctypes.c_float,
+                         'Plane': Plane}
 Argument = torch.Tensor | float | None
 Sums = tuple[Sequence[int], torch.dtype]
 
@@ -32,7 +33,7 @@ class Kernel(NamedTuple):
 
 
 def structure(text: str, name: str) -> type[ctypes.Structure]:
-    """Return a structure of ints, floats, Planes and pointers as a source's text declares it."""
+    """Return a structure of numbers, Planes and pointers as a source's text declares it."""
     bodies = {name: body for body, name in STRUCTURE.findall(COMMENT.sub('', text))}
     fields: list[tuple[str, Any]] = []
     for declaration in filter(None, map(str.strip, bodies[name].split(';'))):

@@ -10,7 +10,8 @@ from port.fast.kernels.planes import Plane
 from port.native.jobs import Kernel
 from port.native.library import load
 
-STRUCTURES = {'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
+STRUCTURES = {'pool.c': ('Pool',), 'upsample.c': ('Upsample',), 'combine.c': ('Beside', 'Sum'),
+              'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
               'windows.c': ('Windows',), 'fourier.c': ('Fourier',), 'batch_norm.c': ('Norm',),
               'large_weights.c': ('LargeWeights', 'WindowsGradient', 'WeightsGradient'),
               'large_windows.c': ('LargeWindows',), 'max_unpooling.c': ('Unpooling',),
