@@ -17,6 +17,7 @@ from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Program, testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.unsuited import Unsuited
+from port.native.kept_memory import KeptMemory, empty
 
 KEPT_BLANKS = 32    # sizes, up to multiples of the strides, whose blank values are kept
 KEPT_SIZES = 2      # input sizes whose memory is kept
@@ -147,7 +148,7 @@ class SizedNet:
     """A fast net for inputs of one shape. outputs: blob name -> value."""
 
     def __init__(self, execution: Execution, outputs: dict[str, int]) -> None:
-        self.execution, self.outputs = execution, outputs
+        self.execution, self.outputs, self.results = execution, outputs, KeptMemory()
 
     def __call__(self, inputs: Values) -> Results:
         """Return the wanted blobs, each in memory of its own, which the next call leaves alone."""
@@ -157,6 +158,9 @@ class SizedNet:
         found = {}
         for name, value in self.outputs.items():
             y = values[value].float().contiguous()
-            found[name] = y.clone() if y.untyped_storage().data_ptr() in taken else y
+            if y.untyped_storage().data_ptr() in taken:
+                with self.results.serve():
+                    y = empty(*y.shape).copy_(y)
+            found[name] = y
             taken.add(found[name].untyped_storage().data_ptr())
         return found

@@ -101,7 +101,8 @@ class Upsampling(Operator):
 
     def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
         (x,) = bottoms
-        if self.factors is None or not self.by_kernels(bottoms, out):
+        if (self.factors is None or not self.by_kernels(bottoms, out)
+                or 1 not in (out.stride(1), out.stride(3))):
             return super().write(work, bottoms, out)
         self.check_channels(x)
         window = self.layer.window

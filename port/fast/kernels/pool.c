@@ -24,7 +24,8 @@ void pool(const Pool *a, size first, size last, float *room, void *sums)
         float *to = a->y.data + r / a->y.height * a->y.image + o * a->y.row;
         for (int s = 0; s < a->y.width; s++, to += channels) {
             int c = 0;
-            for (; c + W <= channels; c += W) {
+            for (; c < channels && channels >= W; c += W) {
+                c = c + W > channels ? channels - W : c;     /* the last ones once more */
                 vec found = (vec){0} + (a->down ? 0 : -FLT_MAX);
                 for (int i = a->top[o]; i < a->bottom[o]; i++)
                     for (int j = a->left[s]; j < a->right[s]; j++) {

@@ -25,10 +25,11 @@ static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
  * ahead: memory that is read after this block. The cache is told of a line of it for each term:
  * all at once would hold up the loads of the product itself, and later would be late. It may lie
  * beyond what there is, as nothing is read. more: add the sums to what `out` has already.
+ * vectors: how many of the two of b are computed.
  */
 static inline __attribute__((always_inline))
-void block(int rows, const float *a, const float *b, int k, float *out, size step,
-           const float *ahead, int more)
+void part_of_block(int rows, int vectors, const float *a, const float *b, int k, float *out,
+                   size step, const float *ahead, int more)
 {
     float near[MR * NR];
     for (int done = 0; done < k; done += RUN) {
@@ -41,21 +42,22 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
         for (int kk = done; kk < stop; kk += W, a += MR * W)
             for (int i = 0; i < W; i++, b += NR, ahead += 16) {
                 __builtin_prefetch(ahead, 0, 2);
-                vec b0 = load(b), b1 = load(b + W);
+                vec b0 = load(b), b1 = vectors > 1 ? load(b + W) : b0;
                 UNROLL
                 for (int r = 0; r < MR; r++) {
                     if (r >= rows)
                         break;
                     float v = a[r * W + i];
                     sum[r][0] += v * b0;
-                    sum[r][1] += v * b1;
+                    if (vectors > 1)
+                        sum[r][1] += v * b1;
                 }
             }
         UNROLL
         for (int r = 0; r < MR; r++) {
             if (r >= rows)
                 break;
-            for (int half = 0; half < 2; half++) {
+            for (int half = 0; half < vectors; half++) {
                 float *group = near + r * NR + half * W, *to = out + r * step + half * W;
                 vec value = sum[r][half];
                 if (!first)
@@ -68,10 +70,23 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
     }
 }
 
-static inline void some_rows(int rows, const float *a, const float *b, int k, float *out, size step,
-                             const float *ahead)
+static inline __attribute__((always_inline))
+void block(int rows, const float *a, const float *b, int k, float *out, size step,
+           const float *ahead, int more)
 {
-    if (rows > MR / 2)             /* the rest of a block is computed and not read */
+    part_of_block(rows, 2, a, b, k, out, step, ahead, more);
+}
+
+/* few: only the first vector of b is asked for. */
+static inline void some_rows(int rows, const float *a, const float *b, int k, float *out, size step,
+                             const float *ahead, int few)
+{
+    int most = rows > MR / 2;      /* the rest of a block is computed and not read */
+    if (most && few)
+        part_of_block(MR, 1, a, b, k, out, step, ahead, 0);
+    else if (few)
+        part_of_block(MR / 2, 1, a, b, k, out, step, ahead, 0);
+    else if (most)
         block(MR, a, b, k, out, step, ahead, 0);
     else
         block(MR / 2, a, b, k, out, step, ahead, 0);

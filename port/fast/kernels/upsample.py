@@ -26,11 +26,16 @@ def narrow(matrix: torch.Tensor, terms: int) -> Narrow:
 
 
 def upsample(x: torch.Tensor, down: Narrow, across: Narrow, y: torch.Tensor) -> None:
-    """Write down @ x @ across^T of each channel to y, N x C x H x W in any order of memory."""
+    """Write down @ x @ across^T of each channel to y, N x C x H x W, whose channels or whose columns
+    are next to each other; ValueError where neither are.
+    """
     x = laid(x)
     image, channel, row, pixel = y.stride()
+    channel = 1 if y.shape[1] == 1 and pixel != 1 else channel
+    if 1 not in (channel, pixel):
+        raise ValueError(f'strides {y.stride()}: neither channels nor columns lie together')
     run('upsample', len(y) * y.shape[2], 1,
         dict(x=x, y=y, image=image, row=row, pixel=pixel, channel=channel, height=y.shape[2],
              width=y.shape[3], above=down.first, before=across.first, down=down.shares,
-             across=across.shares, down_terms=down.shares.shape[1],
-             across_terms=across.shares.shape[1]), room=prod(x.shape[1::2]))
+             across=across.shares.T.contiguous(), down_terms=down.shares.shape[1],
+             across_terms=across.shares.shape[1]), room=2 * prod(x.shape[1::2]))

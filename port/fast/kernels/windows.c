@@ -14,44 +14,78 @@ typedef struct {
     int top, left, relu, many;
 } Windows;
 
+/* An output among those of all images. To count them up is quicker than to divide for each. */
+typedef struct {
+    int image, row, column;
+} Output;
+
+static inline Output output_at(const Windows *a, size output)
+{
+    size plane = (size)a->y.height * a->y.width, rest = output % plane;
+    return (Output){(int)(output / plane), (int)(rest / a->y.width), (int)(rest % a->y.width)};
+}
+
+static inline void count_up(const Windows *a, Output *o)
+{
+    if (++o->column < a->y.width)
+        return;
+    o->column = 0;
+    if (++o->row < a->y.height)
+        return;
+    o->row = 0;
+    o->image++;
+}
+
 /* What one place of an output's window reads; null outside the image. */
-static inline const float *source(const Windows *a, size output, int i, int j)
+static inline const float *source(const Windows *a, Output o, int i, int j)
 {
     const Plane *x = &a->x;
-    size plane = (size)a->y.height * a->y.width, rest = output % plane;
-    int row = (int)(rest / a->y.width) * a->stride_h - a->top + i * a->step_h;
-    int column = (int)(rest % a->y.width) * a->stride_w - a->left + j * a->step_w;
+    int row = o.row * a->stride_h - a->top + i * a->step_h;
+    int column = o.column * a->stride_w - a->left + j * a->step_w;
     return row >= 0 && column >= 0 && row < x->height && column < x->width
-        ? x->data + output / plane * x->image + row * x->row + (size)column * x->channels : 0;
+        ? x->data + o.image * x->image + row * x->row + (size)column * x->channels : 0;
+}
+
+/* Lay `count` values, zeros where there are none, from the term `at` on in a row of a block. */
+static inline void lay(const float *from, int at, int count, float *to)
+{
+    for (int e = 0; e < count;) {
+        int lane = (at + e) % W, some = W - lane < count - e ? W - lane : count - e;
+        float *place = to + (at + e) / W * (MR * W) + lane;
+        if (some == W)
+            store(place, from ? load(from + e) : (vec){0});
+        else
+            for (int l = 0; l < some; l++)
+                place[l] = from ? from[e + l] : 0;
+        e += some;
+    }
 }
 
 /* Gather what the window of one output reads, zeros outside the image, as a row of a block. */
-static inline void gather(const Windows *a, size output, int depth, float *to)
+static inline void gather(const Windows *a, Output o, int depth, float *to)
 {
-    int c = a->x.channels, at = 0;
+    int c = a->x.channels, at = 0, wide = a->kernel_w * c;
+    int column = o.column * a->stride_w - a->left;
+    int together = a->step_w == 1 && column >= 0 && column + a->kernel_w <= a->x.width;
     for (int i = 0; i < a->kernel_h; i++)
-        for (int j = 0; j < a->kernel_w; j++) {
-            const float *from = source(a, output, i, j);
-            if (c % W == 0)
-                for (int e = 0; e < c; e += W, at += W)
-                    store(to + at * MR, from ? load(from + e) : (vec){0});
-            else
-                for (int e = 0; e < c; e++, at++)
-                    to[at / W * (MR * W) + at % W] = from ? from[e] : 0;
-        }
-    for (; at < depth; at++)
-        to[at / W * (MR * W) + at % W] = 0;
+        if (together) {                          /* a row of the window is one piece of memory */
+            lay(source(a, o, i, 0), at, wide, to);
+            at += wide;
+        } else
+            for (int j = 0; j < a->kernel_w; j++, at += c)
+                lay(source(a, o, i, j), at, c, to);
+    lay(0, at, depth - at, to);
 }
 
 /* Write some channels of an output: its sums with bias, what is added, and ReLU. */
-static inline void finish(const Windows *a, size output, int from, int channels, const float *sums)
+static inline void finish(const Windows *a, Output o, int from, int channels, const float *sums)
 {
     const Plane *y = &a->y, *plus = &a->plus;
-    size plane = (size)y->height * y->width, image = output / plane;
-    size row = output % plane / y->width, column = output % y->width;
-    float *to = y->data + image * y->image + row * y->row + column * y->channels + from;
+    float *to = y->data + o.image * y->image + o.row * y->row + (size)o.column * y->channels
+        + from;
     const float *bias = a->bias ? a->bias + from : 0, *other = plus->data
-        ? plus->data + image * plus->image + row * plus->row + column * plus->channels + from : 0;
+        ? plus->data + o.image * plus->image + o.row * plus->row
+            + (size)o.column * plus->channels + from : 0;
     vec none = {0};
     int q = 0;
     for (; q + W <= channels; q += W) {
@@ -77,22 +111,25 @@ void windows(const Windows *a, size first, size last, float *room, void *sums)
     float *rows = room, *out = room + (size)many * depth;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
-        for (int t = 0; t < count; t++)
-            gather(a, start + t, depth, rows + (t / MR) * (size)MR * depth + t % MR * W);
+        Output begin = output_at(a, start), at = begin;
+        for (int t = 0; t < count; t++, count_up(a, &at))
+            gather(a, at, depth, rows + (t / MR) * (size)MR * depth + t % MR * W);
         for (int o = 0; o < channels; o += WIDE) {
             int wide = channels - o < WIDE ? channels - o : WIDE;
             for (int ob = 0; ob < wide; ob += NR) {
                 const float *panel = a->weight + (size)(o + ob) * depth;
-                int at_last = o + ob + NR >= channels;
+                int at_last = o + ob + NR >= channels, few = wide - ob <= W;
                 for (int t = 0; t < count; t += MR) {
                     const float *next = at_last && start + many + t < last
-                        ? source(a, start + many + t, a->kernel_h / 2, a->kernel_w / 2) : 0;
+                        ? source(a, output_at(a, start + many + t), a->kernel_h / 2, a->kernel_w / 2)
+                        : 0;
                     some_rows(count - t < MR ? count - t : MR, rows + (size)t * depth, panel,
-                              depth, out + (size)t * WIDE + ob, WIDE, next ? next : panel);
+                              depth, out + (size)t * WIDE + ob, WIDE, next ? next : panel, few);
                 }
             }
-            for (int t = 0; t < count; t++)
-                finish(a, start + t, o, wide, out + (size)t * WIDE);
+            at = begin;
+            for (int t = 0; t < count; t++, count_up(a, &at))
+                finish(a, at, o, wide, out + (size)t * WIDE);
         }
     }
 }
@@ -104,15 +141,16 @@ void windows(const Windows *a, size first, size last, float *room, void *sums)
 void places(const Windows *a, size first, size last, float *sums, void *none)
 {
     int channels = a->y.channels;
-    for (size output = first; output < last; output++) {
+    Output at = output_at(a, first);
+    for (size output = first; output < last; output++, count_up(a, &at)) {
         for (int q = 0; q < channels; q++)
             sums[q] = 0;
         for (int i = 0; i < a->kernel_h; i++)
             for (int j = 0; j < a->kernel_w; j++) {
-                const float *from = source(a, output, i, j);
+                const float *from = source(a, at, i, j);
                 for (int q = 0; from && q < channels; q++)
                     sums[q] += from[(i * a->kernel_w + j) * channels + q];
             }
-        finish(a, output, 0, channels, sums);
+        finish(a, at, 0, channels, sums);
     }
 }
