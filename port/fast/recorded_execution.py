@@ -58,7 +58,7 @@ class RecordedExecution(Execution):
     def _memory_for(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
         """Return memory for what an operation writes, its margins filled."""
         operator = self.operators[placed.value]
-        if operator.writes:
+        if placed.operation.kind == 'Convolution':
             return self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
         y = operator.forward(placed.work, bottoms)           # only its shape and type are needed
         if placed.margins or placed.value in self._read:

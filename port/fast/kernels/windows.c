@@ -1,6 +1,7 @@
 /* Any convolution as one matrix product of what its windows read, with bias, what is added to it
  * and ReLU. Images are rows x columns x channels, the channels next to each other.
  */
+#include <string.h>
 #include "products.h"
 
 #define WIDE 256                   /* outputs whose sums are written together */
@@ -46,35 +47,48 @@ static inline const float *source(const Windows *a, Output o, int i, int j)
         ? x->data + o.image * x->image + row * x->row + (size)column * x->channels : 0;
 }
 
-/* Lay `count` values, zeros where there are none, from the term `at` on in a row of a block. */
-static inline void lay(const float *from, int at, int count, float *to)
+/* Copy values, or zeros where there are none. */
+static inline void copy(float *to, const float *from, int count)
 {
-    for (int e = 0; e < count;) {
-        int lane = (at + e) % W, some = W - lane < count - e ? W - lane : count - e;
-        float *place = to + (at + e) / W * (MR * W) + lane;
-        if (some == W)
-            store(place, from ? load(from + e) : (vec){0});
-        else
-            for (int l = 0; l < some; l++)
-                place[l] = from ? from[e + l] : 0;
-        e += some;
-    }
+    if (from)
+        memcpy(to, from, sizeof(float) * count);
+    else
+        memset(to, 0, sizeof(float) * count);
 }
 
-/* Gather what the window of one output reads, zeros outside the image, as a row of a block. */
-static inline void gather(const Windows *a, Output o, int depth, float *to)
+/* Gather what the window of one output reads, zeros outside the image, in one piece. */
+static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
 {
-    int c = a->x.channels, at = 0, wide = a->kernel_w * c;
+    int c = a->x.channels, wide = a->kernel_w * c;
     int column = o.column * a->stride_w - a->left;
     int together = a->step_w == 1 && column >= 0 && column + a->kernel_w <= a->x.width;
+    float *end = to + depth;
     for (int i = 0; i < a->kernel_h; i++)
         if (together) {                          /* a row of the window is one piece of memory */
-            lay(source(a, o, i, 0), at, wide, to);
-            at += wide;
+            copy(to, source(a, o, i, 0), wide);
+            to += wide;
         } else
-            for (int j = 0; j < a->kernel_w; j++, at += c)
-                lay(source(a, o, i, j), at, c, to);
-    lay(0, at, depth - at, to);
+            for (int j = 0; j < a->kernel_w; j++, to += c)
+                copy(to, source(a, o, i, j), c);
+    copy(to, 0, (int)(end - to));
+}
+
+/* The same as a row of a block. flat: room for a window. */
+static inline void gather(const Windows *a, Output o, int depth, float *flat, float *to)
+{
+    int c = a->x.channels;
+    if (c % W == 0) {
+        for (int i = 0; i < a->kernel_h; i++)
+            for (int j = 0; j < a->kernel_w; j++) {
+                const float *from = source(a, o, i, j);
+                for (int e = 0; e < c; e += W, to += MR * W)
+                    store(to, from ? load(from + e) : (vec){0});
+            }
+        return;
+    }
+    gather_flat(a, o, depth, flat);
+    for (int e = 0; e < depth; e += W, to += MR * W)
+        store(to, load(flat + e));
 }
 
 /* Write some channels of an output: its sums with bias, what is added, and ReLU. */
@@ -102,18 +116,18 @@ static inline void finish(const Windows *a, Output o, int from, int channels, co
 /* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
  * of them at a time, many a multiple of MR. u: outputs / NR x K x NR, where K is the number of
  * terms rounded up to W, as the number of outputs is to NR; what is filled up is zero.
- * room: many (K + WIDE) floats.
+ * room: many (K + WIDE) + K floats.
  */
 void windows(const Windows *a, size first, size last, float *room, void *sums)
 {
     int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
     int channels = a->y.channels;
-    float *rows = room, *out = room + (size)many * depth;
+    float *rows = room, *out = room + (size)many * depth, *flat = out + (size)many * WIDE;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         Output begin = output_at(a, start), at = begin;
         for (int t = 0; t < count; t++, count_up(a, &at))
-            gather(a, at, depth, rows + (t / MR) * (size)MR * depth + t % MR * W);
+            gather(a, at, depth, flat, rows + (t / MR) * (size)MR * depth + t % MR * W);
         for (int o = 0; o < channels; o += WIDE) {
             int wide = channels - o < WIDE ? channels - o : WIDE;
             for (int ob = 0; ob < wide; ob += NR) {

@@ -41,7 +41,7 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     together = constant('windows.c', 'outputs_together')
     many = at_a_time(4 * (2 * depth + together), y[:, 0].numel())   # with the next rows, fetched
     members = _members(x, pad, bias, window, relu, y, plus) | dict(weight=packed, many=many)
-    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together))
+    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together) + depth)
 
 
 def places(parts: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
