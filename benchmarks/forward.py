@@ -41,6 +41,7 @@ from port.predict.predictor import NetPredictor
 POOL_OFFSETS = {8: ((4, 5), (3, 9)), 16: ((4, 5),), 32: ()}
 FINAL_OFFSET = {8: 31, 16: 27, 32: 19}
 BARS = {'ours / eager': 0.40, 'ours / onnxruntime': 0.70, 'ours bf16 / onnxruntime': 0.40}
+PAUSE = 0.05                # seconds
 AGREEMENT = 0.995
 
 
@@ -129,10 +130,15 @@ def open_by_opencv(net: Net, folder: Path, shape: tuple[int, ...]) -> cv2.dnn.Ne
 @torch.inference_mode()
 def measure(tasks: dict[str, Callable], runs: int,
             clock: Callable[[], float]) -> tuple[dict[str, list[float]], dict]:
-    """Run the tasks in turn; return the seconds of each run, and each one's last scores."""
+    """Run the tasks in turn; return the seconds of each run, and each one's last scores.
+
+    After a task the threads of ONNX Runtime and of torch wait for more in a loop, for milliseconds:
+    between tasks is a pause, so that none has to share the processors with them.
+    """
     seconds, scores = {name: [] for name in tasks}, {}
     for turn in range(runs + 1):
         for name, run in tasks.items():
+            time.sleep(PAUSE)
             begin = clock()
             result = run()
             if turn:                                       # the first warms up

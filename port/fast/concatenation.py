@@ -16,6 +16,9 @@ from port.fast.reach.plan import Work
 class ConcatOperator(PointOperator):
     """The bottoms' channels one after another."""
 
+    def channels(self, bottoms: Tensors) -> int:
+        return sum(x.shape[1] for x in bottoms)
+
     def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
         if not self.by_kernels(bottoms, out):
             return super().write(work, bottoms, out)

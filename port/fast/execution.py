@@ -138,7 +138,7 @@ class Execution:
         """Return all that is wanted of the values that an operation writes."""
         operator = self.operators[placed.value]
         if operator.writes:
-            whole = self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
+            whole = self._room(placed, bottoms[0], operator.channels(bottoms), torch.float32)
             operator.write(placed.work, bottoms, cut(whole, placed.axes, placed.computed))
             return {placed.value: whole}
         found = dict(zip(placed.operation.values, self._apply(placed, bottoms), strict=True))

@@ -11,11 +11,11 @@ from port.engine.blob import upload
 from port.engine.net import Array, Net
 from port.fast.cuda_graphs import Capture, Replay, capture_for
 from port.fast.execution import Execution, Operators, Values, make_operators
-from port.fast.recorded_execution import RecordedExecution
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Program, testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
+from port.fast.recorded_execution import RecordedExecution
 from port.fast.unsuited import Unsuited
 from port.native.kept_memory import KeptMemory, empty
 

@@ -17,13 +17,14 @@ from port.engine.blob import Blob
 from port.engine.pool_axis import Axis, maximum, route, spread, total
 from port.fast.convolutions.algorithms import Gradient, Product
 from port.fast.convolutions.choice import ChosenConvolution
-from port.fast.convolutions.task import Task
+from port.fast.convolutions.task import Task, scale_and_shift
 from port.fast.kernels import calls
-from port.fast.kernels.combine import add_up
+from port.fast.kernels.combine import add_up, channelwise
 from port.fast.kernels.planes import last
 from port.fast.kernels.pool import pool
+from port.fast.kernels.upsample import between, upsample
 from port.fast.reach.geometry import Resizing
-from port.fast.reach.operations import Operation
+from port.fast.reach.operations import AFFINE, Operation
 from port.fast.reach.plan import Work
 from port.native.jobs import not_by_jobs
 
@@ -46,15 +47,20 @@ class Operator:
     """The base: a Crop, which the plan has done already by what it lets be read.
 
     writes: whether `write` puts results straight into the memory that it is given. sums_in_place:
-    whether that may be the memory of what is added. kernels: whether it may use kernels of ours,
+    whether that may be the memory of what is added. any_order: whether it may be of planes, as
+    results are given to the caller. kernels: whether it may use kernels of ours,
     and there are any.
     """
 
-    writes = sums_in_place = False
+    writes = sums_in_place = any_order = False
 
     def __init__(self, operation: Operation, kernels: bool = True) -> None:
         self.operation, self.layer = operation, operation.layer
         self.kernels = kernels and calls.available()
+
+    def channels(self, bottoms: Tensors) -> int:
+        """Return how many channels the outputs have."""
+        return bottoms[0].shape[1]
 
     def refresh(self) -> None:
         """Look at the weights anew, as they may have changed."""
@@ -108,6 +114,9 @@ class ConvolutionOperator(Operator):
             tuple(operation.affine)))
         self.writes = self.convolution.writes
         self.sums_in_place = self.convolution.sums_in_place
+
+    def channels(self, bottoms: Tensors) -> int:
+        return int(self.layer.num_output)
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         self.check_channels(bottoms[0])
@@ -248,11 +257,18 @@ class PointOperator(Operator):
         return bottoms[0].relu() if self.operation.relu else bottoms[0], runs
 
     def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
-        sums = self.layer.type == 'Eltwise' and self.by_kernels(bottoms, out)
-        if (not sums or len(bottoms) != 2 or len(self.operation.layers) > 1
-                or self.layer.param.eltwise_param.operation != EltwiseParameter.SUM):
+        layer, alone = self.layer, len(self.operation.layers) == 1
+        if not alone or not self.by_kernels(bottoms, out):
             return super().write(work, bottoms, out)
-        return add_up(*bottoms, tuple(self.layer.coeff), self.operation.relu, out)
+        if layer.type in AFFINE and out.shape[1] == layer.blobs[0].count:
+            scale, shift = scale_and_shift(layer)
+            return channelwise(bottoms[0], scale.float().contiguous(),
+                               torch.as_tensor(shift).expand_as(scale).float().contiguous(),
+                               self.operation.relu, out)
+        if (layer.type == 'Eltwise' and len(bottoms) == 2
+                and layer.param.eltwise_param.operation == EltwiseParameter.SUM):
+            return add_up(bottoms[0], bottoms[1], layer.coeff, self.operation.relu, out)
+        return super().write(work, bottoms, out)
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         wide = [x.float() if x.is_floating_point() else x for x in bottoms]
@@ -295,6 +311,20 @@ class InterpOperator(PointOperator):
     """An Interp, of whose top a part is asked for: by the places that a Resizing gives (tiles.py),
     else of all that the layer makes.
     """
+
+    any_order = True
+
+    def write(self, work: Work, bottoms: Tensors, out: torch.Tensor) -> None:
+        cut = isinstance(work.rules[0], Resizing)
+        if cut or not self.by_kernels(bottoms, out) or 1 not in (out.stride(1), out.stride(3)):
+            return super().write(work, bottoms, out)
+        p, (x,) = self.layer.param.interp_param, bottoms
+        rows, columns = (slice(-p.pad_beg, n + p.pad_end) for n in x.shape[2:])
+        x = x[..., rows, columns]
+        down, across = (
+            between(torch.from_numpy(Resizing(n, rule.out, 0).places(part)), n)
+            for n, rule, part in zip(x.shape[2:], work.windows, work.outputs, strict=True))
+        return upsample(x, down, across, out)
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         y = bottoms[0].float()

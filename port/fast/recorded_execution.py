@@ -14,7 +14,8 @@ import torch
 from port.fast.execution import Execution, Values, cut
 from port.fast.operators import Operator
 from port.fast.reach.plan import PlacedOperation
-from port.native.jobs import Job, Jobs, Recording
+from port.native.jobs import Job, Jobs, Notes
+from port.native.large_pages import in_large_pages
 
 
 class RecordedExecution(Execution):
@@ -45,12 +46,12 @@ class RecordedExecution(Execution):
             return super()._compute(placed, bottoms)
         if placed.operation.places is not None:
             return self._compute_several(placed, bottoms)
-        recording, whole = Recording(), self._memory_for(placed, bottoms)
+        notes, whole = Notes(), self._memory_for(placed, bottoms)
         out = cut(whole, placed.axes, placed.computed)
-        with recording.on():
+        with notes.on():
             operator.write(placed.work, bottoms, out)
-        if recording.complete:
-            self._notes.extend(recording.jobs)
+        if notes.complete:
+            self._notes.extend(notes.jobs)
         else:
             self._notes.append(partial(operator.write, placed.work, bottoms, out))
         return {placed.value: whole}
@@ -58,13 +59,12 @@ class RecordedExecution(Execution):
     def _memory_for(self, placed: PlacedOperation, bottoms: list[torch.Tensor]) -> torch.Tensor:
         """Return memory for what an operation writes, its margins filled."""
         operator = self.operators[placed.value]
-        if placed.operation.kind == 'Convolution':
-            return self._room(placed, bottoms[0], operator.layer.num_output, torch.float32)
-        y = operator.forward(placed.work, bottoms)           # only its shape and type are needed
-        if placed.margins or placed.value in self._read:
-            return self._room(placed, y, y.shape[1], y.dtype)
+        channels = operator.channels(bottoms)
+        if not operator.any_order or placed.margins or placed.value in self._read:
+            return self._room(placed, bottoms[0], channels, torch.float32)
         assert self.memory is not None
-        return self.memory.setdefault(placed.value, y)       # in the order that is wanted: planes
+        planes = torch.empty(len(bottoms[0]), channels, *(part.size for part in placed.wanted))
+        return self.memory.setdefault(placed.value, in_large_pages(planes))
 
     @cached_property
     def _read(self) -> set[int]:

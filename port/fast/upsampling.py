@@ -24,12 +24,17 @@ class Upsampling(Operator):
     down @ (x @ across^T). A matrix has a row for each output and a column for each input.
     """
 
+    any_order = True
+
     def __init__(self, operation: Operation, kernels: bool = True) -> None:
         super().__init__(operation, kernels)
         self._matrices: OrderedDict[tuple, torch.Tensor] = OrderedDict()
         self._seen: tuple[int, int] | None = None
         self.factors: Factors | None = None
         self.refresh()
+
+    def channels(self, bottoms: Tensors) -> int:
+        return int(self.layer.num_output)
 
     def refresh(self) -> None:
         """Look whether the kernels are alike and separable. On a GPU, where that waits for the
@@ -106,9 +111,10 @@ class Upsampling(Operator):
             return super().write(work, bottoms, out)
         self.check_channels(x)
         window = self.layer.window
-        return upsample(x, *(narrow(self._matrix(axis, work, x), -(-extent // stride))
-                             for axis, (extent, stride) in enumerate(zip(
-                                 window.extent, window.stride, strict=True))), out)
+        down, across = (
+            narrow(self._matrix(axis, work, x), -(-extent // stride))
+            for axis, (extent, stride) in enumerate(zip(window.extent, window.stride, strict=True)))
+        return upsample(x, down, across, out)
 
     def _weight(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Return the weights and the number of groups for torch."""

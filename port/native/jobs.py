@@ -23,7 +23,7 @@ from port.native.large_pages import in_large_pages
 from port.native.library import load
 
 SHARES = 2      # a thread, that the rest of the work is thought to be cut into: a piece is one
-_this = threading.local()           # this thread's room and recording
+_this = threading.local()           # this thread's room and notes
 Size = ctypes.c_ssize_t
 Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, Size, Size, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -60,7 +60,7 @@ class Job:
     keeps: Any = field(default=None, repr=False)
 
 
-class Recording:
+class Notes:
     """The jobs that ran while it was on. complete: whether nothing else was computed, so that to
     run them again does the same with what their memory holds by then.
     """
@@ -72,26 +72,26 @@ class Recording:
     @contextmanager
     def on(self) -> Iterator[None]:
         """Note what this thread runs meanwhile."""
-        before, _this.recording = getattr(_this, 'recording', None), self
+        before, _this.notes = getattr(_this, 'notes', None), self
         try:
             yield
         finally:
-            _this.recording = before
+            _this.notes = before
 
 
 def not_by_jobs() -> None:
-    """Tell a recording that something else than jobs computes a result."""
-    recording: Recording | None = getattr(_this, 'recording', None)
-    if recording is not None:
-        recording.complete = False
+    """Tell the notes that something else than jobs computes a result."""
+    notes: Notes | None = getattr(_this, 'notes', None)
+    if notes is not None:
+        notes.complete = False
 
 
 def run_job(job: Job) -> None:
     """Run one job."""
     Jobs([job]).run()
-    recording: Recording | None = getattr(_this, 'recording', None)
-    if recording is not None:
-        recording.jobs.append(job)
+    notes: Notes | None = getattr(_this, 'notes', None)
+    if notes is not None:
+        notes.jobs.append(job)
 
 
 class _Job(ctypes.Structure):

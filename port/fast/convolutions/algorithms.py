@@ -16,7 +16,7 @@ from port.engine.caffe_order import ENOUGH
 from port.fast.convolutions.padding import padded, rows_of, unpadded
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
-from port.native.jobs import not_by_jobs
+from port.native.jobs import Notes, not_by_jobs
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
@@ -87,7 +87,8 @@ class ByTorch:
         if not self.task.fixed:
             return self._pack()
         if self._packed is None:
-            self._packed = self._pack()
+            with Notes().on():               # apart: what is packed once is not to be repeated
+                self._packed = self._pack()
         return self._packed
 
     def _pack(self) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -20,9 +20,16 @@ from port.fast.convolutions.algorithms import (
 )
 from port.fast.convolutions.padding import padded, unpadded
 from port.fast.convolutions.task import Pads, Task
-from port.fast.kernels import calls, fourier, large_weights, large_windows, windows, winograd
+from port.fast.kernels import (
+    calls,
+    combine,
+    fourier,
+    large_weights,
+    large_windows,
+    windows,
+    winograd,
+)
 from port.fast.kernels.planes import LAST
-from port.native.jobs import not_by_jobs
 from port.native.kept_memory import empty
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
@@ -82,8 +89,7 @@ class ByWinograd(ByTorch):
         winograd.winograd(x, (above, left), self.packed(), task.bias, task.relu and plus is None,
                           task.halved, out, task.size(x, pads), task.window.dilation[0])
         if plus is not None:
-            not_by_jobs()
-            task.finish(out, plus)
+            combine.add_up(out, plus, (1., 1.), task.relu, out)
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:

@@ -1,4 +1,4 @@
-/* Tensors put side by side or added up. */
+/* Tensors put side by side, added up, or multiplied and shifted channel by channel. */
 #include <string.h>
 #include "plane.h"
 
@@ -38,5 +38,27 @@ void sum(const Sum *a, size first, size last, float *room, void *sums)
             float value = a->share * x[i] + a->other_share * other[i];
             y[i] = a->relu && value < 0 ? 0 : value;
         }
+    }
+}
+
+typedef struct {
+    Plane x, y;
+    const float *scale, *shift;    /* of each channel */
+    int relu;
+} Affine;
+
+/* y = scale x + shift, or its positive part: rows first..last of all images. */
+void channelwise(const Affine *a, size first, size last, float *room, void *sums)
+{
+    int channels = a->x.channels;
+    for (size r = first; r < last; r++) {
+        size image = r / a->x.height, row = r % a->x.height;
+        const float *x = a->x.data + image * a->x.image + row * a->x.row;
+        float *y = a->y.data + image * a->y.image + row * a->y.row;
+        for (int s = 0; s < a->x.width; s++, x += channels, y += channels)
+            for (int c = 0; c < channels; c++) {
+                float value = a->scale[c] * x[c] + a->shift[c];
+                y[c] = a->relu && value < 0 ? 0 : value;
+            }
     }
 }

@@ -25,9 +25,18 @@ def narrow(matrix: torch.Tensor, terms: int) -> Narrow:
     return Narrow(first.int(), matrix.gather(1, first[:, None] + torch.arange(terms)))
 
 
+def between(at: torch.Tensor, inputs: int) -> Narrow:
+    """Return what interpolates linearly between neighbours, at places from 0 to inputs - 1."""
+    if inputs == 1:
+        return Narrow(torch.zeros(len(at), dtype=torch.int32), torch.ones(len(at), 1))
+    first = at.floor().clamp(max=inputs - 2)
+    share = at - first
+    return Narrow(first.int(), torch.stack([1 - share, share], 1))
+
+
 def upsample(x: torch.Tensor, down: Narrow, across: Narrow, y: torch.Tensor) -> None:
-    """Write down @ x @ across^T of each channel to y, N x C x H x W, whose channels or whose columns
-    are next to each other; ValueError where neither are.
+    """Write down @ x @ across^T of each channel to y, N x C x H x W, whose channels or columns are
+    next to each other; ValueError where neither are.
     """
     x = laid(x)
     image, channel, row, pixel = y.stride()

@@ -10,7 +10,8 @@ from port.fast.kernels.planes import Plane
 from port.native.jobs import Kernel
 from port.native.library import load
 
-STRUCTURES = {'pool.c': ('Pool',), 'upsample.c': ('Upsample',), 'combine.c': ('Beside', 'Sum'),
+STRUCTURES = {'pool.c': ('Pool',), 'upsample.c': ('Upsample',),
+              'combine.c': ('Beside', 'Sum', 'Affine'),
               'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
               'windows.c': ('Windows',), 'fourier.c': ('Fourier',), 'batch_norm.c': ('Norm',),
               'large_weights.c': ('LargeWeights', 'WindowsGradient', 'WeightsGradient'),
