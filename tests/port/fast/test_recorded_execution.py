@@ -38,7 +38,7 @@ def test_later_runs_are_the_first_on_other_inputs(kernels: bool) -> None:
     for size in ((23, 30), (16, 19), (23, 30)):
         for seed in range(3):
             run(net, fast, seed, size)
-    for blob in net.params['a']:
+    for blob in net.params['to_a_Convolution']:
         blob.data = blob.data * 2                     # everything is noted anew
     run(net, fast, 4, (23, 30))
 
