@@ -11,9 +11,8 @@ from port.native.jobs import Jobs
 from .small import conv, layer, make, source
 
 TOLERANCE = 2e-6
-POOLS = ''.join(layer('Pooling', 'a', f'p{i}', 'pooling_param { kernel_size: 3 stride: %d pad: 1 '
-                      'pool: %s }' % (stride, how))
-                for i, (stride, how) in enumerate(((2, 'MAX'), (2, 'AVE'))))
+POOLS = ''.join(layer('Pooling', 'a', f'p{i}', 'pooling_param { kernel_size: 3 stride: 2 pad: 1 '
+                      f'pool: {how} }}') for i, how in enumerate(('MAX', 'AVE')))
 NET = (source('x', 1, 3, 23, 30) + conv('x', 'a', 21, 3, 'pad: 1') + layer('ReLU', 'a', 'a') + POOLS
        + layer('Eltwise', ['p0', 'p1'], 's', 'eltwise_param { coeff: 1 coeff: -2 }')
        + layer('Concat', ['s', 'p0'], 'c') + layer('BatchNorm', 'c', 'n')
