@@ -14,9 +14,9 @@ FONT = 12
 
 def class_shares(labels: np.ndarray) -> list[tuple[int, float]]:
     """Return the classes that occur in labels with their share of the positions, largest first."""
-    values, counts = np.unique(np.asarray(labels), return_counts=True)
+    counts = np.bincount(np.asarray(labels).reshape(-1))
     order = np.argsort(-counts, kind='stable')
-    return [(int(values[i]), float(counts[i] / counts.sum())) for i in order]
+    return [(int(k), float(counts[k] / counts.sum())) for k in order if counts[k]]
 
 
 def entries(labels: np.ndarray, names: Sequence[str]) -> list[tuple[int, str]]:

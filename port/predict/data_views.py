@@ -9,6 +9,7 @@ from port.engine.net import Net
 from port.predict.predictor import NetPredictor
 from port.predict.views import Views
 from port.scoring.crf_labels import CrfOfData, crf_labels, probable
+from port.scoring.metrics import largest
 
 
 class ViewsOfData:
@@ -31,7 +32,7 @@ class ViewsOfData:
     def __call__(self, blob: str) -> np.ndarray:
         """Return the labels of the last pass by the scores of a blob, H x W."""
         scores = self.scores(blob)
-        labels = scores.argmax(0).cpu().numpy()
+        labels = largest(scores)
         if self.crf is not None and self.crf.crf is not None:
             rgb = self.crf.picture()
             real = scores[:, :rgb.shape[0], :rgb.shape[1]].cpu().numpy()

@@ -1,8 +1,12 @@
 """Run a deploy net on pictures (published infer.py): RGB to BGR, mean off, scores, argmax."""
 
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +18,12 @@ from port.engine.net import Net
 from port.predict.predictor import predictor, score_layers
 from port.predict.views import Views
 from port.scoring.crf_labels import crf_probabilities, probable
+from port.scoring.metrics import largest
 
 __all__ = ['Predictor', 'Unusable', 'Writing', 'decoded', 'score_layers']
 AHEAD = 2      # pictures decoded while one is computed
 WRITERS = 2    # threads that write results
+LATER = 10     # how nice they are to the net
 ONE_VIEW = Views()
 
 
@@ -68,7 +74,7 @@ class Predictor:
         """Return the labels, H x W int64, of an H x W x 3 uint8 RGB picture."""
         scores = self.scores(rgb)
         if self.crf is None:
-            return scores.argmax(0).cpu().numpy()
+            return largest(scores)
         return self._refined(scores, rgb, self.crf).argmax(0)
 
     def both(self, rgb: np.ndarray, crf: CrfWeights | None) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +84,7 @@ class Predictor:
             refined = self._refined(scores, rgb, crf)
             return refined.argmax(0), np.asarray(refined, np.float32)
         shares = scores if probable(self.net, self.layer) else scores.softmax(0)
-        return scores.argmax(0).cpu().numpy(), shares.cpu().numpy()
+        return largest(scores), shares.cpu().numpy()
 
     def _refined(self, scores: torch.Tensor, rgb: np.ndarray, crf: CrfWeights) -> np.ndarray:
         return crf_probabilities(self.net, self.layer, scores.cpu().numpy(), rgb, crf)
@@ -89,6 +95,15 @@ class Predictor:
         return rgb, self(rgb)
 
 
+def _yield_to_the_net() -> None:
+    """Have this thread run where the net leaves a core: its layers wait for the slowest of their
+    threads, so that a writer beside them would take the time of all.
+    """
+    if sys.platform == 'linux':                    # elsewhere a thread has no priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LATER)
+
+
 class Writing:
     """Files written by threads while the next pictures are computed.
 
@@ -96,7 +111,7 @@ class Writing:
     """
 
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(WRITERS, 'write')
+        self.pool = ThreadPoolExecutor(WRITERS, 'write', _yield_to_the_net)
         self.under_way: deque[Future[object]] = deque()
 
     def __call__(self, work: Callable[[], object]) -> None:
@@ -128,7 +143,7 @@ def decoded(paths: Iterable[Path]) -> Iterator[Future]:
 
     A future raises Unusable for a file that is no picture.
     """
-    with ThreadPoolExecutor(1, 'decode') as pool:
+    with ThreadPoolExecutor(1, 'decode', _yield_to_the_net) as pool:
         waiting: deque[Future] = deque()
         try:
             for path in paths:

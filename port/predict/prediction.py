@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from port.data.label_pictures import make_palette, vis_seg
+from port.scoring.metrics import largest
 
 
 class Prediction(torch.Tensor):
@@ -41,7 +42,7 @@ class Prediction(torch.Tensor):
     @property
     def labels(self) -> np.ndarray:
         """The class of the largest score of each position: N x H x W int64, or H x W."""
-        return self._each(self.argmax(1))
+        return self._each(self.max(1).indices)
 
     def probabilities(self) -> np.ndarray:
         """Return the softmax of the scores: N x classes x H x W float32, or classes x H x W."""
@@ -56,7 +57,7 @@ class Prediction(torch.Tensor):
             raise ValueError('no picture to lay the labels over: give image files, PIL images or '
                              'H x W x 3 uint8 RGB arrays to the predictor, or lay them over '
                              'yourself with port.data.label_pictures.vis_seg')
-        all_labels = self.argmax(1).cpu().numpy()
+        all_labels = largest(self, 1)
         made = [Image.fromarray(vis_seg(picture, labels, self.palette, alpha))
                 for picture, labels in zip(self.pictures, all_labels, strict=True)]
         return made[0] if self.alone else made

@@ -11,6 +11,7 @@ from port.data.label_pictures import made_here, signature, vis_seg, write_beside
 from port.data.legend import over_legend
 
 KINDS = ('labels', 'overlay', 'probabilities')
+COMPRESSION = 1      # of overlays: a tenth larger than by 6, in a quarter of the time
 PROBABILITIES = '_probabilities.npz'
 
 
@@ -49,7 +50,8 @@ def _write_overlay(path: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.
                    names: Sequence[str]) -> None:
     picture = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
     whole = over_legend(picture, labels, names, colours)
-    write_beside(path, lambda part: whole.save(part, 'PNG', pnginfo=signature()))
+    write_beside(path, lambda part: whole.save(part, 'PNG', pnginfo=signature(),
+                                               compress_level=COMPRESSION))
 
 
 def _write_probabilities(path: Path, probabilities: np.ndarray, names: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from port.fast.reach.geometry import Interval
 from port.fast.tiles import Size, Tile, TiledNet, tiles_of
 from port.images.tiff_windows import ENDINGS, TiffWindows
 from port.predict.png_rows import PngRows
+from port.scoring.metrics import largest
 
 ROWS = 64                   # of an overlay that are drawn at once
 SMALL = Tile(Interval(0, 1), Interval(0, 1))
@@ -144,5 +145,5 @@ class TiledLabels:
         band = np.empty((tiles[0].rows.size, picture.width), np.uint8)
         for tile in tiles:
             scores = self.net.scores(self._filled(size), tile, read)
-            band[:, tile.columns.first:tile.columns.last] = scores[0].argmax(0).cpu().numpy()
+            band[:, tile.columns.first:tile.columns.last] = largest(scores[0])
         return band

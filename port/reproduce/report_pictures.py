@@ -20,8 +20,10 @@ from port.data.label_pictures import (
 from port.data.legend import over_legend
 from port.engine.net import Net
 from port.engine.starting_weights import prepare
+from port.fast.speed_up import forward_by
 from port.reproduce.recipe import Stage
 from port.scoring.evaluate import data_instance, heads, listed_data, names_of, seek
+from port.scoring.metrics import largest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +64,11 @@ class Drawn:
 
 
 def draw(folder: Path, content: Mapping[str, Any], stages: Sequence[Stage], weights: Path,
-         device: torch.device) -> Drawn:
-    """Write every picture into a folder; return them, and what the page shows in its own way."""
+         device: torch.device, fast: bool | None = None) -> Drawn:
+    """Write every picture into a folder; return them, and what the page shows in its own way.
+
+    fast: the engine that predicts (port.fast.speed_up.forward_by).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     last = content['stages'][-1]
     pictures: dict[str, Path] = {}
@@ -78,7 +83,7 @@ def draw(folder: Path, content: Mapping[str, Any], stages: Sequence[Stage], weig
         names = [row['class'] for row in last['classes'][head]]
         pictures['confusion matrix' + f' ({head})' * several] = confusion(
             folder / f'confusion{f"_{head}" * several}.png', np.array(hist), names)
-    shown = samples(stages[-1], last['images'], weights, device)
+    shown = samples(stages[-1], last['images'], weights, device, fast)
     for head, some in shown.items():
         rows = [[marked(one.image, f'{one.kind}: {100 * one.mean_iu:.1f}'),
                  one.coloured(one.truth), one.coloured(one.predicted)] for one in some]
@@ -146,24 +151,25 @@ def choose(images: Mapping[str, float | None], count: int = SHOWN) -> dict[str, 
 
 
 def samples(stage: Stage, images: Mapping[str, float | None], weights: Path,
-            device: torch.device) -> dict[str, list[Shown]]:
+            device: torch.device, fast: bool | None) -> dict[str, list[Shown]]:
     """Return, by head, each image that `choose` picks with its truth and prediction.
 
     Every head shows the images that the mean IU of the first one picked.
     """
     net = Net(stage.file(test=True), TEST, weights=weights, device=device)
     prepare(net)
+    forward = forward_by(net, fast)
     data, pairs, chosen = data_instance(net) or listed_data(net), heads(net), choose(images)
     shown: dict[str, list[Shown]] = {blob: [] for blob, _ in pairs}
     for name, kind in {n: k for k in KINDS for n in chosen[k]}.items():
         seek(data, names_of(data).index(name))
-        net.run_forward()
+        forward()
         image = photograph(net, stage, data)
         for (blob, label), head in zip(pairs, stage.row.heads, strict=True):
             truth = net.blobs[label].data[0, 0].cpu().numpy().astype(int)
             shown[blob].append(Shown(
                 name, kind, images[name] or 0.0, image, truth,
-                net.blobs[blob].data[0].argmax(0).cpu().numpy(),
+                largest(net.blobs[blob].data[0]),
                 class_names(head), palette(head)))
     return shown
 

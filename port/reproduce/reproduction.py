@@ -243,7 +243,7 @@ def write_report(stages: list[Stage], results: dict[str, list[Evaluation]], sett
     content = compare.report(stages, results, settings, device, after_crf or {})
     content['caveats'] = [*flattering, *content['caveats']]
     drawn = pictures.draw(out / 'pictures', content, stages, final_weights(stages[-1], settings),
-                          device)
+                          device, settings.fast)
     compare.write(out / 'report.json', content)
     for name, text in (('report.md', pages.markdown(content, drawn.files, out)),
                        ('report.html', report_html.page(content, drawn))):

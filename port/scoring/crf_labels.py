@@ -10,6 +10,7 @@ from port.crf import refine
 from port.crf.crf_weights import ITERATIONS, CrfWeights
 from port.engine.net import Net
 from port.engine.wiring import Node
+from port.scoring.metrics import largest
 
 LEAST = np.finfo(np.float32).tiny       # what a probability of 0 counts as in a logarithm
 
@@ -64,7 +65,7 @@ class CrfOfData:
 
     def __call__(self, blob: str) -> np.ndarray:
         """Return the labels of the last pass by the scores of a blob, H x W."""
-        labels = self.net.blobs[blob].data[0].argmax(0).cpu().numpy()
+        labels = largest(self.net.blobs[blob].data[0])
         if self.crf is None:
             return labels
         rgb = self.picture()

@@ -27,7 +27,7 @@ from port.engine.starting_weights import load
 from port.images.read_ahead import check_share
 from port.layers.bases.image_list import ImageListLayer
 from port.scoring.crf_labels import CrfOfData
-from port.scoring.metrics import Scores, fast_hist, host, plain
+from port.scoring.metrics import Scores, fast_hist, host, largest, plain
 from port.training.signals import Interrupted
 
 Forward = Callable[[], torch.Tensor | float]                    # one pass; returns the loss
@@ -193,7 +193,7 @@ def count(blobs: Mapping[str, Any], forward: Forward, names: Iterable[str], pair
         losses.append(float(forward()))
         for score, label in pairs:
             scores = blobs[score].data[0]
-            predicted = labels(score) if labels else host(scores.argmax(0))
+            predicted = labels(score) if labels else largest(scores)
             truth = host(blobs[label].data[0, 0])
             hist = fast_hist(truth, predicted, len(scores))
             hists[score] = hists.get(score, 0) + hist

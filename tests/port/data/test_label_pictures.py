@@ -43,6 +43,18 @@ def test_an_overlay_leaves_background_clear() -> None:
     assert sky.tolist() == [[[107, 75, 75]] * 2]
 
 
+@pytest.mark.parametrize('alpha', [.5, .25, .9, 0., 1.])
+def test_an_overlay_is_the_published_sum(alpha: float) -> None:
+    """Its three lines as they were published, over all values of a channel."""
+    draw = np.random.default_rng(1)
+    image, labels = draw.integers(0, 256, (90, 70, 3), np.uint8), draw.integers(0, 22, (90, 70))
+    palette = make_palette(21)
+    expected, colours = image.astype(np.float32), color_seg(labels, palette)
+    mask = colours.any(-1)
+    expected[mask] = expected[mask] * (1 - alpha) + alpha * colours[mask]
+    assert np.array_equal(vis_seg(image, labels, palette, alpha), expected.astype(np.uint8))
+
+
 def test_a_label_png_holds_indices_and_palette(tmp_path: Path) -> None:
     path = write_label(tmp_path / 'x.png', np.array([[0, 15], [255, 3]]))
     image = Image.open(path)

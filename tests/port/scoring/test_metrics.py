@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
-from port.scoring.metrics import Scores, fast_hist
+from port.scoring.metrics import Scores, fast_hist, largest
 
 HIST = np.array([[50, 3, 0, 2], [4, 20, 0, 1], [0, 0, 0, 0], [5, 0, 6, 9]])
 
@@ -67,3 +68,15 @@ def test_shapes_and_names_are_checked() -> None:
         Scores(HIST, ('a', 'b', 'c'))
     with pytest.raises(ValueError, match=r'got shape \(2, 3\)'):
         Scores(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize('shape', [(21, 30, 41), (2, 5, 7), (1, 4, 4), (60, 9, 9)])
+def test_the_largest_score_is_argmaxs_also_of_equal_ones(shape: tuple[int, int, int]) -> None:
+    draw = np.random.default_rng(1)
+    for scores in (draw.integers(0, 3, shape).astype('f'), draw.standard_normal(shape).astype('f')):
+        scores[-1, 0, 0], scores[0, 1, 1] = math.inf, math.nan
+        expected = scores.argmax(0)
+        assert np.array_equal(largest(scores), expected)
+        assert np.array_equal(largest(torch.from_numpy(scores)), expected)
+        pair = torch.from_numpy(np.stack([scores, scores[::-1]]))
+        assert np.array_equal(largest(pair, 1)[0], expected)
