@@ -35,6 +35,7 @@ SMALL = {
     'sharpened': ('--width', '0.03', '--iterations', '2', '--scenes', '8', '--size', '49x65'),
     'scale': ('--width', '0.03', '--steps', '2', '--turns', '1'),
     'startup': ('--runs', '1'),
+    'whole_jobs': ('--images', '4', '--pictures', '2', '--width', '0.03', '--repeat', '1'),
     'segnet_step': ('--size', '360x480', '--batch', '1', '--runs', '1'),
     'train_step': ('--width', '0.03', '--size', '40x50', '--runs', '1')}
 

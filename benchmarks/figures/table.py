@@ -141,6 +141,19 @@ def scale(f: dict[str, Any]) -> Iterator[Row]:
            f'{gain["two apart"]:.2f}', f'{1 / rates["one process"]:.2f}', '')
 
 
+def whole_jobs(f: dict[str, Any]) -> Iterator[Row]:
+    row = f['reproduce']
+    yield (f'`fcn reproduce {row["net"]}` from start to report: {row["outside"]:.1%} of the time '
+           'outside steps and scoring passes', ratio(row['whole_s']), '')
+    for name, found in f['infer'].items():
+        yield (f'`fcn infer {name}` on a folder, pictures decoded, labelled, written: a picture; '
+               'the net alone against it', ratio(found['folder, s a picture']),
+               ratio(found['of its own rate']))
+    yield ('a 538 MB caffemodel into a predictor that has answered, and its next answer: above a '
+           f'pass, {f["load"]["reads above a pass"]:.2f} plain reads of the file',
+           ratio(f['load']['load and pass_s']), '')
+
+
 def startup(f: dict[str, Any]) -> Iterator[Row]:
     least = min(f['cpu_s']['fcn --help'], f['cpu_s']['fcn list'])
     yield (f'`fcn --help`, `list`, `generate` and a command\'s help: from {least:.2f} s of a '
@@ -150,7 +163,7 @@ def startup(f: dict[str, Any]) -> Iterator[Row]:
 
 ROWS = {row.__name__: row for row in (
     forward, forward_avx2, deeplab_forward, agreement, train_step, segnet_step, net_load,
-    caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading, scale, startup)}
+    caffemodel_load, onnx_time, pycaffe_face, dense_crf, loading, scale, whole_jobs, startup)}
 
 
 def table(kept: dict[str, dict[str, Any]]) -> str:

@@ -1,13 +1,15 @@
 """Labels of pictures on disk: files that are written while the next pictures are computed."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, get_native_id
 
 import pytest
 from PIL import Image
 
-from port.predict.labelled import AHEAD, WRITERS, Unusable, Writing, decoded
+from port.predict.labelled import AHEAD, LATER, WRITERS, Unusable, Writing, decoded
 
 MOMENT = 0.05       # seconds in which a thread that is not held up would go on
 
@@ -91,3 +93,13 @@ def test_so_many_pictures_are_decoded_ahead_and_no_more(tmp_path: Path) -> None:
         next(pictures)
         assert len(asked) == taken + 1 + AHEAD
     assert len(list(pictures)) == 4 * AHEAD - 3
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere a thread has no priority of its own')
+def test_writers_leave_the_cores_to_the_net() -> None:
+    def mine() -> int:
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+    before, found = mine(), []
+    with Writing() as writing:
+        writing(lambda: found.append(mine()))
+    assert found == [min(19, max(before, LATER))] and mine() == before
