@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
@@ -164,8 +165,9 @@ class NetPredictor:
         for name, array in zip(self.net.inputs, arrays, strict=True):
             check_array(name, array, self.net.blobs[name].shape[1])
         scores = self.run(dict(zip(self.net.inputs, arrays, strict=True)))
-        return Prediction.of(scores, *self._meaning(), pictures, alone)
+        return Prediction.of(scores, *self._meaning, pictures, alone)
 
+    @cached_property
     def _meaning(self) -> tuple[tuple[str, ...], np.ndarray]:
         """Return the names of the classes and their colours, as the row of the net has them."""
         heads = self.row.heads if self.row else ()

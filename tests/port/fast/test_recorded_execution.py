@@ -10,6 +10,7 @@ from port.native.jobs import Jobs
 
 from .small import conv, layer, make, source
 
+pytestmark = pytest.mark.usefixtures('vectors')
 TOLERANCE = 2e-6
 POOLS = ''.join(layer('Pooling', 'a', f'p{i}', 'pooling_param { kernel_size: 3 stride: 2 pad: 1 '
                       f'pool: {how} }}') for i, how in enumerate(('MAX', 'AVE')))
