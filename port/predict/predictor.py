@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from contextlib import nullcontext
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from threading import RLock
