@@ -1,10 +1,11 @@
 """Shows where the time of FCN-8s' forward pass goes: layer by layer, as docs/speed.md has it.
 
-Each layer is run again by itself, on the values that it read in a whole run; the fastest of several.
+Each layer is run again by itself, on the values that it read in a whole run; of several times the
+fastest counts.
 "Products" are those that are really taken: a tile of 4 x 4 outputs of a 3 x 3 convolution takes 36
 or 42 in place of 144.
-    python benchmarks/layer_times.py [--net voc-fcn8s] [--width 1] [--size 375x500] [--runs 5]
-        [--page docs/speed.md]
+    python benchmarks/layer_times.py [--net voc-fcn8s] [--width 1] [--size 375x500]
+        [--runs 5] [--page docs/speed.md]
 """
 
 import argparse
