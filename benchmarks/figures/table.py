@@ -143,8 +143,9 @@ def scale(f: dict[str, Any]) -> Iterator[Row]:
 
 def whole_jobs(f: dict[str, Any]) -> Iterator[Row]:
     row = f['reproduce']
-    yield (f'`fcn reproduce {row["net"]}` from start to report: {row["outside"]:.1%} of the time '
-           'outside steps and scoring passes', ratio(row['whole_s']), '')
+    yield (f'`fcn reproduce {row["net"]}`, two blocks of {row["images"]} images, from start to '
+           f'report: {row["outside"]:.1%} of the time outside steps and scoring passes',
+           ratio(row['whole_s']), '')
     for name, found in f['infer'].items():
         yield (f'`fcn infer {name}` on a folder, pictures decoded, labelled, written: a picture; '
                'the net alone against it', ratio(found['folder, s a picture']),
