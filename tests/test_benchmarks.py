@@ -97,6 +97,15 @@ def test_the_table_of_every_net_prints_figures() -> None:
 
 
 @pytest.mark.slow
+def test_where_the_time_goes() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / 'benchmarks/nets/layer_times.py'), '--width', '0.03', '--size',
+         '40x50', '--runs', '1'], text=True, capture_output=True, env=os.environ | {
+            'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "benchmarks"}', 'OMP_NUM_THREADS': '1'})
+    assert '| conv5_3 | ' in done.stdout and '| upscore8 | ' in done.stdout, done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('name', VARIANTS)
 def test_the_eager_net_gives_the_plain_engines_scores(name: str, monkeypatch) -> None:
     """At a small width: else the table would compare with another net."""

@@ -4,8 +4,8 @@ Each layer is run again by itself, on the values that it read in a whole run; of
 fastest counts.
 "Products" are those that are really taken: a tile of 4 x 4 outputs of a 3 x 3 convolution takes 36
 or 42 in place of 144.
-    python benchmarks/layer_times.py [--net voc-fcn8s] [--width 1] [--size 375x500]
-        [--runs 5] [--page docs/speed.md]
+    PYTHONPATH=benchmarks python benchmarks/nets/layer_times.py [--net voc-fcn8s] [--width 1]
+        [--size 375x500] [--runs 5] [--page docs/speed.md]
 """
 
 import argparse
