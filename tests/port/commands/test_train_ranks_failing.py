@@ -24,16 +24,16 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 # -- failures --------------------------------------------------------------------------------------
 
 def failing(solver: Path, at: int, fail: Callable[[], object]) -> Callable[[], None]:
-    """Return a training whose rank fails in its own way in a pass."""
+    """Return a training whose rank fails in its own way as a pass begins."""
     def work() -> None:
-        forward, passes = Net.run_forward, [0]
+        clear, passes = Net.clear_param_diffs, [0]
 
-        def spy(self, *args, **options):
+        def spy(self):
             passes[0] += 1
             if passes[0] == at:
                 fail()
-            return forward(self, *args, **options)
-        Net.run_forward = spy
+            return clear(self)
+        Net.clear_param_diffs = spy
         main(['train', '--solver', str(solver)])
     return work
 
