@@ -2,8 +2,6 @@
  * and ReLU. Images are rows x columns x channels, the channels next to each other.
  */
 #include <string.h>
-#define RUN 128                    /* as in products.h: twice as long, as windows have few terms */
-#define GROUP 512
 #include "products.h"
 
 #define WIDE 256                   /* outputs whose sums are written together */
