@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
-from forward import clock_for, machine, make_images, measure
+from forward import clock_for, machine, measure, smooth_noise
 from torch import nn
 
 from netspec.families import make_net
@@ -166,7 +166,7 @@ def rows(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
     for name in options.nets:
         net = Net(make_net(name, 'deploy', width=options.width), TEST)
         random_weights(net, 1)
-        (data,) = make_images(argparse.Namespace(images=None, size=options.size), (0, 0, 0))
+        data = smooth_noise(options.size)
         seconds, scores = measure(contenders(name, net, data), options.runs, clock)
         medians = {what: statistics.median(times) for what, times in seconds.items()}
         plain = net.forward(data=data)['score'].detach().numpy()

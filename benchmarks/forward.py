@@ -166,25 +166,34 @@ def machine() -> dict[str, object]:
             'opencv': cv2.__version__, 'numpy': np.__version__}
 
 
-def make_images(options, mean: tuple[float, ...]) -> list[np.ndarray]:
-    """Return network inputs: the images given, else one of smooth random values."""
-    if options.images:
-        return [(read_rgb(path)[:, :, ::-1] - np.array(mean)).transpose(2, 0, 1)[None]
-                .astype(np.float32) for path in options.images]
-    height, width = map(int, options.size.split('x'))
+def read_image(path: Path, mean: tuple[float, ...]) -> np.ndarray:
+    """Return an image as a net reads it, 1 x 3 x H x W: blue, green, red, less the mean."""
+    pixels = read_rgb(path)[:, :, ::-1] - np.array(mean)
+    return pixels.transpose(2, 0, 1)[None].astype(np.float32)
+
+
+def smooth_noise(size: str) -> np.ndarray:
+    """Return an input of smooth random values, 1 x 3 x H x W. size: HxW."""
+    height, width = map(int, size.split('x'))
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(1, 3, height // 16 + 2, width // 16 + 2, generator=generator)
     smooth = nn.functional.interpolate(60 * coarse, size=(height, width), mode='bicubic')
-    return [(smooth + 8 * torch.randn(smooth.shape, generator=generator)).numpy()]
+    return (smooth + 8 * torch.randn(smooth.shape, generator=generator)).numpy()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
+def net_parser(doc: str | None, runs: int = 9) -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark of one net's forward pass is told."""
+    parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--net', default='voc-fcn8s')
     parser.add_argument('--width', type=float, default=1.0)
     parser.add_argument('--size', default='375x500')
-    parser.add_argument('--runs', type=int, default=9)
+    parser.add_argument('--runs', type=int, default=runs)
+    return parser
+
+
+def main() -> None:
+    parser = net_parser(__doc__)
     parser.add_argument('--weights')
     parser.add_argument('--images', nargs='+', type=Path)
     parser.add_argument('--busy', action='store_true')
@@ -193,7 +202,9 @@ def main() -> None:
     net = Net(fcn(row, 'deploy', width=options.width), TEST, weights=options.weights)
     if options.weights is None:
         random_weights(net, 1)
-    images, clock = make_images(options, row.mean), clock_for(options.busy)
+    clock = clock_for(options.busy)
+    images = [read_image(path, row.mean) for path in options.images or ()] or [
+        smooth_noise(options.size)]
     with tempfile.TemporaryDirectory() as folder:
         tasks = contenders(net, row.stride, Path(folder), images[0])
         seconds, scores = measure(tasks, options.runs, clock)

@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 import torch
-from forward import ByHand, clock_for, machine, make_images, measure
+from forward import ByHand, clock_for, machine, measure, net_parser, smooth_noise
 
 from netspec.families.fcn import fcn
 from netspec.schema.messages import TEST
@@ -30,12 +30,7 @@ BAR, EXACT = 0.45, 1e-5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--net', default='voc-fcn8s')
-    parser.add_argument('--width', type=float, default=1.0)
-    parser.add_argument('--size', default='375x500')
-    parser.add_argument('--runs', type=int, default=9)
+    parser = net_parser(__doc__)
     parser.add_argument('--busy', action='store_true', help='as for forward.py')
     options = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in CAPS.items()):
@@ -43,7 +38,7 @@ def main() -> None:
     row, clock = VARIANTS[options.net], clock_for(options.busy)
     net = Net(fcn(row, 'deploy', width=options.width), TEST)
     random_weights(net, 1)
-    (data,) = make_images(argparse.Namespace(images=None, size=options.size), row.mean)
+    data = smooth_noise(options.size)
     eager, ours, tensor = ByHand(net, row.stride).eval(), NetPredictor(net), torch.from_numpy(data)
     seconds, scores = measure({'eager': lambda: eager(tensor), 'ours': lambda: ours(data)},
                               options.runs, clock)

@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 import torch
 from eager_net import EagerNet
-from forward import clock_for, machine, make_images, measure
+from forward import clock_for, machine, measure, smooth_noise
 
 from netspec.families import make_net
 from netspec.schema import write_atomic
@@ -48,7 +48,7 @@ def images_for(net: Net, size: str) -> dict[str, np.ndarray]:
     """Return an array of that size for each input."""
     found = {}
     for name in net.inputs:
-        (image,) = make_images(argparse.Namespace(images=None, size=size), (0, 0, 0))
+        image = smooth_noise(size)
         shape = 1, net.blobs[name].shape[1], *image.shape[2:]
         found[name] = np.ascontiguousarray(np.resize(image, shape))
     return found
@@ -93,7 +93,7 @@ def solver_for(row: Variant, size: tuple[int, int], width: float) -> Solver:
         net_param=timed_net(row, size, width), base_lr=1e-10, lr_policy='fixed', momentum=0.9,
         weight_decay=0.0005, max_iter=1000, display=0))
     random_weights(solver.net, 1)
-    (image,) = make_images(argparse.Namespace(images=None, size='{}x{}'.format(*size)), (0, 0, 0))
+    image = smooth_noise('{}x{}'.format(*size))
     labels = {head.label for head in row.heads}
     for name in solver.net.inputs or [top for node in solver.net.nodes if not node.bottom
                                       for top in node.layer.param.top]:

@@ -8,7 +8,6 @@ or 42 in place of 144.
         [--size 375x500] [--runs 5] [--page docs/speed.md]
 """
 
-import argparse
 import re
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from forward import machine, make_images
+from forward import machine, net_parser, smooth_noise
 
 from netspec.families import make_net
 from netspec.schema.messages import TEST
@@ -110,18 +109,12 @@ def table(layers: list[Layer], runs: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--net', default='voc-fcn8s')
-    parser.add_argument('--width', type=float, default=1.0)
-    parser.add_argument('--size', default='375x500')
-    parser.add_argument('--runs', type=int, default=5)
+    parser = net_parser(__doc__, runs=5)
     parser.add_argument('--page', type=Path, help='put the table into this page')
     options = parser.parse_args()
-    options.images = None
     net = Net(make_net(VARIANTS[options.net], 'deploy', width=options.width), TEST)
     random_weights(net, 1)
-    (image,) = make_images(options, (0, 0, 0))
+    image = smooth_noise(options.size)
     found = table(layers_of(FastNet(net, score_layers(net)[:1]), torch.as_tensor(image)),
                   options.runs)
     print(found)

@@ -1,7 +1,10 @@
 """The learnable parameters of a net: multipliers, and sharing by name (Net::AppendParam)."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import torch
 
 from netspec.schema.messages import ParamSpec
 from port.engine.blob import Blob, SharedParam
@@ -9,6 +12,9 @@ from port.engine.layer import Layer
 from port.engine.net_rules import Entry
 
 log = logging.getLogger('port.net')
+
+# A gradient part by part: some outputs, and the gradient of their weights.
+Parts = Iterator[tuple[slice, torch.Tensor]]
 
 
 @dataclass(eq=False)                     # each is itself: they are looked for in long lists

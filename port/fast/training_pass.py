@@ -14,7 +14,7 @@ import torch
 
 from port.engine.blob import Blob
 from port.engine.net import Net
-from port.engine.params import Learnable
+from port.engine.params import Learnable, Parts
 from port.fast.convolutions.algorithms import Product
 from port.fast.execution import Execution, Values, cut, make_operators
 from port.fast.kernels.planes import LAST, last
@@ -23,7 +23,6 @@ from port.fast.operators import Learn, Saved
 from port.fast.reach.blank_values import Blanks, blank_values, gather
 from port.fast.reach.geometry import Interval
 from port.fast.reach.plan import PlacedOperation, ReachPlan, Work
-from port.training.solver import Parts
 
 Early = Callable[[Learnable], None]
 InParts = Callable[[Learnable, Parts], None]

@@ -7,6 +7,7 @@ memory of a tensor that is no longer held serves the next tensor that it is larg
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -22,7 +23,8 @@ MORE = 1.25                 # of what was lent at once, may be kept: pieces neve
 
 
 class KeptMemory:
-    """Pieces of memory, each lent to one tensor at a time. Not for several threads at once.
+    """Pieces of memory, each lent to one tensor at a time; to one thread, but what was lent may
+    come back from any.
 
     It hardly keeps more than was lent at once: before there is more, what nobody holds is given
     back to the system, what was used longest ago first.
@@ -32,6 +34,7 @@ class KeptMemory:
         self.free: list[np.ndarray] = []                  # the one that came back last is last
         self.lent = self.most = 0                         # values now, and at once so far
         self._lent: dict[int, weakref.ref] = {}           # by its id; a ref must live to call back
+        self._back: deque[np.ndarray] = deque()           # let go of, and not counted yet
 
     @contextmanager
     def serve(self) -> Iterator[None]:
@@ -44,6 +47,8 @@ class KeptMemory:
 
     def lend(self, count: int) -> torch.Tensor:
         """Return memory of so many float32 values, which comes back when nobody holds it."""
+        while self._back:
+            self._take_back(self._back.popleft())
         fits = [piece for piece in self.free if count <= piece.size <= MOST_WASTE * count]
         if fits:
             piece = min(fits, key=len)
@@ -62,7 +67,11 @@ class KeptMemory:
         return torch.from_numpy(view)
 
     def _returned(self, ref: weakref.ref, piece: np.ndarray) -> None:
+        """Called by whichever thread lets go of a tensor: the collector may run in any."""
         del self._lent[id(ref)]
+        self._back.append(piece)
+
+    def _take_back(self, piece: np.ndarray) -> None:
         self.lent -= piece.size
         self.free.append(piece)
 

@@ -7,7 +7,7 @@ the weight decay, turn the gradients into updates, subtract. The log lines are C
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from netspec.schema import read_solver, upgrade_solver
 from netspec.schema.messages import SolverParameter
 from port.distributed.alone import ALONE, Alone
 from port.engine.blob import Blob
-from port.engine.params import Learnable
+from port.engine.params import Learnable, Parts
 from port.training import snapshot, updates
 from port.training import solver_nets as setup
 from port.training.lr_policy import check_policy, in_single, learning_rate, next_step
@@ -25,7 +25,6 @@ from port.training.net_outputs import log_outputs, mean_outputs
 log = logging.getLogger('port.solver')
 SNAPSHOT, STOP = 'snapshot', 'stop'
 Pass = Callable[[], torch.Tensor | float]        # returns the loss
-Parts = Iterator[tuple[slice, torch.Tensor]]
 
 
 class NonFiniteLoss(ArithmeticError):

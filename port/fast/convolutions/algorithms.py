@@ -5,7 +5,7 @@ Each is made for one Task and computes from a bottom x, N x C x H x W, and from 
 columns of zeros are to be thought around it (pads: left, right, above, below).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from port.engine.caffe_order import ENOUGH
+from port.engine.params import Parts
 from port.fast.convolutions.padding import padded, rows_of, unpadded
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
@@ -22,9 +23,6 @@ ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
 Plus = torch.Tensor | None
-
-
-Parts = Iterator[tuple[slice, torch.Tensor]]
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Memory that serves one tensor after the other, and never two at once."""
 
 import gc
+import threading
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -58,3 +60,20 @@ def test_small_ones_and_those_of_nobody_are_new() -> None:
         small = empty(100)
     assert not memory.lent and not empty(1 << 20).untyped_storage().nbytes() == 0
     assert small.shape == (100,) and not memory.lent
+
+
+def test_other_threads_may_let_go(memory) -> None:
+    """While this one takes more: nothing is counted twice or lost."""
+    held: SimpleQueue[torch.Tensor | None] = SimpleQueue()
+
+    def let_go() -> None:
+        while held.get() is not None:
+            pass
+    other = threading.Thread(target=let_go)
+    other.start()
+    for i in range(2000):
+        held.put(empty(50 + i % 7))
+    held.put(None)
+    other.join()
+    last = empty(1000)
+    assert memory.lent == last.numel()

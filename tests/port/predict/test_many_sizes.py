@@ -109,15 +109,6 @@ def test_two_thousand_sizes_take_no_more_memory_than_two_hundred() -> None:
 
 # -- at the same time ------------------------------------------------------------------------------
 
-@pytest.fixture
-def impatient():
-    """Have threads change over as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def at_once(calls: list[Callable[[], torch.Tensor]]) -> list[torch.Tensor]:
     ready = threading.Barrier(len(calls))
 

@@ -2,7 +2,6 @@
 
 import json
 import pydoc
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -260,15 +259,6 @@ def test_on_a_gpu(precision: str, tolerance: float) -> None:
         assert (predict(x).cpu() - plain).abs().max() <= tolerance * plain.abs().max()
     exact = port.predictor(net)(x).cpu()     # whatever the other was asked for
     assert (exact - plain).abs().max() <= 1e-4 * plain.abs().max()
-
-
-@pytest.fixture
-def impatient():
-    """Have threads change over as often as they can."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize('name', ['voc-fcn8s', 'camvid-segnet-basic'])
