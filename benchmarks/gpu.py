@@ -121,7 +121,7 @@ def training(options, peaks: dict[str, float], device: torch.device) -> dict[str
     work, found = 0.0, {}
     for _ in sizes:
         step()
-        work += 3 * operations(FastTraining(solver.net).plan()) / len(sizes)
+        work += 3 * operations(FastTraining(solver.net).trained.plan()) / len(sizes)
     for precision in ('float32', 'tf32') if device.type == 'cuda' else ('float32',):
         use_tf32(precision == 'tf32')
         train_by(solver, True)                    # recordings keep the precision they were made in

@@ -5,6 +5,7 @@ pooling_layer.cpp). A size that is not known is None, and so is what follows fro
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from netspec.schema.messages import ConvolutionParameter, PoolingParameter
@@ -24,7 +25,7 @@ class Window:
     pad: Sizes
     dilation: Sizes
 
-    @property
+    @cached_property
     def extent(self) -> Sizes:
         """How far the kernel reaches: dilation (kernel - 1) + 1."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))

@@ -65,7 +65,8 @@ def cut(x: torch.Tensor, axes: Sequence[AxisPart], part: Sequence[Interval]) -> 
     """Return a part of a value, clipped to the blob, from x, which has what is wanted of it."""
     for dim, axis, interval in zip((2, 3), axes, part, strict=True):
         inside = interval.clip(axis.size)
-        x = x.narrow(dim, inside.first - axis.wanted.first, inside.size)
+        if inside != axis.wanted:
+            x = x.narrow(dim, inside.first - axis.wanted.first, inside.size)
     return x
 
 

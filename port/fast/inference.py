@@ -1,6 +1,5 @@
 """Run a deploy net on what the image reaches only, with weights packed once (docs/padding.md)."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import RLock
 
@@ -15,6 +14,7 @@ from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Program, testing_program
 from port.fast.reach.plan import ReachPlan, make_plan
+from port.fast.recent import Recent
 from port.fast.recorded_execution import RecordedExecution
 from port.fast.unsuited import Unsuited
 from port.native.kept_memory import KeptMemory, empty
@@ -53,8 +53,8 @@ class FastNet:
         self.capture: Capture | None = None if counts else capture_for(net.device)
         self.operators: Operators = {}
         self._weights: tuple | None = None       # as they were when they were packed
-        self._sizes: OrderedDict[tuple, Callable[[Values], Results]] = OrderedDict()
-        self._blanks: OrderedDict[tuple, Blanks] = OrderedDict()
+        self._sizes: Recent[Callable[[Values], Results]] = Recent(KEPT_SIZES)
+        self._blanks: Recent[Blanks] = Recent(KEPT_BLANKS)
         self._turn = RLock()
 
     def refresh(self) -> None:
@@ -91,11 +91,7 @@ class FastNet:
     def _for_size(self, inputs: Values) -> Callable[[Values], Results]:
         """Return what runs the net on inputs of these shapes."""
         key = tuple(tuple(x.shape) for x in inputs.values())
-        found = self._sizes.pop(key, None) or self._prepare(inputs)
-        self._sizes[key] = found
-        while len(self._sizes) > KEPT_SIZES:
-            self._sizes.popitem(last=False)
-        return found
+        return self._sizes.get(key, lambda: self._prepare(inputs))
 
     def _prepare(self, inputs: Values) -> Callable[[Values], Results]:
         batches = {x.shape[0] for x in inputs.values()}
@@ -130,18 +126,14 @@ class FastNet:
         """Return the blank values for a plan: the same for sizes that meet the strides alike."""
         if not plan.need_blanks:
             return {}
-        key = blank_key(plan)
-        found = self._blanks.pop(key, None)
-        if found is None:
+
+        def make() -> Blanks:
             operators = make_operators(self.program, kernels=False)
-            found = blank_values(
+            return blank_values(
                 plan, {value: x.shape[1] for value, x in inputs.items()},
                 lambda work, bottoms: operators[work.operation.output].forward(work, bottoms),
                 next(iter(inputs.values())))
-        self._blanks[key] = found
-        while len(self._blanks) > KEPT_BLANKS:
-            self._blanks.popitem(last=False)
-        return found
+        return self._blanks.get(blank_key(plan), make)
 
 
 class SizedNet:

@@ -17,7 +17,6 @@ from port.engine.blob import Blob
 from port.engine.layer import LossLayer
 from port.engine.net import Net
 from port.fast import cuda_graphs as graphs
-from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.training_pass import Early, InParts, TrainedNet, TrainingPass
 from port.fast.unsuited import Refusals, Unsuited
 from port.native.kept_memory import KeptMemory
@@ -59,13 +58,6 @@ class FastTraining:
                             and any(wanted for _, wanted in op.parameters)
                             for op in part.program.operations))
 
-    def plan(self) -> ReachPlan:
-        """Return the plan for the inputs as they are."""
-        blobs = {name: self.net.all_blobs[name] for name in self.trained.program.inputs}
-        return make_plan(self.trained.program, {name: (blob.shape[2], blob.shape[3])
-                                                for name, blob in blobs.items()
-                                                if len(blob.shape) == 4})
-
     def __call__(self, early: Early | None = None, look: Look = lambda loss: None,
                  in_parts: InParts | None = None) -> torch.Tensor | float:
         """Run one pass, adding to the parameters' diffs; return the loss.
@@ -89,7 +81,7 @@ class FastTraining:
         """Take the next data, run the net forward, return the loss."""
         self.trained.part.run(self.feeds)
         try:
-            self.net.loss = TrainingPass(self.trained, self.plan(), give=None).forward()
+            self.net.loss = TrainingPass(self.trained, self.trained.plan(), give=None).forward()
         except Unsuited as error:
             self.refused(error)
             self.net.loss = self._plainly()
@@ -100,7 +92,7 @@ class FastTraining:
         recording = self._recording()
         if recording is not None:
             return recording(look)
-        found = TrainingPass(self.trained, self.plan())
+        found = TrainingPass(self.trained, self.trained.plan())
         loss = found.forward()
         if self.net.device.type == 'cpu':
             look(float(loss))
@@ -142,7 +134,7 @@ class Recording:
     """A pass over inputs of one shape, repeated without asking Python for its operations."""
 
     def __init__(self, owner: FastTraining, how: graphs.Capture) -> None:
-        trained, plan = owner.trained, owner.plan()
+        trained, plan = owner.trained, owner.trained.plan()
         self.inputs = [(blob, blob.data.clone()) for blob in owner.inputs()]
         for blob, mine in self.inputs:
             blob.data = mine

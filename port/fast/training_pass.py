@@ -22,17 +22,19 @@ from port.fast.known_part import KnownPart
 from port.fast.operators import Learn, Saved
 from port.fast.reach.blank_values import Blanks, blank_values, gather
 from port.fast.reach.geometry import Interval
-from port.fast.reach.plan import PlacedOperation, ReachPlan, Work
+from port.fast.reach.plan import PlacedOperation, ReachPlan, Work, make_plan
+from port.fast.recent import Recent
 
 Early = Callable[[Learnable], None]
 InParts = Callable[[Learnable, Parts], None]
 Give = Callable[[Blob, torch.Tensor], None]
+KEPT_PLANS = 32             # sizes of input whose plans are kept
 
 
 class TrainedNet:
     """What all passes of a net share. small: the operators for blank values, of which there are too
     few for kernels of ours. live: the values that a learnable parameter lies below. uses: how many
-    operations read a parameter, by its id.
+    operations read a parameter, by its id. rows: who learns it, if anybody.
     """
 
     def __init__(self, net: Net) -> None:
@@ -41,10 +43,18 @@ class TrainedNet:
         self.operators = make_operators(self.program)
         self.small = make_operators(self.program, kernels=False)
         self.uses = Counter(id(blob) for op in self.program.operations for blob, _ in op.parameters)
+        self.rows = {id(row.blob): row for row in reversed(net.learnable)}
+        self._plans: Recent[ReachPlan] = Recent(KEPT_PLANS)
         self.live: set[int] = set()
         for op in self.program.operations:
             if any(wanted for _, wanted in op.parameters) or self.live.intersection(op.inputs):
                 self.live.add(op.output)
+
+    def plan(self) -> ReachPlan:
+        """Return the plan for the inputs as they are. Raises Unsuited for a size."""
+        sizes = {name: (blob.shape[2], blob.shape[3]) for name in self.program.inputs
+                 if len((blob := self.net.all_blobs[name]).shape) == 4}
+        return self._plans.get((*sizes.items(),), lambda: make_plan(self.program, sizes))
 
 
 class TrainingPass(Execution):
@@ -189,10 +199,10 @@ class TrainingPass(Execution):
     @staticmethod
     def _forget(placed: PlacedOperation, x: torch.Tensor) -> None:
         """Drop the gradients of earlier passes that Caffe's Scale drops."""
-        bottom = Blob('bottom', (*x.shape[:2], *placed.sizes))
         for layer in placed.operation.layers:
-            if (layer.type == 'Scale' and layer.param_propagate_down[0]
-                    and layer.overwrites(bottom, layer.blobs[0])):
+            if layer.type != 'Scale' or not layer.param_propagate_down[0]:
+                continue
+            if layer.overwrites(Blob('bottom', (*x.shape[:2], *placed.sizes)), layer.blobs[0]):
                 layer.blobs[0].drop_diff()
 
     # -- what is learnt --------------------------------------------------------------------------
@@ -212,9 +222,9 @@ class TrainingPass(Execution):
             self._learn(blob, part)
 
     def _complete(self, blob: Blob, early: Early | None, in_parts: InParts | None) -> None:
-        rows = [row for row in self.trained.net.learnable if row.blob is blob]
+        row = self.trained.rows.get(id(blob))
         product = self.products.pop(blob, None)
-        if product is not None and in_parts is not None and rows:
-            in_parts(rows[0], product.parts)
-        elif early is not None and rows and self.trained.uses[id(blob)] == 1:
-            early(rows[0])
+        if product is not None and in_parts is not None and row is not None:
+            in_parts(row, product.parts)
+        elif early is not None and row is not None and self.trained.uses[id(blob)] == 1:
+            early(row)

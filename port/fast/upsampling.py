@@ -1,7 +1,5 @@
 """A Deconvolution from a part of its bottom to a part of its top."""
 
-from collections import OrderedDict
-
 import torch
 import torch.nn.functional as F
 
@@ -11,6 +9,7 @@ from port.fast.operators import ATEN, Learn, Operator, Saved, Tensors, teach
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
+from port.fast.recent import Recent
 from port.layers.deconvolution import is_diagonal, own_kernels
 
 MATRICES = 8         # kept, for as many sizes and axes
@@ -28,7 +27,7 @@ class Upsampling(Operator):
 
     def __init__(self, operation: Operation, kernels: bool = True) -> None:
         super().__init__(operation, kernels)
-        self._matrices: OrderedDict[tuple, torch.Tensor] = OrderedDict()
+        self._matrices: Recent[torch.Tensor] = Recent(MATRICES)
         self._seen: tuple[int, int] | None = None
         self.factors: Factors | None = None
         self.refresh()
@@ -75,13 +74,8 @@ class Upsampling(Operator):
         """Return outputs x inputs with the factor's value where an input reaches an output."""
         out, read = work.outputs[axis], work.reads[axis]
         key = axis, out, read, like.device, like.dtype
-        found = self._matrices.pop(key, None)
-        if found is None:
-            found = self._made(axis, out, read).to(like.device, like.dtype)
-        self._matrices[key] = found
-        if len(self._matrices) > MATRICES:
-            self._matrices.popitem(last=False)       # the one that was not used for longest
-        return keep(found)
+        return keep(self._matrices.get(
+            key, lambda: self._made(axis, out, read).to(like.device, like.dtype)))
 
     def _made(self, axis: int, out: Interval, read: Interval) -> torch.Tensor:
         assert self.factors is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEADERS = Path(__file__).parent          # those of this folder are for every source
-FLAGS = ('-O3', '-shared', '-fPIC')
+FLAGS = ('-O3', '-shared', '-fPIC', '-fno-math-errno')     # so that a root is an instruction
 FOR_THIS_PROCESSOR = (('-march=native',), ('-mcpu=native',), ())     # clang on ARM takes the second
 # What takes AVX-512 from a compiler that has just been given it, and what tells whether it has it.
 # With the first, gcc and clang know all else of the processor; the second is for a compiler that

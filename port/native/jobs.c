@@ -74,3 +74,12 @@ void run_jobs(Jobs *jobs, const Team *team)
         for (int j = 0; j < jobs->count; j++)
             take(jobs->jobs + j, jobs->room);
 }
+
+/* Run one job: what Python would take long to put into structures. */
+void run_job(void *kernel, const void *arguments, const size *bounds, int pieces, char *sums,
+             size sums_step, float *room, size room_step, int threads, const Team *team)
+{
+    Job job = {kernel, arguments, bounds, sums, sums_step, pieces, 0};
+    Jobs jobs = {&job, 1, threads, room, room_step};
+    run_jobs(&jobs, team);
+}

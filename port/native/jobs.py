@@ -79,6 +79,18 @@ class Notes:
             _this.notes = before
 
 
+def run_jobs(jobs: list[Job]) -> None:
+    """Run jobs, each begun when the one before is done."""
+    Jobs(jobs).run()
+    _note(jobs)
+
+
+def _note(jobs: list[Job]) -> None:
+    notes: Notes | None = getattr(_this, 'notes', None)
+    if notes is not None:
+        notes.jobs.extend(jobs)
+
+
 def not_by_jobs() -> None:
     """Tell the notes that something else than jobs computes a result."""
     notes: Notes | None = getattr(_this, 'notes', None)
@@ -88,10 +100,16 @@ def not_by_jobs() -> None:
 
 def run_job(job: Job) -> None:
     """Run one job."""
-    Jobs([job]).run()
-    notes: Notes | None = getattr(_this, 'notes', None)
-    if notes is not None:
-        notes.jobs.append(job)
+    threads, team, sums = torch.get_num_threads(), _team(), job.sums
+    if team is None and threads > 1:
+        Jobs([job]).run()
+    else:
+        bounds = _array(len(job.bounds))(*job.bounds)
+        _library().run_job(
+            job.kernel, ctypes.addressof(job.arguments), bounds, len(bounds) - 1,
+            None if sums is None else sums.data_ptr(), _step(sums),
+            _room(job.room * threads).data_ptr(), job.room, threads, team)
+    _note([job])
 
 
 class _Job(ctypes.Structure):
@@ -129,13 +147,27 @@ def _team() -> _Team | None:
 
 
 @cache
-def _run_jobs() -> Any:
-    """Return the function of jobs.c; None where it cannot be compiled."""
+def _library() -> Any:
+    """Return jobs.c; None where it cannot be compiled."""
     library = load(Path(__file__).with_name('jobs.c'))
     if library is None:
         return None
-    library.run_jobs.argtypes, library.run_jobs.restype = (ctypes.c_void_p, ctypes.c_void_p), None
-    return library.run_jobs
+    pointer, number, team = ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Team)
+    library.run_jobs.argtypes, library.run_jobs.restype = (pointer, team), None
+    library.run_job.argtypes = (pointer, pointer, pointer, number, pointer, Size, pointer, Size,
+                                number, team)
+    library.run_job.restype = None
+    return library
+
+
+@cache
+def _array(length: int) -> Any:
+    return Size * length
+
+
+def _step(sums: torch.Tensor | None) -> int:
+    """Return how many bytes lie from one piece's sums to the next's."""
+    return 0 if sums is None else sums.stride(0) * sums.element_size()
 
 
 class Jobs:
@@ -144,11 +176,11 @@ class Jobs:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = [*jobs]
         self.room = max((job.room for job in jobs), default=0)
-        self._bounds = [(Size * len(job.bounds))(*job.bounds) for job in jobs]
+        self._bounds = [_array(len(job.bounds))(*job.bounds) for job in jobs]
         self._rows = (_Job * len(jobs))(*(
             _Job(job.kernel, ctypes.addressof(job.arguments), ctypes.addressof(bounds),
-                 None if job.sums is None else job.sums.data_ptr(),
-                 0 if job.sums is None else job.sums[0].nbytes, len(job.bounds) - 1)
+                 None if job.sums is None else job.sums.data_ptr(), _step(job.sums),
+                 len(job.bounds) - 1)
             for job, bounds in zip(jobs, self._bounds, strict=True)))
 
     def run(self) -> None:
@@ -159,7 +191,7 @@ class Jobs:
         room = _room(self.room * threads)
         now = _Jobs(ctypes.addressof(self._rows), len(self.jobs), threads, room.data_ptr(),
                     self.room)
-        _run_jobs()(ctypes.byref(now), None if team is None else ctypes.byref(team))
+        _library().run_jobs(ctypes.byref(now), team)
         return None
 
     def _by_python(self, threads: int) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from port.engine.caffe_order import ENOUGH
 from port.engine.params import Parts
-from port.fast.convolutions.padding import padded, rows_of, unpadded
+from port.fast.convolutions.padding import padded, rows_of, unpadded, with_zeros
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
 from port.native.jobs import Notes, not_by_jobs
@@ -153,7 +153,7 @@ class ByProduct(ByTorch):
 
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         weight, bias = self.packed()
-        x = F.pad(x.to(weight.dtype), pads)
+        x = with_zeros(x.to(weight.dtype), pads)
         rows, matrix = self._windows(x), weight.flatten(1).T
         few = len(rows)
         if 1 < few < ENOUGH:
@@ -164,7 +164,7 @@ class ByProduct(ByTorch):
 
     def gradients(self, dy: torch.Tensor, x: torch.Tensor, pads: Pads,
                   mask: Sequence[bool]) -> Gradients:
-        whole, rows = F.pad(x, pads), rows_of(dy)
+        whole, rows = with_zeros(x, pads), rows_of(dy)
         return (unpadded(self._down(rows, whole.shape) if mask[0] else None, pads),
                 self._learnt(rows, whole) if mask[1] else None,
                 rows.sum(0) if mask[2] else None)

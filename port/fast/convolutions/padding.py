@@ -15,8 +15,13 @@ def padded(x: torch.Tensor, pads: Pads, window: Window) -> tuple[torch.Tensor, t
     """
     left, right, above, below = pads
     if left != right or above != below or is_narrow(x, window):
-        return F.pad(x, pads), (0, 0)
+        return with_zeros(x, pads), (0, 0)
     return x, (above, left)
+
+
+def with_zeros(x: torch.Tensor, pads: Pads) -> torch.Tensor:
+    """Return a bottom with its padding, if there is any."""
+    return F.pad(x, pads) if any(pads) else x
 
 
 def unpadded(x: torch.Tensor | None, pads: Pads) -> torch.Tensor | None:

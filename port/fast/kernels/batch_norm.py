@@ -4,16 +4,32 @@ Written layer by layer it would pass ten times over the memory; here the forward
 convolution's output z twice and the backward pass twice. Tensors are float32, channels last.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import gcd, prod
 
 import torch
+from torch.autograd.graph import increment_version
 
-from port.fast.kernels.calls import Sums, run, vector_width
+from port.fast.kernels.calls import Argument, Sums, job, vector_width
 from port.fast.kernels.planes import LAST, plane
+from port.native.jobs import Job, run_jobs
 from port.native.kept_memory import empty
 
 GRAIN = 4096                # pixels that a thread takes at least
-Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What a pass did to each channel: y = scale z + shift, of which the normal form is
+    (z - mean) rate.
+
+    by_channel: mean, rate, scale and shift, float64, 4 x channels. rows: scale, shift and mean as
+    the kernels read them, float32.
+    """
+
+    by_channel: torch.Tensor
+    rows: torch.Tensor
 
 
 def pixels_a_row(channels: int) -> int:
@@ -34,61 +50,62 @@ class Rows:
     def __init__(self, x: torch.Tensor) -> None:
         plane(x)                                  # which refuses another order of memory
         self.channels, self.pixels = x.shape[1], pixels_a_row(x.shape[1])
-        self.width = self.channels * self.pixels
-        self.count, rest = divmod(x.numel(), self.width)
+        self.width, self.all_pixels = self.channels * self.pixels, x.numel() // x.shape[1]
+        self.count, rest = divmod(self.all_pixels, self.pixels)
         if rest:
-            raise ValueError(f'{x.numel() // self.channels} pixels of {self.channels} channels '
+            raise ValueError(f'{self.all_pixels} pixels of {self.channels} channels '
                              f'do not fill vectors; expected a multiple of {self.pixels}')
 
-    def call(self, kernel: str, relu: bool = False, sums: Sums | None = None,
-             by_channel: dict[str, torch.Tensor] | None = None,
-             **tensors: torch.Tensor) -> torch.Tensor | None:
-        """Run a kernel over all rows; return its sums, if any.
+    def over(self, kernel: str, relu: bool = False, sums: Sums | None = None,
+             **tensors: torch.Tensor) -> Job:
+        """Return the job of a pass over all rows. tensors: of the rows' own size, or of a row."""
+        return job(kernel, self.count, max(1, GRAIN // self.pixels),
+                   {'relu': relu, 'width': self.width, **tensors}, sums=sums)
 
-        by_channel: arguments with one number for each channel, here repeated for every pixel
-        of a row. tensors: arguments of the rows' own size.
-        """
-        repeated = {name: values.float().repeat(self.pixels)
-                    for name, values in (by_channel or {}).items()}
-        return run(kernel, self.count, max(1, GRAIN // self.pixels),
-                   {'relu': relu, 'width': self.width, **repeated, **tensors}, sums=sums)
+    def sums(self, kernel: str, relu: bool = False, **tensors: torch.Tensor) -> Job:
+        """Return the job of a pass that finds two sums for each number of a row."""
+        return self.over(kernel, relu, ((2, self.width), torch.float64), **tensors)
 
-    def totals(self, kernel: str, relu: bool = False,
-               by_channel: dict[str, torch.Tensor] | None = None, **tensors: torch.Tensor) -> Pair:
-        """Run a kernel over all rows; return its two sums for each channel, in double precision."""
-        parts = self.call(kernel, relu, ((2, self.pixels, self.channels), torch.float64),
-                          by_channel, **tensors)
-        assert parts is not None
-        one, other = parts.sum((0, 2))
-        return one, other
+    def settle(self, kernel: str, summed: Job, **members: Argument) -> Job:
+        """Return the job that makes of a pass' sums what the next pass needs of each channel."""
+        return job(kernel, self.channels, self.channels, {
+            'sums': summed.sums, 'pieces': len(summed.bounds) - 1, 'width': self.width,
+            'channels': self.channels, 'pixels': self.all_pixels, **members})
 
 
-def moments(z: torch.Tensor) -> Pair:
-    """Return mean and variance of each channel, in double precision."""
+def normalise(z: torch.Tensor, scale: Sequence[torch.Tensor], relu: bool, eps: float,
+              kept: Sequence[torch.Tensor], fraction: float) -> tuple[torch.Tensor, Normal]:
+    """Return y = gamma (z - mean) / sqrt(variance + eps) + beta by the batch's own mean and
+    variance, or its positive part, and what was done.
+
+    scale: gamma and beta; without beta that is 0, without both gamma is 1. kept: BatchNorm's mean,
+    variance and weight, into which the batch is counted; fraction: of what stood there before.
+    """
     rows = Rows(z)
-    middle = z[0, :, 0, 0].clone()              # any value near the mean keeps the digits
-    found = rows.totals('moments', z=z, by_channel={'centre': middle})
-    total, squares = (s * rows.channels / z.numel() for s in found)
-    return total + middle, (squares - total * total).clamp_(min=0)
-
-
-def affine(z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, relu: bool) -> torch.Tensor:
-    """Return scale z + shift, or its positive part; scale and shift: a number a channel."""
+    centre = z[0, :, 0, 0].repeat(rows.pixels)   # any values near the mean keep the digits
+    normal = Normal(torch.empty(4, rows.channels, dtype=torch.float64), torch.empty(3, rows.width))
     y = empty(*z.shape, memory_format=LAST)
-    Rows(z).call('affine', relu, z=z, out=y, by_channel={'scale': scale, 'shift': shift})
-    return y
+    moments = rows.sums('moments', z=z, centre=centre)
+    increment_version([*kept])                   # torch does not see what the kernel writes
+    mean, variance, weight = kept
+    settle = rows.settle('settle_moments', moments, centre=centre, mean=mean, variance=variance,
+                         weight=weight, normal=normal.by_channel, rows=normal.rows, eps=eps,
+                         fraction=fraction, **dict(zip(('gamma', 'beta'), scale, strict=False)))
+    by, shift, _ = normal.rows
+    run_jobs([moments, settle, rows.over('affine', relu, z=z, out=y, scale=by, shift=shift)])
+    return y, normal
 
 
-def gradient_sums(dy: torch.Tensor, z: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor,
-                  mean: torch.Tensor, relu: bool) -> Pair:
-    """Return the sums of g and of g (z - mean) a channel; g = dy where the output is positive."""
-    return Rows(z).totals('gradient_sums', relu, dy=dy, z=z,
-                          by_channel={'scale': scale, 'shift': shift, 'mean': mean})
-
-
-def gradient(dy: torch.Tensor, z: torch.Tensor, by_channel: dict[str, torch.Tensor],
-             relu: bool) -> torch.Tensor:
-    """Return p g + q z + r, for scale, shift, p, q and r of each channel; g as above."""
-    dz = empty(*dy.shape, memory_format=LAST)
-    Rows(z).call('gradient', relu, dy=dy, z=z, out=dz, by_channel=by_channel)
-    return dz
+def gradients(dy: torch.Tensor, z: torch.Tensor, normal: Normal,
+              relu: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the gradients of z, gamma and beta. relu: as for `normalise`."""
+    rows, (scale, shift, mean) = Rows(z), normal.rows
+    dz, pqr = empty(*dy.shape, memory_format=LAST), torch.empty_like(normal.rows)
+    gamma, beta = torch.empty(2, rows.channels)
+    summed = rows.sums('gradient_sums', relu, dy=dy, z=z, scale=scale, shift=shift, mean=mean)
+    settle = rows.settle('settle_gradients', summed, normal=normal.by_channel, rows=pqr,
+                         gamma_diff=gamma, beta_diff=beta)
+    p, q, r = pqr
+    run_jobs([summed, settle, rows.over('gradient', relu, dy=dy, z=z, out=dz, scale=scale,
+                                        shift=shift, p=p, q=q, r=r)])
+    return dz, gamma, beta

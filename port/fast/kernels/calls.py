@@ -5,9 +5,10 @@ which is read from there, and a range of the work (jobs.py).
 import ctypes
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -20,16 +21,28 @@ KERNEL = re.compile(r'^void (\w+)\(const (\w+) \*\w+, \w+ first, \w+ last', re.M
 STRUCTURE = re.compile(r'typedef struct \{([^}]*)\} (\w+);')
 COMMENT = re.compile(r'/\*.*?\*/', re.S)
 TYPES: dict[str, Any] = {'int': ctypes.c_int, 'size': ctypes.c_ssize_t, 'float': ctypes.c_float,
-                         'Plane': Plane}
+                         'double': ctypes.c_double, 'Plane': Plane}
 Argument = torch.Tensor | float | None
 Sums = tuple[Sequence[int], torch.dtype]
+LAY: dict[Any, Callable[[Any], Any]] = {Plane: plane, ctypes.c_void_p: address}
 
 
-class Kernel(NamedTuple):
+@dataclass(frozen=True)
+class Kernel:
     """The address of a function of a library, and the structure that it takes."""
 
     function: int
     structure: type[ctypes.Structure]
+
+    @cached_property
+    def lay(self) -> dict[str, Callable[[Any], Any]]:
+        """By member, what makes its value of an argument."""
+        fields: list[tuple[str, Any]] = [*self.structure._fields_]  # type: ignore[list-item]
+        return {member: LAY.get(kind, _as_it_is) for member, kind in fields}
+
+
+def _as_it_is(number: float) -> float:
+    return number
 
 
 def structure(text: str, name: str) -> type[ctypes.Structure]:
@@ -90,14 +103,11 @@ def job(kernel: str, count: int, grain: int, members: Mapping[str, Argument], ro
     members: of its structure; those that are not given are null. room: how many floats of memory
     each thread needs. sums: shape and type of what each piece adds to, from zero on.
     """
-    function, declared = kernels()[kernel]
-    lay: dict[Any, Callable[[Any], Any]] = {Plane: plane, ctypes.c_void_p: address}
-    types: dict[str, Any] = dict(declared._fields_)  # type: ignore[arg-type]
-    arguments = declared(**{name: lay.get(types[name], lambda number: number)(value)
-                            for name, value in members.items()})
-    bounds = pieces(count, grain)
+    called = kernels()[kernel]
+    lay, bounds = called.lay, pieces(count, grain)
+    arguments = called.structure(**{name: lay[name](value) for name, value in members.items()})
     found = None if sums is None else torch.zeros(len(bounds) - 1, *sums[0], dtype=sums[1])
-    return Job(function, arguments, bounds, room, found, [*members.values()])
+    return Job(called.function, arguments, bounds, room, found, [*members.values()])
 
 
 def run(kernel: str, count: int, grain: int, members: Mapping[str, Argument], room: int = 0,

@@ -33,6 +33,8 @@ class Interval(NamedTuple):
 
     def clip(self, size: int) -> 'Interval':
         """Return the part within 0..size."""
+        if self.first >= 0 and self.last <= size:
+            return self
         return Interval(max(0, self.first), min(size, self.last))
 
 
