@@ -15,6 +15,7 @@ from netspec.schema.messages import TEST, SolverParameter
 from port.engine.blob import Blob
 from port.engine.layer import LossLayer
 from port.engine.net import Net
+from port.engine.params import Learnable
 from port.fast.kernels import calls, sgd
 from port.fast.known_part import KnownPart
 from port.fast.labelled_scoring import FastScoring
@@ -25,6 +26,7 @@ from port.training.solver import Solver
 
 log = logging.getLogger('port.fast')
 Pass = Callable[[], torch.Tensor | float]
+LARGE = 1 << 16         # values of a parameter, whose gradient's memory is worth saving
 MEASURES = ('Accuracy', 'SegAccuracy', 'Silence')      # of the plain engine in every net, as losses
 
 
@@ -50,10 +52,15 @@ def train_by(solver: Solver, asked: bool | None = None) -> str:
         p = owner.param
         alone = p.iter_size == 1 and p.clip_gradients < 0 and not owner.on_gradients
         in_parts = owner.update_early if alone and p.type == 'SGD' else None
-        return fast(owner.update_early if alone else owner.on_complete, owner.look, in_parts)
+        return fast(update_large if alone else owner.on_complete, owner.look, in_parts)
+
+    def update_large(row: Learnable) -> None:
+        if row.blob.count >= LARGE:              # the rest is updated together at the end
+            owner.update_early(row)
     solver.one_pass, solver.train_pass = one_pass, _unless_watched(solver.net, fast.forward)
     if solver.param.type == 'SGD':
         solver.descend = descend
+        solver.together = True
     return ''
 
 
@@ -143,8 +150,11 @@ def descend(p: SolverParameter, it: int, rate: float, decay: float, blobs: Seque
             for blob, velocity in zip(blobs, history[0], strict=True)]
     fits = all(t.device.type == 'cpu' and t.dtype == torch.float32 and t.is_contiguous()
                for row in rows for t in row)
-    if not fits or p.iter_size > 1 or p.regularization_type == 'L1' or not calls.available():
-        return updates.descend(p, it, rate, decay, blobs, history)
-    for row in rows:
-        sgd.descend(*row, p.momentum, rate, decay)
+    if fits and p.iter_size == 1 and p.regularization_type != 'L1' and calls.available():
+        sgd.descend(rows, p.momentum, rate, decay)
+    elif blobs[0].device.type != 'cpu':
+        updates.descend(p, it, rate, decay, blobs, history)
+    else:                            # one by one, for less memory of intermediate values
+        for i, blob in enumerate(blobs):
+            updates.descend(p, it, rate, decay, [blob], [[kind[i]] for kind in history])
     return history[0]

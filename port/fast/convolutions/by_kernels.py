@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from netspec.window import Window
 from port.fast.convolutions.algorithms import (
@@ -18,7 +17,7 @@ from port.fast.convolutions.algorithms import (
     Plus,
     Product,
 )
-from port.fast.convolutions.padding import padded, unpadded
+from port.fast.convolutions.padding import padded, unpadded, with_zeros
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels import (
     calls,
@@ -238,7 +237,7 @@ class ByLargeWeights(ByProduct):
         return self.takes(x, pads)
 
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
-        task, kernel, x = self.task, self.task.window.kernel, F.pad(x, pads)
+        task, kernel, x = self.task, self.task.window.kernel, with_zeros(x, pads)
         found = large_weights.large_weights(
             large_windows.panels_of_windows(x, kernel), large_windows.count_windows(x, kernel),
             task.weight.flatten(1))
