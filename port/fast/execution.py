@@ -26,6 +26,7 @@ from port.fast.reach.geometry import AxisPart, Interval
 from port.fast.reach.operations import Operation, Program, halves
 from port.fast.reach.plan import PlacedOperation, ReachPlan
 from port.fast.upsampling import Upsampling
+from port.native.kept_memory import KeptMemory, empty
 from port.native.large_pages import in_large_pages
 
 Values = dict[int, torch.Tensor]
@@ -85,6 +86,7 @@ class Execution:
         self.wanted = wanted
         self.filled = {placed.value for placed in plan.operations if placed.margins}
         self.free: list[torch.Tensor] = []        # memory of values that are no longer read
+        self.for_results = KeptMemory()
 
     def run(self, inputs: Values) -> Values:
         """Run every operation; return the values. What they hold may be the next run's memory."""
@@ -98,6 +100,23 @@ class Execution:
                 self._let_go(values, [v for v in done if v not in self.wanted])
         self.free.clear()                         # every value has its memory now
         return values
+
+    def results(self, inputs: Values, wanted: Sequence[int]) -> list[torch.Tensor]:
+        """Run every operation; return the wanted values as float32, each in memory of its own, which
+        the next run leaves alone.
+        """
+        values = self.run(inputs)
+        taken = {x.untyped_storage().data_ptr()
+                 for x in (*inputs.values(), *(self.memory or {}).values())}
+        found = []
+        for value in wanted:
+            y = values[value].float().contiguous()
+            if y.untyped_storage().data_ptr() in taken:
+                with self.for_results.serve():
+                    y = empty(*y.shape).copy_(y)
+            found.append(y)
+            taken.add(y.untyped_storage().data_ptr())
+        return found
 
     def _let_go(self, values: Values, done: list[int]) -> None:
         """Forget values; their memory is free if no other value lies in it, as a Crop's does."""

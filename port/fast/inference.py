@@ -17,7 +17,6 @@ from port.fast.reach.plan import ReachPlan, make_plan
 from port.fast.recent import Recent
 from port.fast.recorded_execution import RecordedExecution
 from port.fast.unsuited import Unsuited
-from port.native.kept_memory import KeptMemory, empty
 
 KEPT_BLANKS = 32    # sizes, up to multiples of the strides, whose blank values are kept
 KEPT_SIZES = 2      # input sizes whose memory is kept
@@ -140,19 +139,9 @@ class SizedNet:
     """A fast net for inputs of one shape. outputs: blob name -> value."""
 
     def __init__(self, execution: Execution, outputs: dict[str, int]) -> None:
-        self.execution, self.outputs, self.results = execution, outputs, KeptMemory()
+        self.execution, self.outputs = execution, outputs
 
     def __call__(self, inputs: Values) -> Results:
         """Return the wanted blobs, each in memory of its own, which the next call leaves alone."""
-        values = self.execution.run(inputs)
-        taken = {x.untyped_storage().data_ptr()
-                 for x in (*inputs.values(), *(self.execution.memory or {}).values())}
-        found = {}
-        for name, value in self.outputs.items():
-            y = values[value].float().contiguous()
-            if y.untyped_storage().data_ptr() in taken:
-                with self.results.serve():
-                    y = empty(*y.shape).copy_(y)
-            found[name] = y
-            taken.add(found[name].untyped_storage().data_ptr())
-        return found
+        found = self.execution.results(inputs, [*self.outputs.values()])
+        return dict(zip(self.outputs, found, strict=True))

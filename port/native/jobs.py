@@ -117,7 +117,7 @@ class _Job(ctypes.Structure):
 
     _fields_ = [('kernel', ctypes.c_void_p), ('arguments', ctypes.c_void_p),
                 ('bounds', ctypes.c_void_p), ('sums', ctypes.c_void_p), ('sums_step', Size),
-                ('pieces', ctypes.c_int), ('next', ctypes.c_int)]
+                ('pieces', ctypes.c_int), ('next', ctypes.c_int), ('done', ctypes.c_int)]
 
 
 class _Jobs(ctypes.Structure):
@@ -130,7 +130,7 @@ class _Jobs(ctypes.Structure):
 class _Team(ctypes.Structure):
     """As in jobs.c."""
 
-    _fields_ = [(name, ctypes.c_void_p) for name in ('parallel', 'thread', 'barrier')]
+    _fields_ = [(name, ctypes.c_void_p) for name in ('parallel', 'thread')]
 
 
 @cache
@@ -140,7 +140,7 @@ def _team() -> _Team | None:
         return None
     try:
         library = ctypes.CDLL('libgomp.so.1', mode=os.RTLD_NOLOAD)
-        functions = library.GOMP_parallel, library.omp_get_thread_num, library.GOMP_barrier
+        functions = library.GOMP_parallel, library.omp_get_thread_num
     except (OSError, AttributeError):
         return None
     return _Team(*(ctypes.cast(function, ctypes.c_void_p) for function in functions))
