@@ -102,8 +102,8 @@ class Execution:
         return values
 
     def results(self, inputs: Values, wanted: Sequence[int]) -> list[torch.Tensor]:
-        """Run every operation; return the wanted values as float32, each in memory of its own, which
-        the next run leaves alone.
+        """Run every operation; return the wanted values as float32, each in memory of its own,
+        which the next run leaves alone.
         """
         values = self.run(inputs)
         taken = {x.untyped_storage().data_ptr()

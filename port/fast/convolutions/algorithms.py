@@ -132,14 +132,19 @@ class ByProduct(ByTorch):
 
     @staticmethod
     def large(task: Task) -> bool:
-        """Whether the weights are far more than what is read of the image."""
-        return task.dense and task.kernel.numel() >= LARGE
+        """Whether the weights are far more than what is read of the image, by windows at every
+        position, with holes or without.
+        """
+        return ({*task.window.stride} == {1} and task.layer.group == 1
+                and task.kernel.numel() >= LARGE)
 
     @classmethod
     def suits(cls, task: Task) -> bool:
+        if not task.dense:
+            return False
         if task.fixed:
             return task.cpu and cls.large(task)
-        return cls.large(task) or task.cpu and task.dense and task.window.kernel == (1, 1)
+        return cls.large(task) or task.cpu and task.window.kernel == (1, 1)
 
     @classmethod
     def suits_backward(cls, task: Task) -> bool:

@@ -223,6 +223,8 @@ class ByLargeWeights(ByProduct):
 
     @classmethod
     def suits(cls, task: Task) -> bool:
+        if task.fixed and not task.dense:        # which windows of packed weights do better
+            return False
         return (cls.large(task) and task.for_kernels and task.dtype in (None, torch.float32)
                 and large_weights.fits(task.weight))
 
@@ -237,17 +239,17 @@ class ByLargeWeights(ByProduct):
         return self.takes(x, pads)
 
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
-        task, kernel, x = self.task, self.task.window.kernel, with_zeros(x, pads)
+        task, window, x = self.task, self.task.window, with_zeros(x, pads)
         found = large_weights.large_weights(
-            large_windows.panels_of_windows(x, kernel), large_windows.count_windows(x, kernel),
+            large_windows.panels_of_windows(x, window), large_windows.count_windows(x, window),
             task.weight.flatten(1))
         y = found.contiguous().view(len(x), *task.size(x, (0, 0, 0, 0)), -1).permute(0, 3, 1, 2)
         return task.finish(y if task.bias is None else y.add_(task.bias.view(-1, 1, 1)), plus)
 
     def _down(self, rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         found = large_weights.windows_gradient(rows, self.task.weight.flatten(1))
-        return large_windows.put_together(found, shape, self.task.window.kernel)
+        return large_windows.put_together(found, shape, self.task.window)
 
     def _learnt(self, rows: torch.Tensor, x: torch.Tensor) -> Gradient:
-        panels = large_windows.panels_of_terms(x, self.task.window.kernel)
+        panels = large_windows.panels_of_terms(x, self.task.window)
         return Product(large_weights.weights_gradient(rows, panels), self.task.weight.shape)

@@ -8,6 +8,7 @@ typedef struct {
     Plane x;
     float *windows;
     int kernel_h, kernel_w, high, wide;      /* high x wide windows an image */
+    size down, across;                       /* from one of a window's values to the next, in floats */
     int count, places, terms;                /* windows of all images; rounded up to whole vectors */
 } LargeWindows;
 
@@ -31,7 +32,7 @@ void panels_of_windows(const LargeWindows *a, size first, size last, float *room
         for (int c = 0; c < a->x.channels; c++)
             for (int i = 0; i < a->kernel_h; i++)
                 for (int j = 0; j < a->kernel_w; j++, to += NR) {
-                    size at = i * a->x.row + (size)j * a->x.channels + c;
+                    size at = i * a->down + j * a->across + c;
                     for (int l = 0; l < NR; l++)
                         to[l] = l < there ? from[l][at] : 0;
                 }
@@ -50,7 +51,7 @@ void panels_of_terms(const LargeWindows *a, size first, size last, float *room, 
                 for (int j = 0; j < a->kernel_w; j++, term++) {
                     size panel = term / NR * (size)a->places * NR;
                     to[panel + term % NR] = w < a->count
-                        ? from[i * a->x.row + (size)j * a->x.channels + c] : 0;
+                        ? from[i * a->down + j * a->across + c] : 0;
                 }
     }
 }
@@ -65,7 +66,7 @@ void put_windows_together(const LargeWindows *a, size first, size last, float *r
         for (size c = first; c < last; c++)
             for (int i = 0; i < a->kernel_h; i++)
                 for (int j = 0; j < a->kernel_w; j++)
-                    to[i * a->x.row + (size)j * a->x.channels + c]
+                    to[i * a->down + j * a->across + c]
                         += from[c * kernel + i * a->kernel_w + j];
     }
 }

@@ -18,7 +18,8 @@ class Reorder:
         n, c, h, w = x.shape
         strides = {f'{name}_{axis}': stride for name, tensor in (('x', x), ('y', y))
                    for axis, stride in zip(NAMES, tensor.stride(), strict=True)}
-        self.job = job('reorder', n * h, 1, dict(x=x, y=y, channels=c, height=h, width=w, **strides))
+        self.job = job('reorder', n * h, 1,
+                       dict(x=x, y=y, channels=c, height=h, width=w, **strides))
         self.job.keeps = None                   # both are held by who sets them
 
     def read(self, x: torch.Tensor) -> None:

@@ -146,15 +146,17 @@ def test_a_product_of_large_kernels(monkeypatch) -> None:
 @pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('pads', PADS)
 @pytest.mark.parametrize('relu', [False, True])
-@pytest.mark.parametrize('shape', [(32, 30, 5), (64, 21, 1), (16, 70, 8)])
-def test_large_weights(shape, relu: bool, pads, monkeypatch) -> None:
+@pytest.mark.parametrize('shape,holes', [((32, 30, 5), 1), ((64, 21, 1), 1), ((16, 70, 8), 1),
+                                         ((32, 30, 3), 4)])
+def test_large_weights(shape, holes: int, relu: bool, pads, monkeypatch) -> None:
     """As fc6's and fc7's: read once, for all windows of both images."""
     monkeypatch.setattr(algorithms, 'LARGE', 1)
-    mine = task(*shape, relu=relu)
+    mine = task(*shape, f'dilation: {holes}', relu=relu)
     if not ByLargeWeights.suits(mine):
         pytest.skip('no C compiler here')
     x = bottom(shape[0])
-    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double())
+    exact = F.conv2d(F.pad(x.double(), pads), mine.weight.double(), mine.bias.double(),
+                     dilation=holes)
     plus = torch.randn(exact.shape, generator=torch.Generator().manual_seed(3))
     assert ByLargeWeights(mine).takes(x, pads)
     for added in (None, plus):
@@ -181,17 +183,18 @@ def test_half_the_precision_where_it_is_asked_for() -> None:
 
 @pytest.mark.usefixtures('vectors')
 @pytest.mark.parametrize('pads', PADS)
-@pytest.mark.parametrize('shape', [(64, 32, 2), (128, 96, 1), (32, 48, 8)])
-def test_gradients_of_large_weights(shape, pads, monkeypatch) -> None:
+@pytest.mark.parametrize('shape,holes', [((64, 32, 2), 1), ((128, 96, 1), 1), ((32, 48, 8), 1),
+                                         ((64, 32, 2), 5)])
+def test_gradients_of_large_weights(shape, holes: int, pads, monkeypatch) -> None:
     """The weights' comes in parts of whole outputs, all of them once."""
     monkeypatch.setattr(algorithms, 'LARGE', 1)
     monkeypatch.setattr(large_weights, 'TOGETHER', 1)
-    mine = task(*shape)
+    mine = task(*shape, f'dilation: {holes}')
     if not ByLargeWeights.suits_backward(mine):
         pytest.skip('no C compiler here, or kernels of other widths')
     x = bottom(shape[0])
     inputs = [t.double().requires_grad_() for t in (x, mine.weight, mine.bias)]
-    y = F.conv2d(F.pad(inputs[0], pads), inputs[1], inputs[2])
+    y = F.conv2d(F.pad(inputs[0], pads), inputs[1], inputs[2], dilation=holes)
     dy = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
     y.backward(dy.double())
     down, product, bias = ByLargeWeights(mine).gradients(dy, x, pads, [True] * 3)

@@ -13,7 +13,8 @@ from port.native.library import load
 STRUCTURES = {'pool.c': ('Pool',), 'upsample.c': ('Upsample',),
               'combine.c': ('Beside', 'Sum', 'Affine'),
               'winograd.c': ('Winograd', 'Transform'), 'winograd_weights.c': ('Gradient',),
-              'windows.c': ('Windows',), 'fourier.c': ('Fourier',), 'batch_norm.c': ('Norm', 'Channels'), 'reorder.c': ('Reorder',),
+              'windows.c': ('Windows',), 'fourier.c': ('Fourier',),
+              'batch_norm.c': ('Norm', 'Channels'), 'reorder.c': ('Reorder',),
               'large_weights.c': ('LargeWeights', 'WindowsGradient', 'WeightsGradient'),
               'large_windows.c': ('LargeWindows',), 'max_unpooling.c': ('Unpooling',),
               'sgd.c': ('Sgd',)}
