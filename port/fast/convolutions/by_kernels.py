@@ -38,7 +38,7 @@ FEW_WINDOWS = 24            # below which such weights cost the same to read eit
 # Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
 # weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
 FORWARD_TILES, BACKWARD_TILES = 36, 56
-LEARNING_TILES = 48         # from which on transforms pay for the gradient of Winograd's weights
+LEARNING_TILES = 16         # from which on transforms pay for the gradient of Winograd's weights
 HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
 
 
