@@ -187,8 +187,7 @@ def size_of(row: Variant) -> tuple[int, int]:
 def time(stages: list[Stage], settings: Settings, device: torch.device) -> str:
     """Say how long the run takes on this device: a step of the first net, measured."""
     images = settings.images
-    passes = sum(stage.iterations * stage.row.schedule.iter_size * stage.row.batch
-                 for stage in stages)
+    passes = sum(stage.iterations * stage.images for stage in stages)
     scorings = [(images or stage.row.schedule.test_iter) * max(1, stage.blocks)
                 for stage in stages]
     each = seconds_an_image(stages[0].row, settings.width, device, settings.fast)

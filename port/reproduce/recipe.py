@@ -104,7 +104,9 @@ def underway(out: Path) -> bool:
 
 @dataclass(frozen=True)
 class Stage:
-    """One net of the chain: where it lies, what it starts from, how long it trains."""
+    """One net of the chain: where it lies, what it starts from, how long it trains. images: of an
+    iteration, all its passes together.
+    """
 
     experiment: Experiment
     folder: Path
@@ -112,6 +114,7 @@ class Stage:
                                  # weights of this very net to go on from; () from fillers
     block: int
     blocks: int
+    images: int
 
     @property
     def name(self) -> str:
@@ -186,11 +189,11 @@ def _add(experiment: Experiment, settings: Settings, out: Path, stages: dict[str
             if not experiment.row.init and settings.weights:
                 donors = [Path(settings.weights)]
         schedule = experiment.row.schedule
-        given = _given(experiment, settings)
+        images = _images_of(experiment, settings)
+        block = max(1, settings.block // images) if settings.block else schedule.block
         blocks = 0 if experiment.weights_of else settings.blocks or schedule.repeats
         stages[experiment.name] = Stage(
-            experiment, out / experiment.name, tuple(donors),
-            given or schedule.block, blocks)
+            experiment, out / experiment.name, tuple(donors), block, blocks, images)
     return stages[experiment.name].weights()
 
 
@@ -203,12 +206,10 @@ def _scored_on(experiment: Experiment, split: str) -> Experiment:
     return replace(experiment, row=row)
 
 
-def _given(experiment: Experiment, settings: Settings) -> int | None:
-    """Return the iterations of a block of so many images; each takes batch times iter_size."""
-    if settings.block is None:
-        return None
-    row = experiment.row
-    return max(1, settings.block // (row.batch * row.schedule.iter_size))
+def _images_of(experiment: Experiment, settings: Settings) -> int:
+    """Return how many images an iteration takes: a batch, iter_size times."""
+    row, given = experiment.row, of_stage(experiment.name, settings.train_data).get('batch')
+    return row.schedule.iter_size * (given if type(given) is int and given > 0 else row.batch)
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
@@ -232,15 +233,17 @@ def solver_options(stage: Stage, settings: Settings, images: int) -> dict[str, A
         max_iter=stage.iterations or 1, snapshot=None, snapshot_prefix='snapshot/train',
         test_iter=images, random_seed=settings.seed,
         display=min(20, max(1, stage.block // 10)))
-    given = of_stage(stage, settings.options)
+    given = of_stage(stage.name, settings.options)
     if 'base_lr' in given and f'{stage.name}.base_lr' not in settings.options:
         given['base_lr'] *= stage.experiment.rate_times
     return options | given
 
 
-def of_stage(stage: Stage, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is given as KEY for all nets, and before that what is given as NET.KEY."""
-    own = f'{stage.name}.'
+def of_stage(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given as KEY for all nets, and before that what is given as NET.KEY, for the
+    net of a name.
+    """
+    own = f'{name}.'
     return {key: value for key, value in given.items() if '.' not in key} | {
         key.removeprefix(own): value for key, value in given.items() if key.startswith(own)}
 

@@ -112,9 +112,8 @@ class Clock:
 
     def _scoring(self, stage: Stage, step: float) -> float:
         """Guess the seconds of a scoring from those of an iteration."""
-        row = stage.row
-        images = self.images or row.schedule.test_iter
-        return images * FORWARD * step / (row.schedule.iter_size * row.batch)
+        images = self.images or stage.row.schedule.test_iter
+        return images * FORWARD * step / stage.images
 
 
 def _check_data(stages: list[Stage], settings: Settings, ranks: int = 1) -> list[str]:

@@ -51,7 +51,7 @@ def shown(names: Sequence[str]) -> Iterable[str]:
 def write_nets(stage: Stage, settings: Settings) -> None:
     """Write the stage's nets and solver; always the same text for the same settings."""
     images = settings.images or stage.row.schedule.test_iter
-    given = of_stage(stage, settings.train_data)
+    given = of_stage(stage.name, settings.train_data)
     sized = {} if settings.scale == 1 else {'scales': (settings.scale, settings.scale)}
     experiment = replace(stage.experiment, train={**sized, **stage.experiment.train, **given},
                          test={**sized, **stage.experiment.test})

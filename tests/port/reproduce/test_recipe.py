@@ -69,3 +69,11 @@ def test_a_block_is_counted_in_images(name: str, iterations: int) -> None:
     """An iteration takes batch times iter_size of them: 20, 12, 30, 10."""
     found = chain(Settings(name, '.', width=0.5, block=600), OUT)[-1]
     assert found.block == iterations
+
+
+@pytest.mark.parametrize(('given', 'iterations'), [
+    ({'batch': 4}, [150, 150, 150]), ({'camvid-fcn16s.batch': 4}, [600, 150, 600]),
+    ({'batch': 'x'}, [600, 600, 600])])                   # which the data layer refuses
+def test_a_batch_of_ones_own_counts(given, iterations: list[int]) -> None:
+    settings = Settings('camvid-fcn8s', '.', width=0.5, block=600, train_data=given)
+    assert [stage.block for stage in chain(settings, OUT)] == iterations
