@@ -109,18 +109,19 @@ class WholeRun:
 
     def __init__(self, notes: list[Job | Callable[[], object]], inputs: Values,
                  values: list[torch.Tensor]) -> None:
-        self.inputs = {value: Reorder(x.contiguous(), x) for value, x in inputs.items()}
-        self.results = [(y.shape, Reorder(y, y.contiguous())) for y in values]
-        self.steps = _joined([*(door.job for door in self.inputs.values()), *notes,
-                              *(door.job for _, door in self.results)])
+        self.taken = {value: Reorder(x.contiguous(), x) for value, x in inputs.items()}
+        self.given = [Reorder(y, y.contiguous()) for y in values]
+        self.shapes = [y.shape for y in values]
+        self.steps = _joined([*(copy.job for copy in self.taken.values()), *notes,
+                              *(copy.job for copy in self.given)])
 
     def __call__(self, inputs: Values) -> list[torch.Tensor]:
         arrays = {value: x.contiguous() for value, x in inputs.items()}
+        found = [empty(*shape) for shape in self.shapes]
         for value, x in arrays.items():
-            self.inputs[value].read(x)
-        found = [empty(*shape) for shape, _ in self.results]
-        for y, (_, door) in zip(found, self.results, strict=True):
-            door.write(y)
+            self.taken[value].read(x)
+        for copy, y in zip(self.given, found, strict=True):
+            copy.write(y)
         for step in self.steps:
             step()
         return found

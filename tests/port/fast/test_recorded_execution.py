@@ -63,3 +63,17 @@ def test_results_stay_while_somebody_holds_them() -> None:
         held.append((found, {name: y.clone() for name, y in found.items()}))
     for found, copies in held:
         assert all(torch.equal(found[name], copies[name]) for name in copies)
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 2, 1)])
+def test_inputs_may_lie_in_any_order(order: tuple[int, ...]) -> None:
+    """From one run to the next, too; float64 as well."""
+    net = make(NET)
+    fast = FastNet(net, ['u', 'y'])
+    back = [order.index(axis) for axis in range(4)]
+    for seed in range(4):
+        x = torch.randn(1, 3, 23, 30, generator=torch.Generator().manual_seed(seed))
+        wanted = {name: y.clone() for name, y in net.forward(x=x).items()}
+        given = x.permute(*order).contiguous().permute(*back) if seed % 2 else x.double()
+        for name, y in fast(x=given).items():
+            assert (y - wanted[name]).abs().max() <= TOLERANCE * wanted[name].abs().max()

@@ -1,6 +1,7 @@
 """Jobs in pieces on several threads: all of each once, in pieces of whole grains, in order."""
 
 import ctypes
+import time
 
 import pytest
 import torch
@@ -54,8 +55,9 @@ def test_each_job_is_done_once_and_after_the_one_before(threads, monkeypatch, mo
     made = Jobs([Job(address(kernel), Number(i), pieces(37, 4), 8,
                      torch.zeros(len(pieces(37, 4)) - 1, 1, dtype=torch.float64))
                  for i in range(3)])
-    for _ in range(2):
+    for pause in (0, 0.01):                  # after which threads are thought to sleep
         seen.clear()
+        time.sleep(pause)
         made.run()
         assert [number for number, *_ in seen] == sorted(number for number, *_ in seen)
         for i in range(3):
