@@ -6,7 +6,7 @@
 - a 538 MB caffemodel into a predictor that has answered once: the next answer takes no longer than
   two plain reads of the file and a pass.
 
-    python benchmarks/whole_jobs.py [--jobs reproduce infer load] [--camvid FOLDER] [--images 400]
+    python benchmarks/whole_jobs.py [--jobs reproduce infer load] [--camvid FOLDER] [--images 800]
         [--pictures 16] [--infer NET …] [--width 1]
 reproduce: camvid-fcn4s-squeezenet at full width, two blocks of --images, by the recipe of its
 weights' card, 101 frames scored after each. Frames of 360 x 480 are drawn where no CamVid is named.
@@ -228,7 +228,7 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--jobs', nargs='+', default=['reproduce', 'infer', 'load'])
     parser.add_argument('--camvid', type=Path)
-    parser.add_argument('--images', type=int, default=400)
+    parser.add_argument('--images', type=int, default=800)
     parser.add_argument('--pictures', type=int, default=16)
     parser.add_argument('--infer', nargs='+', default=list(RATES), metavar='NET')
     parser.add_argument('--width', type=float, default=1.0, help='of the nets of --infer')
