@@ -1,6 +1,6 @@
 """Draws docs/stages.svg: how near to the true boundaries each stage's mean IU holds.
 
-Reads what `fcn score NET --boundaries --json FILE` wrote of the stages:
+Reads what `fcn score NET --boundaries --json=FILE` wrote of the stages:
 python docs/stages_figure.py s16.json s8.json s4.json
 """
 
