@@ -35,6 +35,7 @@ POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
 MOST_TERMS = 128            # of an output over few channels
 FEW_WINDOWS = 24            # below which such weights cost the same to read either way
+MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch gathers none
 # Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
 # weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
 FORWARD_TILES, BACKWARD_TILES = 36, 56
@@ -233,7 +234,8 @@ class ByLargeWeights(ByProduct):
         return cls.suits(task) and large_weights.fits_gradients(task.kernel)
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        return x.shape[0] * prod(self.task.size(x, pads)) >= FEW_WINDOWS
+        count, terms = x.shape[0] * prod(self.task.size(x, pads)), self.task.kernel[0].numel()
+        return count >= FEW_WINDOWS and (self.task.dense or count * terms <= MOST_HOLED)
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
         return self.takes(x, pads)

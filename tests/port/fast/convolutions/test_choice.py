@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from port.fast.convolutions import algorithms
+from port.fast.convolutions import algorithms, by_kernels
 from port.fast.convolutions.algorithms import ByOneDnn, ByProduct, ByTorch
 from port.fast.convolutions.by_kernels import (
     ByFourier,
@@ -59,6 +59,21 @@ def test_with_fixed_weights(shape, forward: list[type]) -> None:
     chosen = ChosenConvolution(task(*shape, fixed=True, kernels=False))
     assert names(chosen)[0] == [ByOneDnn, ByTorch]
     assert not chosen.writes
+
+
+@kernels
+def test_large_holed_weights_in_training_while_windows_are_few(monkeypatch) -> None:
+    """DeepLab's batches of 20 would take gigabytes."""
+    monkeypatch.setattr(algorithms, 'LARGE', 32 * 32 * 16)
+    x = bottom(32, (30, 30))
+    for most, taken in ((1 << 26, ByLargeWeights), (x.numel(), ByTorch)):
+        monkeypatch.setattr(by_kernels, 'MOST_HOLED', most)
+        chosen = ChosenConvolution(task(32, 32, 4, 'dilation: 3'))
+        assert type(next(w for w in chosen.forward_ways if w.takes(x, NO_PADS))) is taken
+        assert type(next(w for w in chosen.backward_ways
+                         if w.takes_backward(x, NO_PADS, [True] * 3))) is taken
+    fixed = ChosenConvolution(task(32, 32, 4, 'dilation: 3', fixed=True))
+    assert ByLargeWeights not in names(fixed)[0]
 
 
 def test_large_weights(monkeypatch) -> None:
