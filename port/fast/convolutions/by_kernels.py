@@ -63,16 +63,23 @@ class ByWinograd(ByTorch):
                 and winograd.fits_winograd(task.kernel, turned))
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        return self._pays(self.task.size(x, pads))
+        task, (left, _, above, _), size = self.task, pads, self.task.size(x, pads)
+        if not task.fixed:
+            return self._pays(size, 9 * prod(size))
+        image = x.shape[2], x.shape[3]
+        return self._pays(size, windows.count_read(image, size, (above, left), task.window))
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
-        return self._pays((x.shape[2], x.shape[3]))
+        size = x.shape[2], x.shape[3]
+        return self._pays(size, 9 * prod(size))
 
-    def _pays(self, size: tuple[int, int]) -> bool:
-        """Whether so many outputs, with holes, fill their tiles well enough."""
+    def _pays(self, size: tuple[int, int], read: int) -> bool:
+        """Whether so many outputs, with holes, fill their tiles well enough. read: how many places
+        all windows read, where no transforms are used.
+        """
         step = self.task.window.dilation[0]
         tiles, channels = winograd.tiles((1, 1, *size), step), self.task.kernel.shape[1]
-        return step == 1 or tiles * winograd.products(channels) <= HOLED * 9 * prod(size)
+        return step == 1 or tiles * winograd.products(channels) <= HOLED * read
 
     def _pack(self) -> Any:
         return winograd.pack_winograd(self.task.weight)

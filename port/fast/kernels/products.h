@@ -77,17 +77,17 @@ void block(int rows, const float *a, const float *b, int k, float *out, size ste
     part_of_block(rows, 2, a, b, k, out, step, ahead, more);
 }
 
-/* few: only the first vector of b is asked for. */
+/* few: only the first vector of b is asked for. more: as above. */
 static inline void some_rows(int rows, const float *a, const float *b, int k, float *out, size step,
-                             const float *ahead, int few)
+                             const float *ahead, int few, int more)
 {
     int most = rows > MR / 2;      /* the rest of a block is computed and not read */
     if (most && few)
-        part_of_block(MR, 1, a, b, k, out, step, ahead, 0);
+        part_of_block(MR, 1, a, b, k, out, step, ahead, more);
     else if (few)
-        part_of_block(MR / 2, 1, a, b, k, out, step, ahead, 0);
+        part_of_block(MR / 2, 1, a, b, k, out, step, ahead, more);
     else if (most)
-        block(MR, a, b, k, out, step, ahead, 0);
+        block(MR, a, b, k, out, step, ahead, more);
     else
-        block(MR / 2, a, b, k, out, step, ahead, 0);
+        block(MR / 2, a, b, k, out, step, ahead, more);
 }

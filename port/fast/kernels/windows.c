@@ -5,17 +5,21 @@
 #include "products.h"
 
 #define WIDE 256                   /* outputs whose sums are written together */
+#define NOTED 64                   /* places of a window, up to which those are noted that are read */
+
+typedef unsigned long long Places; /* of a window: a bit each */
 
 int outputs_together(void) { return WIDE; }
 
 typedef struct {
     Plane x, y, plus;              /* plus: what is added to the outputs; null for nothing */
     const float *weight, *bias;
+    const int *order;              /* in which an image's outputs are computed; null: row by row */
     int kernel_h, kernel_w, stride_h, stride_w, step_h, step_w;
     int top, left, relu, many;
 } Windows;
 
-/* An output among those of all images. To count them up is quicker than to divide for each. */
+/* An output among those of all images. To count rows up is quicker than to divide for each. */
 typedef struct {
     int image, row, column;
 } Output;
@@ -23,11 +27,18 @@ typedef struct {
 static inline Output output_at(const Windows *a, size output)
 {
     size plane = (size)a->y.height * a->y.width, rest = output % plane;
+    if (a->order)
+        rest = a->order[rest];
     return (Output){(int)(output / plane), (int)(rest / a->y.width), (int)(rest % a->y.width)};
 }
 
-static inline void count_up(const Windows *a, Output *o)
+/* Go on from one output to another, whose number is given. */
+static inline void go_on(const Windows *a, Output *o, size output)
 {
+    if (a->order) {
+        *o = output_at(a, output);
+        return;
+    }
     if (++o->column < a->y.width)
         return;
     o->column = 0;
@@ -73,22 +84,49 @@ static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
     copy(to, 0, (int)(end - to));
 }
 
-/* The same as a row of a block. flat: room for a window. */
-static inline void gather(const Windows *a, Output o, int depth, float *flat, float *to)
+/* The same as a row of a block; return which places lie within the image, where they are noted.
+ * flat: room for a window.
+ */
+static inline Places gather(const Windows *a, Output o, int depth, float *flat, float *to)
 {
     int c = a->x.channels;
+    Places read = 0, place = 1;
     if (c % W == 0) {
         for (int i = 0; i < a->kernel_h; i++)
-            for (int j = 0; j < a->kernel_w; j++) {
+            for (int j = 0; j < a->kernel_w; j++, place <<= 1) {
                 const float *from = source(a, o, i, j);
+                read |= from ? place : 0;
                 for (int e = 0; e < c; e += W, to += MR * W)
                     store(to, from ? load(from + e) : (vec){0});
             }
-        return;
+        return a->kernel_h * a->kernel_w <= NOTED ? read : ~(Places)0;
     }
     gather_flat(a, o, depth, flat);
     for (int e = 0; e < depth; e += W, to += MR * W)
         store(to, load(flat + e));
+    return ~(Places)0;
+}
+
+/* The sums of a block of outputs over the places of their windows that one of them reads. */
+static void sums_of_block(const Windows *a, int count, const float *rows, const float *panel,
+                          int depth, Places read, float *out, const float *ahead, int few)
+{
+    int places = a->kernel_h * a->kernel_w, c = a->x.channels, more = 0;
+    Places all = places < NOTED ? ((Places)1 << places) - 1 : ~(Places)0;
+    if (!(read & all) || (read & all) == all) {
+        some_rows(count, rows, panel, depth, out, WIDE, ahead, few, 0);
+        return;
+    }
+    for (int from = 0, to; from < places; from = to) {
+        int within = read >> from & 1;
+        for (to = from + 1; to < places && (int)(read >> to & 1) == within; to++)
+            ;
+        if (!within)
+            continue;
+        some_rows(count, rows + (size)from * c * MR, panel + (size)from * c * NR,
+                  (to - from) * c, out, WIDE, ahead, few, more);
+        more = 1;
+    }
 }
 
 /* Write some channels of an output: its sums with bias, what is added, and ReLU. */
@@ -116,18 +154,22 @@ static inline void finish(const Windows *a, Output o, int from, int channels, co
 /* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
  * of them at a time, many a multiple of MR. u: outputs / NR x K x NR, where K is the number of
  * terms rounded up to W, as the number of outputs is to NR; what is filled up is zero.
- * room: many (K + WIDE) + K floats.
+ * room: many (K + WIDE + 2) + K floats.
  */
 void windows(const Windows *a, size first, size last, float *room, void *sums)
 {
     int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
     int channels = a->y.channels;
     float *rows = room, *out = room + (size)many * depth, *flat = out + (size)many * WIDE;
+    Places *read = (Places *)(flat + depth);     /* of each block */
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         Output begin = output_at(a, start), at = begin;
-        for (int t = 0; t < count; t++, count_up(a, &at))
-            gather(a, at, depth, flat, rows + (t / MR) * (size)MR * depth + t % MR * W);
+        for (int t = 0; t < count; t++, go_on(a, &at, start + t)) {
+            Places within = gather(a, at, depth, flat,
+                                   rows + (t / MR) * (size)MR * depth + t % MR * W);
+            read[t / MR] = t % MR ? read[t / MR] | within : within;
+        }
         for (int o = 0; o < channels; o += WIDE) {
             int wide = channels - o < WIDE ? channels - o : WIDE;
             for (int ob = 0; ob < wide; ob += NR) {
@@ -137,12 +179,13 @@ void windows(const Windows *a, size first, size last, float *room, void *sums)
                     const float *next = at_last && start + many + t < last
                         ? source(a, output_at(a, start + many + t), a->kernel_h / 2, a->kernel_w / 2)
                         : 0;
-                    some_rows(count - t < MR ? count - t : MR, rows + (size)t * depth, panel,
-                              depth, out + (size)t * WIDE + ob, WIDE, next ? next : panel, few);
+                    sums_of_block(a, count - t < MR ? count - t : MR, rows + (size)t * depth, panel,
+                                  depth, read[t / MR], out + (size)t * WIDE + ob,
+                                  next ? next : panel, few);
                 }
             }
             at = begin;
-            for (int t = 0; t < count; t++, count_up(a, &at))
+            for (int t = 0; t < count; t++, go_on(a, &at, start + t))
                 finish(a, at, o, wide, out + (size)t * WIDE);
         }
     }
@@ -156,7 +199,7 @@ void places(const Windows *a, size first, size last, float *sums, void *none)
 {
     int channels = a->y.channels;
     Output at = output_at(a, first);
-    for (size output = first; output < last; output++, count_up(a, &at)) {
+    for (size output = first; output < last; output++, go_on(a, &at, output)) {
         for (int q = 0; q < channels; q++)
             sums[q] = 0;
         for (int i = 0; i < a->kernel_h; i++)

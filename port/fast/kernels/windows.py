@@ -1,5 +1,6 @@
 """Convolutions with any window as one matrix product (windows.c)."""
 
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -10,6 +11,8 @@ from port.fast.kernels.calls import Argument, constant, run, vector_width
 from port.fast.kernels.planes import laid
 from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
 from port.native.large_pages import in_large_pages
+
+KEPT_ORDERS = 256
 
 
 def pack_windows(weight: torch.Tensor) -> torch.Tensor:
@@ -40,8 +43,35 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     check_packed(packed, depth * wide, x, y)
     together = constant('windows.c', 'outputs_together')
     many = at_a_time(4 * (2 * depth + together), y[:, 0].numel())   # with the next rows, fetched
-    members = _members(x, pad, bias, window, relu, y, plus) | dict(weight=packed, many=many)
-    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together) + depth)
+    holed = window.dilation != (1, 1)
+    order = _in_groups(_size(x), _size(y), pad, window) if holed else None
+    members = _members(x, pad, bias, window, relu, y, plus) | dict(
+        weight=packed, many=many, order=order)
+    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together + 2) + depth)
+
+
+@lru_cache(KEPT_ORDERS)
+def _in_groups(image: Size, outputs: Size, pad: Size, window: Window) -> torch.Tensor:
+    """Return the numbers of an image's outputs such that those follow each other whose windows read
+    the same of their places: the kernel leaves out the others, which with wide holes are most.
+    """
+    down, across = (_read(*axis) for axis in zip(image, outputs, pad, window.kernel, window.stride,
+                                                 window.dilation, strict=True))
+    return torch.tensor(sorted(range(prod(outputs)), key=lambda o: (
+        down[o // outputs[1]], across[o % outputs[1]])), dtype=torch.int32)
+
+
+def _read(length: int, outputs: int, pad: int, kernel: int, stride: int, step: int
+          ) -> list[tuple[bool, ...]]:
+    """Return along one axis for each output which places of its window lie within the image."""
+    return [tuple(0 <= o * stride - pad + k * step < length for k in range(kernel))
+            for o in range(outputs)]
+
+
+def count_read(image: Size, outputs: Size, pad: Size, window: Window) -> int:
+    """Return how many places within an image all its windows together read."""
+    return prod(sum(map(sum, _read(*axis))) for axis in zip(
+        image, outputs, pad, window.kernel, window.stride, window.dilation, strict=True))
 
 
 def places(parts: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
@@ -70,3 +100,8 @@ def _members(x: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Wind
         for place, axis in enumerate('hw')}
     return sizes | dict(x=laid(x), y=y, plus=None if plus is None else laid(plus), bias=bias,
                         top=pad[0], left=pad[1], relu=relu)
+
+
+def _size(blob: torch.Tensor) -> Size:
+    """Return the rows and columns of a blob."""
+    return blob.shape[2], blob.shape[3]

@@ -110,7 +110,7 @@ INLINE void convolve(const Winograd *a, size first, size last, float *room, int 
                 for (int t = 0; t < count; t += MR)
                     some_rows(count - t < MR ? count - t : MR, v + p * v_matrix + (size)t * c,
                               panel, c, m + p * m_matrix + (size)t * o + ob, o,
-                              panel + (size)c * NR, 0);
+                              panel + (size)c * NR, 0, 0);
             }
         for (int t = 0; t < count; t++) {
             Tile tile = tile_at(start + t, high, wide, a->rows, a->columns);

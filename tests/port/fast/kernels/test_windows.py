@@ -19,9 +19,12 @@ def seed() -> None:
     torch.manual_seed(2)
 
 
-# channels, outputs, kernel, stride, dilation, pad: an image's, a 1 x 1, what fills no vector
+# channels, outputs, kernel, stride, dilation, pad: an image's, a 1 x 1, what fills no vector, holes
+# wider than the image, more places than are noted, windows of padding alone
 WINDOWS = [(3, 64, 3, 1, 1, 0), (1, 64, 5, 1, 1, 2), (3, 64, 7, 2, 1, 3), (256, 64, 1, 1, 1, 0),
-           (32, 21, 3, 1, 6, 6), (48, 70, 1, 2, 1, 0), (5, 7, 4, 3, 2, 4), (16, 32, 3, 2, 1, 1)]
+           (32, 21, 3, 1, 6, 6), (48, 70, 1, 2, 1, 0), (5, 7, 4, 3, 2, 4), (16, 32, 3, 2, 1, 1),
+           (32, 70, 3, 1, 24, 24), (48, 40, 4, 1, 4, 6), (16, 32, 9, 1, 4, 16),
+           (16, 32, 1, 1, 2, 3)]
 
 
 @pytest.mark.parametrize('channels,outputs,k,stride,step,pad', WINDOWS)
@@ -38,6 +41,17 @@ def test_windows(channels: int, outputs: int, k: int, stride: int, step: int, pa
     windows.windows(x, (pad, pad), windows.pack_windows(weight), bias,
                      Window((k, k), (stride, stride), (pad, pad), (step, step)), True, y, plus)
     assert (y - plain).abs().max() <= DIRECT * plain.abs().max()
+
+
+def test_places_outside_the_image_are_left_out() -> None:
+    """Holes of 24 reach beyond 12 rows: those weights are multiplied with nothing at all."""
+    window = Window((3, 3), (1, 1), (24, 24), (24, 24))
+    x, weight = channels_last(1, 32, 12, 33), torch.randn(64, 32, 3, 3)
+    weight[:, :, [0, 2]] = float('inf')
+    y = torch.empty(1, 64, 12, 33).contiguous(memory_format=torch.channels_last)
+    windows.windows(x, (24, 24), windows.pack_windows(weight), None, window, False, y)
+    assert y.isfinite().all()
+    assert windows.count_read((12, 33), (12, 33), (24, 24), window) == 12 * (33 + 2 * 9)
 
 
 def test_what_is_added_has_the_outputs_size() -> None:
