@@ -33,6 +33,7 @@ from port.native.kept_memory import empty
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
+MOSTLY_OUTSIDE = 1 / 3      # of all places read, up to which windows that leave out others do better
 MOST_TERMS = 128            # of an output over few channels
 FEW_WINDOWS = 24            # below which such weights cost the same to read either way
 MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch gathers none
@@ -41,6 +42,13 @@ MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch ga
 FORWARD_TILES, BACKWARD_TILES = 36, 56
 LEARNING_TILES = 16         # from which on transforms pay for the gradient of Winograd's weights
 HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
+
+
+def places_read(task: Task, x: torch.Tensor, pads: Pads) -> int:
+    """Return how many places within the image the windows of a task together read."""
+    left, _, above, _ = pads
+    return windows.count_read((x.shape[2], x.shape[3]), task.size(x, pads), (above, left),
+                              task.window)
 
 
 class ByWinograd(ByTorch):
@@ -63,11 +71,8 @@ class ByWinograd(ByTorch):
                 and winograd.fits_winograd(task.kernel, turned))
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        task, (left, _, above, _), size = self.task, pads, self.task.size(x, pads)
-        if not task.fixed:
-            return self._pays(size, 9 * prod(size))
-        image = x.shape[2], x.shape[3]
-        return self._pays(size, windows.count_read(image, size, (above, left), task.window))
+        task, size = self.task, self.task.size(x, pads)
+        return self._pays(size, places_read(task, x, pads) if task.fixed else 9 * prod(size))
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
         size = x.shape[2], x.shape[3]
@@ -166,6 +171,10 @@ class ByTaps(ByWindows):
         apart, together = (windows.filled(channels, n)[1]
                            for n in (outputs, outputs * prod(kernel)))
         return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
+
+    def takes(self, x: torch.Tensor, pads: Pads) -> bool:
+        windows_read = prod(self.task.size(x, pads)) * prod(self.task.window.kernel)
+        return places_read(self.task, x, pads) > MOSTLY_OUTSIDE * windows_read
 
     def _pack(self) -> Any:
         weight = self.task.weight.permute(2, 3, 0, 1).flatten(0, 2)     # places outputs x channels

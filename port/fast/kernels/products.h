@@ -13,6 +13,9 @@
 #define GROUP 256                  /* terms added up so before these sums are */
 #endif
 
+/* Rows of whole blocks. */
+static inline size filled(size rows) { return (rows + MR - 1) / MR * MR; }
+
 int block_outputs(void) { return NR; }
 int block_rows(void) { return MR; }
 

@@ -6,7 +6,8 @@ import torch
 
 from port.fast.kernels.calls import constant
 
-CACHE = 3 << 18             # bytes that a thread works on at a time: most of a core's own cache
+CACHE = 7 << 17             # bytes that a thread works on at a time: most of a core's own cache
+UNEVEN = 1.1                # of the work, that one thread may have more than the others
 MOST_BLOCKS = 3             # of rows, that a thread works on at a time
 Size = tuple[int, int]
 
@@ -19,12 +20,20 @@ def block() -> Size:
 def at_a_time(bytes_a_row: int, rows: int) -> int:
     """Return how many rows (tiles, outputs) a thread works on at a time: all that its core's cache
     holds, or, where one block is more than that, enough to make reading the weights worth it; and
-    in turns of about the same length.
+    in turns of about the same length, of whole blocks, or of half ones where that leaves threads
+    with nothing to do.
     """
-    size = block()[1]
-    most = CACHE // (bytes_a_row * size) or MOST_BLOCKS
-    share = -(-rows // (torch.get_num_threads() * size))
-    return size * max(1, -(-share // -(-share // most)))
+    threads, size = torch.get_num_threads(), block()[1]
+    share = -(-rows // threads)
+    step = size if in_steps(share, size) <= UNEVEN * share else size // 2
+    most = max(CACHE // (bytes_a_row * step) or MOST_BLOCKS, 1)
+    turns = -(-share // (step * most))
+    return max(step, in_steps(-(-share // turns), step))
+
+
+def in_steps(count: int, step: int) -> int:
+    """Return a count rounded up to a multiple."""
+    return -(-count // step) * step
 
 
 def check_packed(packed: torch.Tensor, values: int, x: torch.Tensor, y: torch.Tensor) -> None:

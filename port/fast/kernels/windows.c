@@ -84,47 +84,72 @@ static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
     copy(to, 0, (int)(end - to));
 }
 
-/* The same as a row of a block; return which places lie within the image, where they are noted.
- * flat: room for a window.
- */
-static inline Places gather(const Windows *a, Output o, int depth, float *flat, float *to)
+/* The places of an output's window that lie within the image; all where they are not noted. */
+static inline Places within(const Windows *a, Output o)
+{
+    Places read = 0, place = 1;
+    if (a->kernel_h * a->kernel_w > NOTED || a->x.channels % W)
+        return ~(Places)0;
+    for (int i = 0; i < a->kernel_h; i++)
+        for (int j = 0; j < a->kernel_w; j++, place <<= 1)
+            read |= source(a, o, i, j) ? place : 0;
+    return read;
+}
+
+/* Gather some places of a window as a row of a block. flat: room for a window. */
+static inline void gather(const Windows *a, Output o, Places read, int depth, float *flat,
+                          float *to)
 {
     int c = a->x.channels;
-    Places read = 0, place = 1;
     if (c % W == 0) {
-        for (int i = 0; i < a->kernel_h; i++)
-            for (int j = 0; j < a->kernel_w; j++, place <<= 1) {
+        for (int i = 0, place = 0; i < a->kernel_h; i++)
+            for (int j = 0; j < a->kernel_w; j++, place++) {
                 const float *from = source(a, o, i, j);
-                read |= from ? place : 0;
+                if (place < NOTED && !(read >> place & 1))
+                    continue;
                 for (int e = 0; e < c; e += W, to += MR * W)
                     store(to, from ? load(from + e) : (vec){0});
             }
-        return a->kernel_h * a->kernel_w <= NOTED ? read : ~(Places)0;
+        return;
     }
     gather_flat(a, o, depth, flat);
     for (int e = 0; e < depth; e += W, to += MR * W)
         store(to, load(flat + e));
-    return ~(Places)0;
 }
 
-/* The sums of a block of outputs over the places of their windows that one of them reads. */
+/* Gather what a block of outputs reads, the first of them `at`; return which places that are. */
+static inline Places gather_block(const Windows *a, size first, int count, Output *at, int depth,
+                                  float *flat, float *rows)
+{
+    Places read = 0;
+    Output o = *at;
+    for (int t = 0; t < count; t++, go_on(a, &o, first + t))
+        read |= within(a, o);
+    read = read ? read : ~(Places)0;
+    for (int t = 0; t < count; t++, go_on(a, at, first + t))
+        gather(a, *at, read, depth, flat, rows + t * W);
+    return read;
+}
+
+/* The sums of a block of outputs over the places of their windows that were gathered. */
 static void sums_of_block(const Windows *a, int count, const float *rows, const float *panel,
                           int depth, Places read, float *out, const float *ahead, int few)
 {
     int places = a->kernel_h * a->kernel_w, c = a->x.channels, more = 0;
     Places all = places < NOTED ? ((Places)1 << places) - 1 : ~(Places)0;
-    if (!(read & all) || (read & all) == all) {
+    if ((read & all) == all) {
         some_rows(count, rows, panel, depth, out, WIDE, ahead, few, 0);
         return;
     }
     for (int from = 0, to; from < places; from = to) {
-        int within = read >> from & 1;
-        for (to = from + 1; to < places && (int)(read >> to & 1) == within; to++)
+        int inside = read >> from & 1, terms;
+        for (to = from + 1; to < places && (int)(read >> to & 1) == inside; to++)
             ;
-        if (!within)
+        if (!inside)
             continue;
-        some_rows(count, rows + (size)from * c * MR, panel + (size)from * c * NR,
-                  (to - from) * c, out, WIDE, ahead, few, more);
+        terms = (to - from) * c;
+        some_rows(count, rows, panel + (size)from * c * NR, terms, out, WIDE, ahead, few, more);
+        rows += (size)terms * MR;
         more = 1;
     }
 }
@@ -152,24 +177,22 @@ static inline void finish(const Windows *a, Output o, int from, int channels, co
 }
 
 /* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
- * of them at a time, many a multiple of MR. u: outputs / NR x K x NR, where K is the number of
- * terms rounded up to W, as the number of outputs is to NR; what is filled up is zero.
- * room: many (K + WIDE + 2) + K floats.
+ * of them at a time. u: outputs / NR x K x NR, where K is the number of terms rounded up to W, as
+ * the number of outputs is to NR; what is filled up is zero.
+ * room: R (K + WIDE + 2) + K floats, where R is `many` rounded up to MR.
  */
 void windows(const Windows *a, size first, size last, float *room, void *sums)
 {
     int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
     int channels = a->y.channels;
-    float *rows = room, *out = room + (size)many * depth, *flat = out + (size)many * WIDE;
+    float *rows = room, *out = rows + filled(many) * depth, *flat = out + filled(many) * WIDE;
     Places *read = (Places *)(flat + depth);     /* of each block */
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         Output begin = output_at(a, start), at = begin;
-        for (int t = 0; t < count; t++, go_on(a, &at, start + t)) {
-            Places within = gather(a, at, depth, flat,
-                                   rows + (t / MR) * (size)MR * depth + t % MR * W);
-            read[t / MR] = t % MR ? read[t / MR] | within : within;
-        }
+        for (int t = 0; t < count; t += MR)
+            read[t / MR] = gather_block(a, start + t, count - t < MR ? count - t : MR, &at, depth,
+                                        flat, rows + (size)t * depth);
         for (int o = 0; o < channels; o += WIDE) {
             int wide = channels - o < WIDE ? channels - o : WIDE;
             for (int ob = 0; ob < wide; ob += NR) {

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from netspec.window import Window
 from port.fast.kernels.calls import Argument, constant, run, vector_width
 from port.fast.kernels.planes import laid
-from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
+from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room, in_steps
 from port.native.large_pages import in_large_pages
 
 KEPT_ORDERS = 256
@@ -42,12 +42,14 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     depth, wide = filled(prod(window.kernel) * x.shape[1], y.shape[1])
     check_packed(packed, depth * wide, x, y)
     together = constant('windows.c', 'outputs_together')
-    many = at_a_time(4 * (2 * depth + together), y[:, 0].numel())   # with the next rows, fetched
-    holed = window.dilation != (1, 1)
-    order = _in_groups(_size(x), _size(y), pad, window) if holed else None
+    order, terms, sizes = None, depth, (_size(x), _size(y), pad, window)
+    if window.dilation != (1, 1):
+        order, terms = _in_groups(*sizes), x.shape[1] * count_read(*sizes) // prod(_size(y))
+    many = at_a_time(4 * (2 * terms + together), y[:, 0].numel())   # with the next rows, fetched
     members = _members(x, pad, bias, window, relu, y, plus) | dict(
         weight=packed, many=many, order=order)
-    run('windows', y[:, 0].numel(), many, members, room=many * (depth + together + 2) + depth)
+    room = in_steps(many, block()[1]) * (depth + together + 2) + depth
+    run('windows', y[:, 0].numel(), many, members, room=room)
 
 
 @lru_cache(KEPT_ORDERS)
@@ -68,6 +70,7 @@ def _read(length: int, outputs: int, pad: int, kernel: int, stride: int, step: i
             for o in range(outputs)]
 
 
+@lru_cache(KEPT_ORDERS)
 def count_read(image: Size, outputs: Size, pad: Size, window: Window) -> int:
     """Return how many places within an image all its windows together read."""
     return prod(sum(map(sum, _read(*axis))) for axis in zip(

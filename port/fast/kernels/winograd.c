@@ -87,15 +87,15 @@ INLINE void tile_out(const Winograd *a, const float *m, size matrix, float *imag
 
 /* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
  * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
- * u: points x outputs / NR x channels x NR. room: points (many (channels + outputs) + 2 APART)
- * floats, many a multiple of MR.
+ * u: points x outputs / NR x channels x NR. room: points (R (channels + outputs) + 2 APART)
+ * floats, where R is `many` rounded up to MR.
  */
 INLINE void convolve(const Winograd *a, size first, size last, float *room, int across)
 {
     const Plane *x = &a->x, *y = &a->y;
     const float *u = a->weight;
     int c = x->channels, o = y->channels, wide = a->wide, high = a->high, many = a->many;
-    size v_matrix = matrix_size((size)many * c), m_matrix = matrix_size((size)many * o);
+    size v_matrix = matrix_size(filled(many) * c), m_matrix = matrix_size(filled(many) * o);
     float *v = room, *m = room + DOWN * across * v_matrix;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;

@@ -8,7 +8,7 @@ import torch
 
 from port.fast.kernels.calls import Argument, constant, run, vector_width
 from port.fast.kernels.planes import laid
-from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room
+from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room, in_steps
 from port.native.kept_memory import empty
 from port.native.large_pages import in_large_pages
 
@@ -84,7 +84,8 @@ def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tenso
     rows, columns = (_tiling(length, step) for length in size)
     count = n * len(rows) * len(columns)
     many = at_a_time(4 * points * (c + outputs), count)
-    room = points * (many * (c + outputs) + 2 * constant('winograd.c', 'floats_apart'))
+    filled = in_steps(many, block()[1])
+    room = points * (filled * (c + outputs) + 2 * constant('winograd.c', 'floats_apart'))
     members = dict(x=x, y=y, weight=packed, bias=bias, rows=rows, columns=columns, high=len(rows),
                    wide=len(columns), top=pad[0], left=pad[1], height=size[0], width=size[1],
                    step=step, relu=relu, halved=halved, many=many, across=_across(c))
