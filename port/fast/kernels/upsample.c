@@ -14,10 +14,71 @@ typedef struct {
     int down_terms, across_terms;
 } Upsample;
 
-/* Rows first..last of the outputs of all images. room: two rows of x. */
+/* Whether W neighbouring outputs of a row always read within W neighbouring inputs. */
+static int close_together(const Upsample *a)
+{
+    if (a->width < W)
+        return 0;
+    for (int s = 0; s < a->width; s++) {
+        int apart = a->before[s] - a->before[s - s % W], last = a->width - W;
+        if (apart < 0 || apart >= W || (s >= last && (a->before[s] < a->before[last]
+                                                      || a->before[s] - a->before[last] >= W)))
+            return 0;
+    }
+    return 1;
+}
+
+/* W outputs of a row of one channel, from output s on. */
+static inline vec outputs_from(const Upsample *a, const float *row, int s)
+{
+    int first = a->before[s];
+    mask at = *(const mask *)(a->before + s) - first;
+    vec sum = {0};
+    for (int j = 0; j < a->across_terms; j++)
+        sum += load(a->across + j * a->width + s)
+            * __builtin_shuffle(load(row + first + j), at);
+    return sum;
+}
+
+/* A row of outputs of one channel, whose columns lie together. */
+static inline void columns(const Upsample *a, const float *row, int close, float *to)
+{
+    if (close) {
+        for (int s = 0; s < a->width - W; s += W)
+            store(to + s, outputs_from(a, row, s));
+        store(to + a->width - W, outputs_from(a, row, a->width - W));
+        return;
+    }
+    for (int s = 0; s < a->width; s++) {
+        float sum = 0;
+        for (int j = 0; j < a->across_terms; j++)
+            sum += a->across[j * a->width + s] * row[a->before[s] + j];
+        to[s] = sum;
+    }
+}
+
+/* An output of all channels, which lie together. */
+static inline void channels_of(const Upsample *a, const float *left, int s, float *to)
+{
+    int channels = a->x.channels, c = 0;
+    const float *share = a->across + s;
+    while (c + W <= channels) {
+        vec sum = {0};
+        for (int j = 0; j < a->across_terms; j++)
+            sum += share[j * a->width] * load(left + j * channels + c);
+        store(to + c, sum);
+        c += c + W == channels || c + 2 * W <= channels ? W : channels - W - c;
+    }
+    for (int j = 0; c < channels && j < a->across_terms; j++)    /* fewer than a vector holds */
+        for (int q = c; q < channels; q++)
+            to[q] = (j ? to[q] : 0) + share[j * a->width] * left[j * channels + q];
+}
+
+/* Rows first..last of the outputs of all images. room: two rows of x, and a vector. */
 void upsample(const Upsample *a, size first, size last, float *room, void *sums)
 {
     int channels = a->x.channels, wide = a->x.width, values = wide * channels;
+    int close = a->channel != 1 && close_together(a);
     float *turned = room + values;                       /* channels x columns */
     for (size r = first; r < last; r++) {
         int o = (int)(r % a->height);
@@ -30,27 +91,13 @@ void upsample(const Upsample *a, size first, size last, float *room, void *sums)
         }
         if (a->channel == 1) {
             for (int s = 0; s < a->width; s++)
-                for (int j = 0; j < a->across_terms; j++) {
-                    const float *left = room + (size)(a->before[s] + j) * channels;
-                    float share = a->across[j * a->width + s], *pixel = to + s * a->pixel;
-                    for (int c = 0; c < channels; c++)
-                        pixel[c] = (j ? pixel[c] : 0) + share * left[c];
-                }
+                channels_of(a, room + (size)a->before[s] * channels, s, to + s * a->pixel);
             continue;
         }
         for (int q = 0; q < wide; q++)
             for (int c = 0; c < channels; c++)
                 turned[c * wide + q] = room[q * channels + c];
-        for (int c = 0; c < channels; c++, turned += wide, to += a->channel)
-            for (int j = 0; j < a->across_terms; j++) {
-                const float *left = turned + j, *share = a->across + j * a->width;
-                if (j)
-                    for (int s = 0; s < a->width; s++)
-                        to[s] += share[s] * left[a->before[s]];
-                else
-                    for (int s = 0; s < a->width; s++)
-                        to[s] = share[s] * left[a->before[s]];
-            }
-        turned = room + values;
+        for (int c = 0; c < channels; c++, to += a->channel)
+            columns(a, turned + c * wide, close, to);
     }
 }

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from port.fast.kernels.calls import run
+from port.fast.kernels.calls import run, vector_width
 from port.fast.kernels.planes import laid
 
 
@@ -47,4 +47,4 @@ def upsample(x: torch.Tensor, down: Narrow, across: Narrow, y: torch.Tensor) -> 
         dict(x=x, y=y, image=image, row=row, pixel=pixel, channel=channel, height=y.shape[2],
              width=y.shape[3], above=down.first, before=across.first, down=down.shares,
              across=across.shares.T.contiguous(), down_terms=down.shares.shape[1],
-             across_terms=across.shares.shape[1]), room=2 * prod(x.shape[1::2]))
+             across_terms=across.shares.shape[1]), room=2 * prod(x.shape[1::2]) + vector_width())
