@@ -48,14 +48,30 @@ static inline void go_on(const Windows *a, Output *o, size output)
     o->image++;
 }
 
+/* The row of the image that a row of an output's window reads; null outside. */
+static inline const float *row_read(const Windows *a, Output o, int i)
+{
+    int row = o.row * a->stride_h - a->top + i * a->step_h;
+    return row >= 0 && row < a->x.height
+        ? a->x.data + o.image * a->x.image + row * a->x.row : 0;
+}
+
+/* The first column that an output's window reads; it may lie outside the image. */
+static inline int first_column(const Windows *a, Output o)
+{
+    return o.column * a->stride_w - a->left;
+}
+
+/* A pixel of such a row; null outside. */
+static inline const float *pixel(const Windows *a, const float *row, int column)
+{
+    return row && column >= 0 && column < a->x.width ? row + (size)column * a->x.channels : 0;
+}
+
 /* What one place of an output's window reads; null outside the image. */
 static inline const float *source(const Windows *a, Output o, int i, int j)
 {
-    const Plane *x = &a->x;
-    int row = o.row * a->stride_h - a->top + i * a->step_h;
-    int column = o.column * a->stride_w - a->left + j * a->step_w;
-    return row >= 0 && column >= 0 && row < x->height && column < x->width
-        ? x->data + o.image * x->image + row * x->row + (size)column * x->channels : 0;
+    return pixel(a, row_read(a, o, i), first_column(a, o) + j * a->step_w);
 }
 
 /* Copy values, or zeros where there are none. */
@@ -67,20 +83,32 @@ static inline void copy(float *to, const float *from, int count)
         memset(to, 0, sizeof(float) * count);
 }
 
+/* The same by whole vectors: what is read and written beyond is memory that there is. */
+static inline void copy_roughly(float *to, const float *from, int count)
+{
+    for (int e = 0; e < count; e += W)
+        store(to + e, from ? load(from + e) : (vec){0});
+}
+
 /* Gather what the window of one output reads, zeros outside the image, in one piece. */
 static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
 {
-    int c = a->x.channels, wide = a->kernel_w * c;
-    int column = o.column * a->stride_w - a->left;
+    int c = a->x.channels, wide = a->kernel_w * c, column = first_column(a, o);
     int together = a->step_w == 1 && column >= 0 && column + a->kernel_w <= a->x.width;
     float *end = to + depth;
-    for (int i = 0; i < a->kernel_h; i++)
-        if (together) {                          /* a row of the window is one piece of memory */
-            copy(to, source(a, o, i, 0), wide);
+    for (int i = 0; i < a->kernel_h; i++) {
+        const float *row = row_read(a, o, i), *from = pixel(a, row, column);
+        int below = a->x.height - 1 - o.row * a->stride_h + a->top - i * a->step_h;
+        if (together && (!row || (below > 0 && a->x.row >= W))) {
+            copy_roughly(to, from, wide);    /* a row of the window is one piece of memory */
+            to += wide;
+        } else if (together) {
+            copy(to, from, wide);
             to += wide;
         } else
             for (int j = 0; j < a->kernel_w; j++, to += c)
-                copy(to, source(a, o, i, j), c);
+                copy(to, pixel(a, row, column + j * a->step_w), c);
+    }
     copy(to, 0, (int)(end - to));
 }
 
@@ -88,46 +116,49 @@ static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
 static inline Places within(const Windows *a, Output o)
 {
     Places read = 0, place = 1;
-    if (a->kernel_h * a->kernel_w > NOTED || a->x.channels % W)
-        return ~(Places)0;
     for (int i = 0; i < a->kernel_h; i++)
         for (int j = 0; j < a->kernel_w; j++, place <<= 1)
             read |= source(a, o, i, j) ? place : 0;
     return read;
 }
 
-/* Gather some places of a window as a row of a block. flat: room for a window. */
-static inline void gather(const Windows *a, Output o, Places read, int depth, float *flat,
-                          float *to)
+/* Gather some places of a window over channels that fill vectors as a row of a block. */
+static inline void gather(const Windows *a, Output o, Places read, float *to)
 {
-    int c = a->x.channels;
-    if (c % W == 0) {
-        for (int i = 0, place = 0; i < a->kernel_h; i++)
-            for (int j = 0; j < a->kernel_w; j++, place++) {
-                const float *from = source(a, o, i, j);
-                if (place < NOTED && !(read >> place & 1))
-                    continue;
-                for (int e = 0; e < c; e += W, to += MR * W)
-                    store(to, from ? load(from + e) : (vec){0});
-            }
-        return;
+    for (int i = 0, place = 0; i < a->kernel_h; i++) {
+        const float *row = row_read(a, o, i);
+        for (int j = 0, column = first_column(a, o); j < a->kernel_w;
+             j++, place++, column += a->step_w) {
+            const float *from = pixel(a, row, column);
+            if (place < NOTED && !(read >> place & 1))
+                continue;
+            for (int e = 0; e < a->x.channels; e += W, to += MR * W)
+                store(to, from ? load(from + e) : (vec){0});
+        }
     }
-    gather_flat(a, o, depth, flat);
-    for (int e = 0; e < depth; e += W, to += MR * W)
-        store(to, load(flat + e));
 }
 
-/* Gather what a block of outputs reads, the first of them `at`; return which places that are. */
+/* Gather what a block of outputs reads, the first of them `at`; return which places that are: with
+ * an order those that one of them reads within the image, else all. flat: room for MR windows.
+ */
 static inline Places gather_block(const Windows *a, size first, int count, Output *at, int depth,
                                   float *flat, float *rows)
 {
     Places read = 0;
     Output o = *at;
-    for (int t = 0; t < count; t++, go_on(a, &o, first + t))
+    if (a->x.channels % W) {
+        for (int t = 0; t < count; t++, go_on(a, at, first + t))
+            gather_flat(a, *at, depth, flat + t * (depth + W));
+        for (int t = 0; t < count; t++)
+            for (int e = 0; e < depth; e += W)
+                store(rows + t * W + (size)e * MR, load(flat + t * (depth + W) + e));
+        return ~(Places)0;
+    }
+    for (int t = 0; a->order && t < count; t++, go_on(a, &o, first + t))
         read |= within(a, o);
-    read = read ? read : ~(Places)0;
+    read = read && a->kernel_h * a->kernel_w <= NOTED ? read : ~(Places)0;
     for (int t = 0; t < count; t++, go_on(a, at, first + t))
-        gather(a, *at, read, depth, flat, rows + t * W);
+        gather(a, *at, read, rows + t * W);
     return read;
 }
 
@@ -154,39 +185,58 @@ static void sums_of_block(const Windows *a, int count, const float *rows, const 
     }
 }
 
-/* Write some channels of an output: its sums with bias, what is added, and ReLU. */
+/* Four values, for outputs of few channels. */
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Write some channels of an output: its sums with bias, what is added, and ReLU. Channels that fill
+ * no vector are computed with some before them, first of all, as what is added may lie where the
+ * output is written.
+ */
+#define VALUE(type, q) ({ \
+    type value_ = *(const type *)(sums + (q)); \
+    if (bias) \
+        value_ += *(const type *)(bias + (q)); \
+    if (other) \
+        value_ += *(const type *)(other + (q)); \
+    relu ? (type)(((__typeof__(value_ < value_))value_) & ~(value_ < 0)) : value_; })
+#define WRITE(type, wide) do { \
+    type last = VALUE(type, channels - wide); \
+    for (int q = 0; q < channels - wide; q += wide) \
+        *(type *)(to + q) = VALUE(type, q); \
+    *(type *)(to + channels - wide) = last; \
+} while (0)
+
 static inline void finish(const Windows *a, Output o, int from, int channels, const float *sums)
 {
     const Plane *y = &a->y, *plus = &a->plus;
+    int relu = a->relu;
     float *to = y->data + o.image * y->image + o.row * y->row + (size)o.column * y->channels
         + from;
     const float *bias = a->bias ? a->bias + from : 0, *other = plus->data
         ? plus->data + o.image * plus->image + o.row * plus->row
             + (size)o.column * plus->channels + from : 0;
-    vec none = {0};
-    int q = 0;
-    for (; q + W <= channels; q += W) {
-        vec value = load(sums + q) + (bias ? load(bias + q) : none);
-        value += other ? load(other + q) : none;
-        store(to + q, a->relu ? positive(value) : value);
-    }
-    for (; q < channels; q++) {
-        float value = sums[q] + (bias ? bias[q] : 0) + (other ? other[q] : 0);
-        to[q] = a->relu && value < 0 ? 0 : value;
-    }
+    if (channels >= W)
+        WRITE(vec, W);
+    else if (channels >= 4)
+        WRITE(four, 4);
+    else
+        for (int q = 0; q < channels; q++) {
+            float value = sums[q] + (bias ? bias[q] : 0) + (other ? other[q] : 0);
+            to[q] = relu && value < 0 ? 0 : value;
+        }
 }
 
 /* Any convolution as one matrix product: outputs first..last (of all images, row by row), `many`
  * of them at a time. u: outputs / NR x K x NR, where K is the number of terms rounded up to W, as
  * the number of outputs is to NR; what is filled up is zero.
- * room: R (K + WIDE + 2) + K floats, where R is `many` rounded up to MR.
+ * room: R (K + WIDE + 2) + MR (K + W) floats, where R is `many` rounded up to MR.
  */
 void windows(const Windows *a, size first, size last, float *room, void *sums)
 {
     int depth = (a->kernel_h * a->kernel_w * a->x.channels + W - 1) / W * W, many = a->many;
     int channels = a->y.channels;
     float *rows = room, *out = rows + filled(many) * depth, *flat = out + filled(many) * WIDE;
-    Places *read = (Places *)(flat + depth);     /* of each block */
+    Places *read = (Places *)(flat + MR * (depth + W));      /* of each block */
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
         Output begin = output_at(a, start), at = begin;

@@ -48,7 +48,8 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     many = at_a_time(4 * (2 * terms + together), y[:, 0].numel())   # with the next rows, fetched
     members = _members(x, pad, bias, window, relu, y, plus) | dict(
         weight=packed, many=many, order=order)
-    room = in_steps(many, block()[1]) * (depth + together + 2) + depth
+    rows = block()[1]
+    room = in_steps(many, rows) * (depth + together + 2) + rows * (depth + vector_width())
     run('windows', y[:, 0].numel(), many, members, room=room)
 
 
