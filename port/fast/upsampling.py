@@ -1,5 +1,7 @@
 """A Deconvolution from a part of its bottom to a part of its top."""
 
+from math import prod
+
 import torch
 import torch.nn.functional as F
 
@@ -11,8 +13,10 @@ from port.fast.reach.operations import Operation
 from port.fast.reach.plan import Work
 from port.fast.recent import Recent
 from port.layers.deconvolution import is_diagonal, own_kernels
+from port.native.kept_memory import empty
 
 MATRICES = 8         # kept, for as many sizes and axes
+OVERLAP = 4          # times that an output is reached, up to which windows are laid out
 TOLERANCE = 1e-7     # of the kernel's largest value: what two float32 factors can promise
 Factors = tuple[torch.Tensor, torch.Tensor]
 
@@ -129,25 +133,59 @@ class Upsampling(Operator):
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
-        work, w = saved.work, self.layer.window
-        if any(self.layer.param_propagate_down):
-            teach(self.layer, self._learnt(saved, gradient), learn)
+        work, layer = saved.work, self.layer
+        learns = any(layer.param_propagate_down)
+        windows = (self._windows(work, gradient)
+                   if self._by_products(gradient) and (learns or self.factors is None) else None)
+        if learns:
+            teach(layer, self._learnt(saved, gradient, windows), learn)
         if self.factors is not None:
             return [self._matrix(0, work, gradient).T
                     @ (gradient.contiguous() @ self._matrix(1, work, gradient))]
+        if windows is not None:
+            matrix = layer.blobs[0].data.to(gradient.dtype).view(layer.group, -1, windows.shape[2])
+            return [(matrix @ windows).view(saved.bottoms[0].shape)]
         weight, group = self._weight(gradient)
+        w = layer.window
         return [F.conv2d(self._spread(work, gradient), weight, None, w.stride, 0, w.dilation,
                          group)]
 
+    def _by_products(self, gradient: torch.Tensor) -> bool:
+        """Whether both gradients are products with the windows of the top's gradient."""
+        w = self.layer.window
+        return (gradient.device.type == 'cpu' and gradient.dtype == torch.float32
+                and prod(w.extent) <= OVERLAP * prod(w.stride))
+
+    def _windows(self, work: Work, gradient: torch.Tensor) -> torch.Tensor:
+        """Return what each input reaches of a gradient: N x groups x (channels x kernel) x inputs.
+        """
+        w, spread = self.layer.window, self._spread(work, gradient)
+        reached = spread.shape[1] * prod(w.kernel)
+        inputs = prod(interval.size for interval in work.reads)
+        windows = empty(len(spread), reached, inputs)
+        ATEN.im2col.out(spread, w.kernel, w.dilation, (0, 0), w.stride, out=windows)
+        return windows.unflatten(1, (self.layer.group, -1))
+
     def _spread(self, work: Work, gradient: torch.Tensor) -> torch.Tensor:
         """Return the gradient of all that what is read is spread over."""
-        (above, below, _), (left, right, _) = self._offsets(work)
-        return F.pad(gradient, (left, right, above, below))
+        (above, below, high), (left, right, wide) = self._offsets(work)
+        n, channels = gradient.shape[:2]
+        if gradient.device.type != 'cpu' or gradient.dtype != torch.float32:
+            return F.pad(gradient, (left, right, above, below))
+        spread = empty(n, channels, above + high + below, left + wide + right).zero_()
+        spread.narrow(2, above, high).narrow(3, left, wide).copy_(gradient)
+        return spread
 
-    def _learnt(self, saved: Saved, gradient: torch.Tensor) -> Tensors:
+    def _learnt(self, saved: Saved, gradient: torch.Tensor,
+                windows: torch.Tensor | None) -> Tensors:
         """Return the gradients of the weights and the bias."""
-        layer, w = self.layer, self.layer.window
-        _, weight, _ = ATEN.convolution_backward(
-            self._spread(saved.work, gradient), saved.bottoms[0], layer.blobs[0].data, None,
-            w.stride, [0, 0], w.dilation, True, [0, 0], layer.group, [False, True, False])
+        layer, w, x = self.layer, self.layer.window, saved.bottoms[0]
+        if windows is not None:
+            rows = x.flatten(2).unflatten(1, (layer.group, -1)).to(windows.dtype)
+            products = (rows @ windows.transpose(2, 3)).sum(0)
+            weight = products.view(layer.blobs[0].data.shape)
+        else:
+            _, weight, _ = ATEN.convolution_backward(
+                self._spread(saved.work, gradient), x, layer.blobs[0].data, None, w.stride, [0, 0],
+                w.dilation, True, [0, 0], layer.group, [False, True, False])
         return [weight, gradient.sum((0, 2, 3))]

@@ -20,7 +20,7 @@ from port.fast.kernels.planes import LAST
 from port.native.jobs import Notes, not_by_jobs
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
-LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
+LARGE = 1 << 21             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
 Plus = torch.Tensor | None
 

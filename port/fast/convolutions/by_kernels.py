@@ -34,7 +34,7 @@ from port.native.kept_memory import empty
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
 MOSTLY_OUTSIDE = 1 / 3      # of all places read, up to which windows that leave out others do better
-MOST_TERMS = 128            # of an output over few channels
+MOST_TERMS = 384            # of an output over few channels: AlexNet's first layer has 363
 FEW_WINDOWS = 24            # below which such weights cost the same to read either way
 MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch gathers none
 # Tiles of a layer's top in the whole batch from which Fourier transforms pay: those of the
@@ -138,7 +138,7 @@ class ByWindows(ByWinograd):
     @classmethod
     def suits(cls, task: Task) -> bool:
         wide = task.fixed and task.dtype in (None, torch.float32)
-        few = task.dense and prod(task.kernel.shape[1:]) <= MOST_TERMS
+        few = prod(task.kernel.shape[1:]) <= MOST_TERMS
         return task.for_kernels and not task.halved and (wide or few)
 
     @classmethod

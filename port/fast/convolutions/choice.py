@@ -5,14 +5,14 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | forward          | gradient of the bottom | of the weights  | taken for                          |
 |------------------|------------------------|-----------------|------------------------------------|
 | ByWinograd       | ByWinograd             | ByWinograd      | 3 x 3, channels that fill vectors  |
-| ByLargeWeights   | ByLargeWeights         | ByLargeWeights  | weights from 4 million values on;  |
+| ByLargeWeights   | ByLargeWeights         | ByLargeWeights  | weights from 2 million values on;  |
 |                  |                        |                 | with holes in training alone, and  |
 |                  |                        |                 | where windows take 256 MB at most  |
 | ByProduct        | ByProduct              | ByProduct       | such weights, for few windows;     |
 |                  |                        |                 | 1 x 1 where weights are not fixed  |
 | ByFourier        | ByFourier              | ByFourier       | 5 x 5 to 8 x 8 over enough pixels  |
 | ByTaps           | next row               | next row        | fixed weights, few outputs         |
-| ByWindows        | next row               | next row        | fixed weights; up to 128 terms: an |
+| ByWindows        | next row               | next row        | fixed weights; up to 384 terms: an |
 |                  |                        |                 | image's layer                      |
 | ByOneDnn         | -                      | -               | fixed weights without our kernels  |
 | ByTorch          | ByTorch                | ByTorch         | everything else                    |

@@ -11,11 +11,13 @@ import torch.nn.functional as F
 
 from port.fast.kernels.calls import constant, run, vector_width
 from port.fast.kernels.planes import LAST
+from port.fast.kernels.products import in_steps
 from port.native.kept_memory import empty
 
 TILE = 16
 HALF = TILE // 2 + 1        # columns of a real tile's spectrum
 SMALLEST, LARGEST = 5, 8    # kernels for which it pays
+PIECES = 2                  # a thread, of what gives sums
 Found = tuple[torch.Tensor | None, torch.Tensor | None]
 
 
@@ -92,7 +94,10 @@ def transform(x: torch.Tensor, pad: tuple[int, int], kernel: int, weights: torch
     many, sums = constant('fourier.c', 'fourier_rows'), (bins, c, others // lane, 2, lane)
     members = dict(x=x, y=y, partner=partner, spectrum=weights, top=pad[0], left=pad[1],
                    side=TILE + 1 - kernel, height=height, width=width, many=many)
-    parts = run('fourier', tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many, members,
+    count, grain = tiles(x.shape, (2 * pad[0], 2 * pad[1]), kernel), many
+    if partner is not None:                     # each piece has megabytes of sums of its own
+        grain = in_steps(-(-count // (PIECES * torch.get_num_threads())), many)
+    parts = run('fourier', count, grain, members,
                 room=2 * bins * many * (c + max(outputs, others)),
                 sums=None if partner is None else (sums, torch.float32))
     return y, None if parts is None else _kernels(parts.sum(0), kernel)

@@ -87,7 +87,7 @@ INLINE void tile_out(const Winograd *a, const float *m, size matrix, float *imag
 
 /* y[i, j] = bias + sum of u x[i - top .. i - top + 2, ...]; outputs height x width of each image,
  * tiles first..last (of all images, row by row) in blocks of `many`. x is zero outside its plane.
- * u: points x outputs / NR x channels x NR. room: points (R (channels + outputs) + 2 APART)
+ * u: points x (outputs / NR x channels x NR, and APART). room: points (R (channels + outputs) + 2 APART)
  * floats, where R is `many` rounded up to MR.
  */
 INLINE void convolve(const Winograd *a, size first, size last, float *room, int across)
@@ -96,6 +96,7 @@ INLINE void convolve(const Winograd *a, size first, size last, float *room, int 
     const float *u = a->weight;
     int c = x->channels, o = y->channels, wide = a->wide, high = a->high, many = a->many;
     size v_matrix = matrix_size(filled(many) * c), m_matrix = matrix_size(filled(many) * o);
+    size u_matrix = matrix_size((size)o * c);
     float *v = room, *m = room + DOWN * across * v_matrix;
     for (size start = first; start < last; start += many) {
         int count = last - start < many ? last - start : many;
@@ -106,7 +107,7 @@ INLINE void convolve(const Winograd *a, size first, size last, float *room, int 
         }
         for (int p = 0; p < DOWN * across; p++)
             for (int ob = 0; ob < o; ob += NR) {
-                const float *panel = u + ((size)p * o + ob) * c;
+                const float *panel = u + p * u_matrix + (size)ob * c;
                 for (int t = 0; t < count; t += MR)
                     some_rows(count - t < MR ? count - t : MR, v + p * v_matrix + (size)t * c,
                               panel, c, m + p * m_matrix + (size)t * o + ob, o,
@@ -138,7 +139,7 @@ void transform(const Transform *a, size first, size last, void *room, void *sums
     float *u = a->packed;
     int o = a->outputs, c = a->channels, turned = a->turned, across = a->across;
     int outs = turned ? c : o, ins = turned ? o : c;
-    size matrix = (size)outs * ins;
+    size matrix = matrix_size((size)outs * ins);
     for (int block = (int)first; block < last; block++)
         for (int i = 0; i < ins; i++) {
             float lanes[9][NR];

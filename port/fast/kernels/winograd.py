@@ -40,11 +40,16 @@ def products(channels: int) -> int:
     return DOWN * _across(channels)
 
 
+def _packed_values(channels: int, outputs: int) -> int:
+    """Return how many values a packed weight has."""
+    return products(channels) * (channels * outputs + constant('winograd.c', 'floats_apart'))
+
+
 def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
     """Return the matrices of a weight, one for each product of a tile, in the kernel's order."""
     (outputs, channels), weight = weight.shape[:2], weight.contiguous()
     outs, ins = (channels, outputs) if turned else (outputs, channels)
-    packed = in_large_pages(torch.empty(products(ins) * outputs * channels))
+    packed = in_large_pages(torch.empty(_packed_values(ins, outs)))
     run('transform', outs // block()[0], 1,
         dict(weight=weight, packed=packed, outputs=outputs, channels=channels, turned=turned,
              across=_across(ins)))
@@ -79,7 +84,7 @@ def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tenso
     x = laid(x)
     (n, c, _, _), outputs = x.shape, y.shape[1]
     points = products(c)
-    check_packed(packed, points * c * outputs, x, y)
+    check_packed(packed, _packed_values(c, outputs), x, y)
     check_room(y, n, (-(-size[0] // 2), -(-size[1] // 2)) if halved else size)
     rows, columns = (_tiling(length, step) for length in size)
     count = n * len(rows) * len(columns)

@@ -27,21 +27,22 @@ def names(chosen: ChosenConvolution) -> tuple[list[type], list[type]]:
 
 @kernels
 @pytest.mark.parametrize('shape,more,forward,backward', [
-    ((32, 32, 3), '', [ByWinograd, ByTorch], [ByWinograd, ByTorch]),
-    ((32, 21, 3), '', [ByTorch], [ByTorch]),                # outputs that fill no vectors
-    ((32, 48, 3), '', [ByTorch], [ByWinograd, ByTorch]),    # 48 are a multiple of 16, not of 32
-    ((32, 32, 3), 'stride: 2', [ByTorch], [ByTorch]),
-    ((32, 32, 3), 'dilation: 2', [ByWinograd, ByTorch], [ByWinograd, ByTorch]),
-    ((32, 32, 3), 'dilation: 2 dilation: 1', [ByTorch], [ByTorch]),
+    ((32, 32, 3), '', [ByWinograd, ByWindows, ByTorch], [ByWinograd, ByTorch]),
+    ((32, 21, 3), '', [ByWindows, ByTorch], [ByTorch]),     # outputs that fill no vectors
+    ((32, 48, 3), '', [ByWindows, ByTorch], [ByWinograd, ByTorch]),     # 48 are 3 x 16, not x 32
+    ((32, 32, 3), 'stride: 2', [ByWindows, ByTorch], [ByTorch]),
+    ((32, 32, 3), 'dilation: 2', [ByWinograd, ByWindows, ByTorch], [ByWinograd, ByTorch]),
+    ((32, 32, 3), 'dilation: 2 dilation: 1', [ByWindows, ByTorch], [ByTorch]),
     ((64, 64, 3), 'group: 2', [ByTorch], [ByTorch]),
     ((3, 32, 5), '', [ByWindows, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), '', [ByFourier, ByTorch], [ByFourier, ByTorch]),
     ((32, 32, 7), 'stride: 2', [ByTorch], [ByTorch]),
     ((32, 32, 7), 'dilation: 2 pad: 6', [ByTorch], [ByTorch]),
     ((64, 64, 7), 'group: 2', [ByTorch], [ByTorch]),
-    ((3, 32, 7), '', [ByTorch], [ByFourier, ByTorch]),      # the weights' gradient alone
+    ((3, 32, 7), '', [ByWindows, ByTorch], [ByFourier, ByTorch]),       # the weights' gradient alone
     ((32, 21, 1), '', [ByProduct, ByWindows, ByTorch], [ByProduct, ByTorch]),
-    ((21, 21, 1), 'stride: 2', [ByTorch], [ByTorch])])
+    ((64, 32, 3), 'stride: 2', [ByTorch], [ByTorch]),       # too many terms
+    ((21, 21, 1), 'stride: 2', [ByWindows, ByTorch], [ByTorch])])
 def test_in_training(shape, more: str, forward: list[type], backward: list[type]) -> None:
     if calls.vector_width() != 16 and shape[1] == 48:
         pytest.skip('48 outputs fill the vectors of this machine')
