@@ -33,7 +33,7 @@ from port.native.kept_memory import empty
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
-MOSTLY_OUTSIDE = 1 / 3      # of all places read, up to which windows that leave out others do better
+MOSTLY_OUTSIDE = 1 / 3      # of all places read: up to there windows do better, without the rest
 MOST_TERMS = 384            # of an output over few channels: AlexNet's first layer has 363
 FEW_WINDOWS = 24            # below which such weights cost the same to read either way
 MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch gathers none
