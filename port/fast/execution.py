@@ -197,8 +197,10 @@ class Execution:
         """
         fits = [x for x in self.free if used and x.numel() >= prod(shape) and x.dtype == dtype]
         if not fits:
-            new = torch.empty(shape, dtype=dtype, device=device, memory_format=LAST)
-            return new if self.memory is None else in_large_pages(new)
+            if self.memory is None:
+                return empty(*shape, dtype=dtype, device=device, memory_format=LAST)
+            return in_large_pages(torch.empty(shape, dtype=dtype, device=device,
+                                              memory_format=LAST))
         best = min(fits, key=torch.numel)
         self.free = [x for x in self.free if x is not best]
         n, c, h, w = shape

@@ -24,6 +24,7 @@ from port.fast.reach.blank_values import Blanks, blank_values, gather
 from port.fast.reach.geometry import Interval
 from port.fast.reach.plan import PlacedOperation, ReachPlan, Work, make_plan
 from port.fast.recent import Recent
+from port.native.kept_memory import empty
 
 Early = Callable[[Learnable], None]
 InParts = Callable[[Learnable, Parts], None]
@@ -192,8 +193,8 @@ class TrainingPass(Execution):
                 self.gradients[value] = gradient
                 return
             sizes = [axis.wanted.size for axis in axes]
-            self.gradients[value] = gradient.new_zeros(*gradient.shape[:2], *sizes).contiguous(
-                memory_format=LAST)
+            self.gradients[value] = empty(*gradient.shape[:2], *sizes, dtype=gradient.dtype,
+                                          device=gradient.device, memory_format=LAST).zero_()
         cut(self.gradients[value], axes, part).add_(gradient)
 
     @staticmethod

@@ -153,7 +153,7 @@ class Upsampling(Operator):
     def _by_products(self, gradient: torch.Tensor) -> bool:
         """Whether both gradients are products with the windows of the top's gradient."""
         w = self.layer.window
-        return (gradient.device.type == 'cpu' and gradient.dtype == torch.float32
+        return (gradient.device.type == 'cpu'
                 and prod(w.extent) <= OVERLAP * prod(w.stride))
 
     def _windows(self, work: Work, gradient: torch.Tensor) -> torch.Tensor:
@@ -162,7 +162,7 @@ class Upsampling(Operator):
         w, spread = self.layer.window, self._spread(work, gradient)
         reached = spread.shape[1] * prod(w.kernel)
         inputs = prod(interval.size for interval in work.reads)
-        windows = empty(len(spread), reached, inputs)
+        windows = empty(len(spread), reached, inputs, dtype=spread.dtype)
         ATEN.im2col.out(spread, w.kernel, w.dilation, (0, 0), w.stride, out=windows)
         return windows.unflatten(1, (self.layer.group, -1))
 
@@ -170,9 +170,8 @@ class Upsampling(Operator):
         """Return the gradient of all that what is read is spread over."""
         (above, below, high), (left, right, wide) = self._offsets(work)
         n, channels = gradient.shape[:2]
-        if gradient.device.type != 'cpu' or gradient.dtype != torch.float32:
-            return F.pad(gradient, (left, right, above, below))
-        spread = empty(n, channels, above + high + below, left + wide + right).zero_()
+        spread = empty(n, channels, above + high + below, left + wide + right,
+                       dtype=gradient.dtype, device=gradient.device).zero_()
         spread.narrow(2, above, high).narrow(3, left, wide).copy_(gradient)
         return spread
 

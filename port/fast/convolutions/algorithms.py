@@ -18,6 +18,7 @@ from port.fast.convolutions.padding import padded, rows_of, unpadded, with_zeros
 from port.fast.convolutions.task import Pads, Task
 from port.fast.kernels.planes import LAST
 from port.native.jobs import Notes, not_by_jobs
+from port.native.kept_memory import empty
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 21             # values of a weight, from which on one matrix product is better
@@ -163,7 +164,12 @@ class ByProduct(ByTorch):
         few = len(rows)
         if 1 < few < ENOUGH:
             rows = F.pad(rows, (0, 0, 0, ENOUGH - few))
-        y = (rows @ matrix if bias is None else torch.addmm(bias, rows, matrix))[:few]
+        y = empty(len(rows), matrix.shape[1], dtype=rows.dtype, device=rows.device)
+        if bias is None:
+            torch.mm(rows, matrix, out=y)
+        else:
+            torch.addmm(bias, rows, matrix, out=y)
+        y = y[:few]
         size = self.task.size(x, (0, 0, 0, 0))
         return self.task.finish(y.view(x.shape[0], *size, -1).permute(0, 3, 1, 2), plus)
 
@@ -178,7 +184,9 @@ class ByProduct(ByTorch):
         """Return the gradient of the padded bottom, of a shape, from that of the outputs, windows x
         outputs.
         """
-        (n, c, h, w), windows = shape, rows @ self.task.weight.flatten(1)
+        (n, c, h, w), weight = shape, self.task.weight.flatten(1)
+        windows = empty(len(rows), weight.shape[1], dtype=rows.dtype, device=rows.device)
+        torch.mm(rows, weight, out=windows)
         if self.task.window.kernel == (1, 1):
             return windows.view(n, h, w, c).permute(0, 3, 1, 2)
         windows = windows.view(n, -1, windows.shape[1]).transpose(1, 2)

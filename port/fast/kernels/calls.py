@@ -107,13 +107,8 @@ def job(kernel: str, count: int, grain: int, members: Mapping[str, Argument], ro
     called = kernels()[kernel]
     lay, bounds = called.lay, pieces(count, grain)
     arguments = called.structure(**{name: lay[name](value) for name, value in members.items()})
-    found = None if sums is None else _zeros((len(bounds) - 1, *sums[0]), sums[1])
+    found = None if sums is None else empty(len(bounds) - 1, *sums[0], dtype=sums[1]).zero_()
     return Job(called.function, arguments, bounds, room, found, [*members.values()])
-
-
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """As torch.zeros; in kept memory where that serves."""
-    return empty(*shape).zero_() if dtype == torch.float32 else torch.zeros(shape, dtype=dtype)
 
 
 def run(kernel: str, count: int, grain: int, members: Mapping[str, Argument], room: int = 0,

@@ -37,21 +37,49 @@ def test_a_view_holds_the_memory(memory) -> None:
     assert empty(100).data_ptr() != place
 
 
-def test_what_is_far_too_large_is_not_taken(memory) -> None:
-    large = empty(100)
+def test_large_memory_serves_several_which_join_again(memory) -> None:
+    large = empty(96)
     place = large.data_ptr()
     del large
-    assert empty(20).data_ptr() != place
-    assert empty(100).data_ptr() == place
+    small = [empty(32), empty(16), empty(48)]
+    assert [one.data_ptr() - place for one in small] == [0, 4 * 32, 4 * 48]
+    for order in ((1, 0, 2), (0, 2, 1), (2, 1, 0)):
+        for i in order:
+            small[i] = torch.empty(0)
+        large = empty(96)
+        assert large.data_ptr() == place
+        del large
+        small = [empty(32), empty(16), empty(48)]
+    (slab,) = memory.slabs
+    assert not slab.gaps
+
+
+def test_the_smallest_gap_is_taken(memory) -> None:
+    held = [empty(size) for size in (160, 64, 96)]
+    places = [one.data_ptr() for one in held]
+    held.clear()
+    assert empty(80).data_ptr() == places[2]
+    assert empty(64).data_ptr() == places[1]
 
 
 def test_no_more_is_kept_than_was_lent_at_once(memory) -> None:
     """Of sizes that never come again hardly anything stays."""
-    for size in range(100, 4000, 300):
+    for size in range(160, 4000, 320):
         lent = empty(size)
         assert memory.lent == size
         del lent
-        assert sum(map(len, memory.free)) <= kept_memory.MORE * memory.most
+        assert sum(len(slab.memory) for slab in memory.slabs) <= kept_memory.MORE * memory.most
+
+
+def test_after_some_passes_all_lies_in_one(memory) -> None:
+    """Sizes of a pass, of which the later ones do not fit where the first ones lay."""
+    for _ in range(4):
+        held = [empty(size) for size in (320, 320, 160)]
+        held.clear()
+        held = [empty(size) for size in (480, 240, 80)]
+        held.clear()
+    (slab,) = memory.slabs
+    assert 800 <= len(slab.memory) <= 1000
 
 
 def test_small_ones_and_those_of_nobody_are_new() -> None:
@@ -75,5 +103,5 @@ def test_other_threads_may_let_go(memory) -> None:
         held.put(empty(50 + i % 7))
     held.put(None)
     other.join()
-    last = empty(1000)
+    last = empty(1024)
     assert memory.lent == last.numel()
