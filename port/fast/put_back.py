@@ -15,7 +15,7 @@ from port.fast.kernels import max_unpooling
 from port.fast.kernels.calls import vector_width
 from port.fast.kernels.planes import laid, last
 from port.fast.operators import Learn, Operator, PoolingOperator, Saved, Tensors
-from port.fast.reach.geometry import Spreading
+from port.fast.reach.geometry import Interval, Spreading
 from port.fast.reach.operations import halves
 from port.fast.reach.plan import Work
 
@@ -26,6 +26,11 @@ def _fits(x: torch.Tensor, places: int) -> bool:
     """Whether the kernels take a tensor's channels and so many places."""
     return (x.device.type == 'cpu' and x.dtype == torch.float32
             and x.shape[1] % vector_width() == 0 and places <= MOST_PLACES)
+
+
+def _pixels(x: torch.Tensor) -> torch.Tensor:
+    """Return an image as N x pixels x channels."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class MaximaOperator(PoolingOperator):
@@ -43,6 +48,10 @@ class MaximaOperator(PoolingOperator):
             return max_unpooling.maxima(laid(x))
         if self.operation.places is None:
             return super().train(work, bottoms)
+        if halves(self.layer) and list(x.shape[2:]) == work.sizes:
+            y, places = F.max_pool2d(x, 2, 2, ceil_mode=True, return_indices=True)
+            if not bool(y.isnan().any()):               # which Caffe's comparison passes by
+                return y, places
         exact = x.dtype == torch.float32 and x[0, 0].numel() <= MOST_PLACES
         wide, axes = x if exact else x.double(), self._axes(work, x)
         y = maximum(wide, *axes)
@@ -77,24 +86,30 @@ class UnpoolingOperator(Operator):
         rows, columns = work.outputs
         if self._undoes(work, x, places):
             return max_unpooling.put_back(last(x), last(places), (rows.size, columns.size))
-        count = rows.size * columns.size
-        wide = x.new_zeros(*x.shape[:2], count + 1)              # the last: for all outside
-        wide.scatter_(2, self._index(work, places), x.flatten(2))
-        return last(wide[..., :count].reshape(*x.shape[:2], rows.size, columns.size))
+        count, index = rows.size * columns.size, self._index(work, places)
+        n, c = x.shape[:2]
+        inside = bool((index < count).all())
+        wide = x.new_zeros(n, count if inside else count + 1, c)     # the last: for all outside
+        wide.scatter_(1, _pixels(index), _pixels(x))
+        return wide[:, :count].reshape(n, rows.size, columns.size, c).permute(0, 3, 1, 2)
 
     @staticmethod
     def _index(work: Work, places: torch.Tensor) -> torch.Tensor:
         """Return where places of the whole image lie in the part; behind it where outside."""
         (rows, columns), width = work.outputs, cast(Spreading, work.rules[1]).out
+        if (rows.first, columns) == (0, Interval(0, width)):           # counted as they are
+            count = rows.size * width
+            inside = (places >= 0) & (places < count)
+            return torch.where(inside, places, count).long()
         row, column = places // width - rows.first, places % width - columns.first
         inside = (row >= 0) & (row < rows.size) & (column >= 0) & (column < columns.size)
         index = torch.where(inside, row * columns.size + column, rows.size * columns.size)
-        return index.long().flatten(2)
+        return index.long()
 
     def backward(self, saved: Saved, gradient: torch.Tensor, down: bool,
                  learn: Learn) -> list[torch.Tensor | None]:
         x, places = saved.bottoms
         if self._undoes(saved.work, x, places):
             return [max_unpooling.take_out(last(gradient), last(places)), None]
-        index = self._index(saved.work, places)
+        index = self._index(saved.work, places).flatten(2)
         return [F.pad(gradient.flatten(2), (0, 1)).gather(2, index).view(x.shape), None]

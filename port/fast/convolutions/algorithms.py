@@ -22,7 +22,7 @@ from port.native.kept_memory import empty
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
 LARGE = 1 << 21             # values of a weight, from which on one matrix product is better
-PIECES, LEAST = 4, 16       # of oneDNN's sums over channels, of each at least so many
+PIECES, LEAST = 4, 128      # of oneDNN's sums over channels, of each at least so many
 Plus = torch.Tensor | None
 
 
@@ -201,7 +201,8 @@ class ByOneDnn(ByTorch):
     """oneDNN with fixed weights in its own order, which torch's convolution makes at each call.
 
     It adds up all channels in one long sum, whose rounding error grows with them; so it is given
-    a quarter of the channels at a time (in bfloat16 the sum between would be rounded: there all).
+    as few as 128 of them at a time, in up to four pieces (in bfloat16 the sum between would be
+    rounded: there all).
     """
 
     @classmethod
@@ -240,4 +241,5 @@ class ByOneDnn(ByTorch):
     def _pieces(self) -> int:
         task = self.task
         whole = task.layer.group > 1 or task.dtype not in (None, torch.float32)
-        return 1 if whole or task.layer.channels % (PIECES * LEAST) else PIECES
+        channels = task.layer.channels
+        return 1 if whole or channels % LEAST else min(PIECES, channels // LEAST)
