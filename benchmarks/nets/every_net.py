@@ -181,7 +181,8 @@ def page(found: dict[str, Row], options: argparse.Namespace, seconds: float) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--nets', nargs='+', default=list(VARIANTS), metavar='NAME')
+    parser.add_argument('--nets', nargs='+', default=list(VARIANTS), metavar='NAME',
+                        choices=list(VARIANTS))
     parser.add_argument('--width', type=float, default=0.25)
     parser.add_argument('--size', default='161x193')
     parser.add_argument('--runs', type=int, default=3)

@@ -12,7 +12,8 @@ from port.fast.kernels.planes import laid
 from port.fast.kernels.products import Size, at_a_time, block, check_packed, check_room, in_steps
 from port.native.large_pages import in_large_pages
 
-KEPT_ORDERS = 256
+KEPT_ORDERS = 64
+Places = tuple[bool, ...]    # of a window along an axis: whether each lies within the image
 
 
 def pack_windows(weight: torch.Tensor) -> torch.Tensor:
@@ -44,7 +45,7 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     together = constant('windows.c', 'outputs_together')
     order, terms, sizes = None, depth, (_size(x), _size(y), pad, window)
     if window.dilation != (1, 1):
-        order, terms = _in_groups(*sizes), x.shape[1] * count_read(*sizes) // prod(_size(y))
+        order, terms = _in_groups(*sizes), x.shape[1] * count_read(*sizes) // max(1, prod(_size(y)))
     many = at_a_time(4 * (2 * terms + together), y[:, 0].numel())   # with the next rows, fetched
     members = _members(x, pad, bias, window, relu, y, plus) | dict(
         weight=packed, many=many, order=order)
@@ -58,24 +59,28 @@ def _in_groups(image: Size, outputs: Size, pad: Size, window: Window) -> torch.T
     """Return the numbers of an image's outputs such that those follow each other whose windows read
     the same of their places: the kernel leaves out the others, which with wide holes are most.
     """
-    down, across = (_read(*axis) for axis in zip(image, outputs, pad, window.kernel, window.stride,
-                                                 window.dilation, strict=True))
-    return torch.tensor(sorted(range(prod(outputs)), key=lambda o: (
-        down[o // outputs[1]], across[o % outputs[1]])), dtype=torch.int32)
+    down, across = (_alike(read) for read in _read(image, outputs, pad, window))
+    return (down[:, None] * len(across) + across).flatten().argsort(stable=True).int()
 
 
-def _read(length: int, outputs: int, pad: int, kernel: int, stride: int, step: int
-          ) -> list[tuple[bool, ...]]:
-    """Return along one axis for each output which places of its window lie within the image."""
-    return [tuple(0 <= o * stride - pad + k * step < length for k in range(kernel))
-            for o in range(outputs)]
+def _alike(read: list[Places]) -> torch.Tensor:
+    """Return the same number for outputs that read the same places."""
+    kinds = {places: number for number, places in enumerate(dict.fromkeys(read))}
+    return torch.tensor([kinds[places] for places in read])
+
+
+def _read(image: Size, outputs: Size, pad: Size, window: Window) -> list[list[Places]]:
+    """Return along each axis for each output which places of its window lie within the image."""
+    return [[tuple(0 <= o * stride - before + k * step < length for k in range(kernel))
+             for o in range(count)]
+            for length, count, before, kernel, stride, step in zip(
+                image, outputs, pad, window.kernel, window.stride, window.dilation, strict=True)]
 
 
 @lru_cache(KEPT_ORDERS)
 def count_read(image: Size, outputs: Size, pad: Size, window: Window) -> int:
     """Return how many places within an image all its windows together read."""
-    return prod(sum(map(sum, _read(*axis))) for axis in zip(
-        image, outputs, pad, window.kernel, window.stride, window.dilation, strict=True))
+    return prod(sum(map(sum, axis)) for axis in _read(image, outputs, pad, window))
 
 
 def places(parts: torch.Tensor, pad: Size, bias: torch.Tensor | None, window: Window, relu: bool,
