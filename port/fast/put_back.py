@@ -48,7 +48,8 @@ class MaximaOperator(PoolingOperator):
             return max_unpooling.maxima(laid(x))
         if self.operation.places is None:
             return super().train(work, bottoms)
-        if halves(self.layer) and list(x.shape[2:]) == work.sizes:
+        # To look at a value of a GPU waits for it, and no CUDA graph may.
+        if x.device.type == 'cpu' and halves(self.layer) and list(x.shape[2:]) == work.sizes:
             y, places = F.max_pool2d(x, 2, 2, ceil_mode=True, return_indices=True)
             if not bool(y.isnan().any()):               # which Caffe's comparison passes by
                 return y, places
@@ -88,7 +89,7 @@ class UnpoolingOperator(Operator):
             return max_unpooling.put_back(last(x), last(places), (rows.size, columns.size))
         count, index = rows.size * columns.size, self._index(work, places)
         n, c = x.shape[:2]
-        inside = bool((index < count).all())
+        inside = x.device.type == 'cpu' and bool((index < count).all())
         wide = x.new_zeros(n, count if inside else count + 1, c)     # the last: for all outside
         wide.scatter_(1, _pixels(index), _pixels(x))
         return wide[:, :count].reshape(n, rows.size, columns.size, c).permute(0, 3, 1, 2)
