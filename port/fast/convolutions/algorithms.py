@@ -7,6 +7,7 @@ columns of zeros are to be thought around it (pads: left, right, above, below).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from port.native.jobs import Notes, not_by_jobs
 from port.native.kept_memory import empty
 
 ATEN, ONEDNN = torch.ops.aten, torch.ops.mkldnn
-LARGE = 1 << 21             # values of a weight, from which on one matrix product is better
+LARGE = 1 << 22             # values of a weight, from which on one matrix product is better
 PIECES, LEAST = 4, 128      # of oneDNN's sums over channels, of each at least so many
 Plus = torch.Tensor | None
 
@@ -134,10 +135,12 @@ class ByProduct(ByTorch):
     @staticmethod
     def large(task: Task) -> bool:
         """Whether the weights are far more than what is read of the image, by windows at every
-        position, with holes or without.
+        position, with holes or without. In training half of LARGE is enough for kernels above
+        3 x 3: torch would put the weights into another order twice a step.
         """
+        learnt = not task.fixed and prod(task.window.kernel) > 9
         return ({*task.window.stride} == {1} and task.layer.group == 1
-                and task.kernel.numel() >= LARGE)
+                and task.kernel.numel() >= (LARGE // 2 if learnt else LARGE))
 
     @classmethod
     def suits(cls, task: Task) -> bool:

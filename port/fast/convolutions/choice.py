@@ -5,7 +5,8 @@ The first row is taken that has the layer's shape and pays for the size of its b
 | forward          | gradient of the bottom | of the weights  | taken for                          |
 |------------------|------------------------|-----------------|------------------------------------|
 | ByWinograd       | ByWinograd             | ByWinograd      | 3 x 3, channels that fill vectors  |
-| ByLargeWeights   | ByLargeWeights         | ByLargeWeights  | weights from 2 million values on;  |
+| ByLargeWeights   | ByLargeWeights         | ByLargeWeights  | weights from 4 million values on,  |
+|                  |                        |                 | in training often from 2 million;  |
 |                  |                        |                 | with holes in training alone, and  |
 |                  |                        |                 | where windows take 256 MB at most  |
 | ByProduct        | ByProduct              | ByProduct       | such weights, for few windows;     |
