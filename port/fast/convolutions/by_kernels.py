@@ -41,7 +41,9 @@ MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch ga
 # weights are as much work for one tile as for a thousand (measured for 64 channels, 7 x 7).
 FORWARD_TILES, BACKWARD_TILES = 36, 56
 LEARNING_TILES = 16         # from which on transforms pay for the gradient of Winograd's weights
-HOLED = 0.8                 # of the products without transforms, up to which Winograd's pay
+# Of the products without transforms, up to which Winograd's pay for kernels with holes: where the
+# others leave out what no window reads, and where torch computes them.
+HOLED, TORCH_HOLED = 0.65, 0.8
 
 
 def places_read(task: Task, x: torch.Tensor, pads: Pads) -> int:
@@ -72,19 +74,20 @@ class ByWinograd(ByTorch):
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
         task, size = self.task, self.task.size(x, pads)
-        return self._pays(size, places_read(task, x, pads) if task.fixed else 9 * prod(size))
+        return self._pays(size, HOLED * places_read(task, x, pads) if task.fixed
+                          else TORCH_HOLED * 9 * prod(size))
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
         size = x.shape[2], x.shape[3]
-        return self._pays(size, 9 * prod(size))
+        return self._pays(size, TORCH_HOLED * 9 * prod(size))
 
-    def _pays(self, size: tuple[int, int], read: int) -> bool:
-        """Whether so many outputs, with holes, fill their tiles well enough. read: how many places
-        all windows read, where no transforms are used.
+    def _pays(self, size: tuple[int, int], most: float) -> bool:
+        """Whether so many outputs, with holes, fill their tiles well enough: all of a channel take
+        `most` products or fewer.
         """
         step = self.task.window.dilation[0]
         tiles, channels = winograd.tiles((1, 1, *size), step), self.task.kernel.shape[1]
-        return step == 1 or tiles * winograd.products(channels) <= HOLED * read
+        return step == 1 or tiles * winograd.products(channels) <= most
 
     def _pack(self) -> Any:
         return winograd.pack_winograd(self.task.weight)
