@@ -48,10 +48,10 @@ class MaximaOperator(PoolingOperator):
             return max_unpooling.maxima(laid(x))
         if self.operation.places is None:
             return super().train(work, bottoms)
-        # To look at a value of a GPU waits for it, and no CUDA graph may.
+        # On a CPU alone: to look at values would wait for a GPU, which no CUDA graph allows.
         if x.device.type == 'cpu' and halves(self.layer) and list(x.shape[2:]) == work.sizes:
             y, places = F.max_pool2d(x, 2, 2, ceil_mode=True, return_indices=True)
-            if not bool(y.isnan().any()):               # which Caffe's comparison passes by
+            if not bool(y.isnan().any()):               # which has a place for torch alone
                 return y, places
         exact = x.dtype == torch.float32 and x[0, 0].numel() <= MOST_PLACES
         wide, axes = x if exact else x.double(), self._axes(work, x)

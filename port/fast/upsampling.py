@@ -153,8 +153,7 @@ class Upsampling(Operator):
     def _by_products(self, gradient: torch.Tensor) -> bool:
         """Whether both gradients are products with the windows of the top's gradient."""
         w = self.layer.window
-        return (gradient.device.type == 'cpu'
-                and prod(w.extent) <= OVERLAP * prod(w.stride))
+        return gradient.device.type == 'cpu' and prod(w.extent) <= OVERLAP * prod(w.stride)
 
     def _windows(self, work: Work, gradient: torch.Tensor) -> torch.Tensor:
         """Return what each input reaches of a gradient: N x groups x (channels x kernel) x inputs.

@@ -244,5 +244,4 @@ class ByOneDnn(ByTorch):
     def _pieces(self) -> int:
         task = self.task
         whole = task.layer.group > 1 or task.dtype not in (None, torch.float32)
-        channels = task.layer.channels
-        return 1 if whole or channels % LEAST else min(PIECES, channels // LEAST)
+        return 1 if whole else min(PIECES, max(1, task.layer.channels // LEAST))

@@ -33,7 +33,9 @@ from port.native.kept_memory import empty
 
 POINT = Window((1, 1), (1, 1), (0, 0), (1, 1))
 DEEP, FEWER = 64, 0.8       # channels, and products, of a window taken place by place
-MOSTLY_OUTSIDE = 1 / 3      # of all places read: up to there windows do better, without the rest
+# The share of places that lie in the image, up to which ByWindows does better than ByTaps:
+# it leaves out the others.
+MOSTLY_OUTSIDE = 1 / 3
 MOST_TERMS = 384            # of an output over few channels: AlexNet's first layer has 363
 FEW_WINDOWS = 24            # below which such weights cost the same to read either way
 MOST_HOLED = 1 << 26        # values of all windows with holes, 256 MB: torch gathers none
@@ -176,8 +178,8 @@ class ByTaps(ByWindows):
         return task.fixed and channels >= DEEP and FEWER * prod(kernel) * apart > together
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
-        windows_read = prod(self.task.size(x, pads)) * prod(self.task.window.kernel)
-        return places_read(self.task, x, pads) > MOSTLY_OUTSIDE * windows_read
+        places = prod(self.task.size(x, pads)) * prod(self.task.window.kernel)
+        return places_read(self.task, x, pads) > MOSTLY_OUTSIDE * places
 
     def _pack(self) -> Any:
         weight = self.task.weight.permute(2, 3, 0, 1).flatten(0, 2)     # places outputs x channels

@@ -26,9 +26,9 @@ def at_a_time(bytes_a_row: int, rows: int) -> int:
     threads, size = torch.get_num_threads(), block()[1]
     share = -(-rows // threads)
     step = size if in_steps(share, size) <= UNEVEN * share else size // 2
-    most = max(CACHE // (bytes_a_row * step) or MOST_BLOCKS, 1)
+    most = CACHE // (bytes_a_row * step) or MOST_BLOCKS
     turns = -(-share // (step * most))
-    return max(step, in_steps(-(-share // turns), step))
+    return in_steps(-(-share // turns), step)
 
 
 def in_steps(count: int, step: int) -> int:

@@ -19,7 +19,7 @@ typedef struct {
     int top, left, relu, many;
 } Windows;
 
-/* An output among those of all images. To count rows up is quicker than to divide for each. */
+/* An output among those of all images. */
 typedef struct {
     int image, row, column;
 } Output;
@@ -32,7 +32,7 @@ static inline Output output_at(const Windows *a, size output)
     return (Output){(int)(output / plane), (int)(rest / a->y.width), (int)(rest % a->y.width)};
 }
 
-/* Go on from one output to another, whose number is given. */
+/* Go on to the next output, whose number is given. To count up is quicker than to divide. */
 static inline void go_on(const Windows *a, Output *o, size output)
 {
     if (a->order) {
@@ -83,7 +83,7 @@ static inline void copy(float *to, const float *from, int count)
         memset(to, 0, sizeof(float) * count);
 }
 
-/* The same by whole vectors: what is read and written beyond is memory that there is. */
+/* The same by whole vectors, which read and write up to W - 1 values more. */
 static inline void copy_roughly(float *to, const float *from, int count)
 {
     for (int e = 0; e < count; e += W)
@@ -95,24 +95,26 @@ static inline void gather_flat(const Windows *a, Output o, int depth, float *to)
 {
     int c = a->x.channels, wide = a->kernel_w * c, column = first_column(a, o);
     int together = a->step_w == 1 && column >= 0 && column + a->kernel_w <= a->x.width;
+    const float *last = a->x.data + o.image * a->x.image + (a->x.height - 1) * a->x.row;
     float *end = to + depth;
     for (int i = 0; i < a->kernel_h; i++) {
-        const float *row = row_read(a, o, i), *from = pixel(a, row, column);
-        int below = a->x.height - 1 - o.row * a->stride_h + a->top - i * a->step_h;
-        if (together && (!row || (below > 0 && a->x.row >= W))) {
-            copy_roughly(to, from, wide);    /* a row of the window is one piece of memory */
-            to += wide;
-        } else if (together) {
-            copy(to, from, wide);
-            to += wide;
-        } else
+        const float *row = row_read(a, o, i);
+        if (!together) {
             for (int j = 0; j < a->kernel_w; j++, to += c)
                 copy(to, pixel(a, row, column + j * a->step_w), c);
+            continue;
+        }
+        /* A row of the window is one piece of memory, and more follows it above the last row. */
+        if (!row || (row < last && a->x.row >= W))
+            copy_roughly(to, pixel(a, row, column), wide);
+        else
+            copy(to, pixel(a, row, column), wide);
+        to += wide;
     }
     copy(to, 0, (int)(end - to));
 }
 
-/* The places of an output's window that lie within the image; all where they are not noted. */
+/* The places of an output's window that lie within the image. */
 static inline Places within(const Windows *a, Output o)
 {
     Places read = 0, place = 1;

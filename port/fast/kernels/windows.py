@@ -45,7 +45,7 @@ def windows(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tensor
     together = constant('windows.c', 'outputs_together')
     order, terms, sizes = None, depth, (_size(x), _size(y), pad, window)
     if window.dilation != (1, 1):
-        order, terms = _in_groups(*sizes), x.shape[1] * count_read(*sizes) // max(1, prod(_size(y)))
+        order, terms = _in_groups(*sizes), x.shape[1] * count_read(*sizes) // prod(_size(y))
     many = at_a_time(4 * (2 * terms + together), y[:, 0].numel())   # with the next rows, fetched
     members = _members(x, pad, bias, window, relu, y, plus) | dict(
         weight=packed, many=many, order=order)

@@ -68,6 +68,21 @@ def test_places_that_are_read_alone_or_come_in_as_data() -> None:
     assert torch.equal(FastNet(given)(**arrays)['u'], given.forward(**arrays)['u'])
 
 
+@pytest.mark.parametrize('value,kernels', [(float('inf'), True), (float('inf'), False),
+                                           (float('-inf'), True), (float('-inf'), False),
+                                           (float('nan'), False)])
+def test_places_of_what_is_no_number(value: float, kernels: bool) -> None:
+    """A window that is so as a whole, and one value in another."""
+    same = layer('ReLU', 'x', 'a', 'relu_param { negative_slope: 1 }')
+    net = make(source('x', 1, 16, 6, 6) + same + pool())
+    x = torch.randn(1, 16, 6, 6)
+    x[0, :, :2, :2] = x[0, :, 2, 2] = value
+    wanted = {name: y.clone() for name, y in net.forward(x=x).items()}
+    found = FastNet(net, ['p', 'm'], kernels=kernels)(x=x)
+    for name in 'pm':
+        assert torch.equal(found[name].nan_to_num(7), wanted[name].nan_to_num(7)), name
+
+
 def test_an_image_of_another_size_is_left_to_the_plain_engine() -> None:
     net = make(source('x', 1, 16, 8, 8) + layer('ReLU', 'x', 'a') + pool() + UP % '')
     fast, x = FastNet(net), torch.randn(1, 16, 7, 8)
