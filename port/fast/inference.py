@@ -9,6 +9,7 @@ from netspec.schema.messages import TEST
 from port.engine.blob import upload
 from port.engine.net import Array, Net
 from port.fast.cuda_graphs import Capture, Replay, capture_for
+from port.fast.kernels import calls
 from port.fast.execution import Execution, Operators, Values, make_operators
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
@@ -99,11 +100,15 @@ class FastNet:
         plan = self.plan({name: (inputs[value].shape[2], inputs[value].shape[3])
                           for name, value in self.program.inputs.items()})
         outputs = self.program.outputs
-        kind = (RecordedExecution if self.net.device.type == 'cpu' and self.dtype == torch.float32
-                else Execution)
+        kind = RecordedExecution if self._in_float32() else Execution
         found = SizedNet(kind(plan, self.operators, self._blanks_for(plan, inputs), {},
                               set(outputs.values())), outputs)
         return found if self.capture is None else Replay(found, self.capture)
+
+    def _in_float32(self) -> bool:
+        """Whether the values between the layers are float32: kernels of ours write no others."""
+        return self.net.device.type == 'cpu' and (
+            self.dtype == torch.float32 or self.kernels and calls.available())
 
     def plan(self, sizes: dict[str, tuple[int, int]],
              part: list[Interval] | None = None) -> ReachPlan:

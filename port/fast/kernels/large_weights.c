@@ -2,7 +2,8 @@
  * few hundred windows. The weights are read once, as they stand, and serve all windows meanwhile.
  *
  * A matrix "in blocks of rows" is laid as products.h reads it: blocks x terms / W x MR x W. One "in
- * panels" is columns / NR x terms x NR. Either is filled up with zeros.
+ * panels" is columns / NR x terms x NR. Either is filled up with zeros. What is kept in bfloat16 is
+ * pairs of terms, each in the memory of a float, and counted as one term.
  */
 #include "products.h"
 
@@ -10,6 +11,11 @@
 #define FEWER 512                  /* outputs, likewise, for the gradient of the windows */
 #define SPAN (8 * W)               /* terms of which that gradient is computed at a time */
 
+#ifdef __AVX512BF16__
+int takes_pairs(void) { return 1; }
+#else
+int takes_pairs(void) { return 0; }
+#endif
 int depth_together(void) { return DEPTH; }
 int terms_together(void) { return SPAN; }
 int room_for_terms(void) { return FEWER * SPAN; }
@@ -18,7 +24,7 @@ typedef struct {
     const float *weight;           /* outputs x terms */
     const float *windows;          /* terms x windows, in panels */
     float *y;                      /* outputs, rounded up to MR, x panels x NR */
-    int outputs, terms, panels;
+    int outputs, terms, panels, pairs;
 } LargeWeights;
 
 /* Lay some terms of MR outputs as rows of a block; have the cache fetch those of the next ones. */
@@ -36,8 +42,7 @@ static void lay_rows(const LargeWeights *a, size output, int from, int depth, fl
     }
 }
 
-/* The outputs first..last, first a multiple of MR. room: MR DEPTH floats. */
-void large_weights(const LargeWeights *a, size first, size last, float *room, void *sums)
+INLINE void sums_of_windows(const LargeWeights *a, size first, size last, float *room, int pairs)
 {
     size wide = (size)a->panels * NR;
     for (int from = 0; from < a->terms; from += DEPTH) {
@@ -46,11 +51,20 @@ void large_weights(const LargeWeights *a, size first, size last, float *room, vo
             lay_rows(a, output, from, depth, room);
             for (int p = 0; p < a->panels; p++) {
                 const float *panel = a->windows + ((size)p * a->terms + from) * NR;
-                block(MR, room, panel, depth, a->y + output * wide + p * NR, wide, panel,
-                      from > 0);
+                part_of_block(MR, 2, pairs, room, panel, depth, a->y + output * wide + p * NR,
+                              wide, panel, from > 0);
             }
         }
     }
+}
+
+/* The outputs first..last, first a multiple of MR. room: MR DEPTH floats. */
+void large_weights(const LargeWeights *a, size first, size last, float *room, void *sums)
+{
+    if (a->pairs)
+        sums_of_windows(a, first, last, room, 1);
+    else
+        sums_of_windows(a, first, last, room, 0);
 }
 
 typedef struct {

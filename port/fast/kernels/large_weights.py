@@ -17,9 +17,14 @@ TOGETHER = 1 << 21          # values of the weights' gradient that are computed 
 PANELS = 16                 # of terms, that a thread takes at a time
 
 
-def fits(weight: torch.Tensor) -> bool:
-    """Whether the kernel takes a weight of outputs x channels x rows x columns."""
-    return weight[0].numel() % vector_width() == 0 and weight.is_contiguous()
+def fits(weight: torch.Tensor, dtype: torch.dtype = torch.float32) -> bool:
+    """Whether the kernel takes a weight of outputs x channels x rows x columns, kept in float32 or,
+    where the processor has instructions for it, in bfloat16.
+    """
+    pairs = dtype == torch.bfloat16
+    if pairs and not constant('large_weights.c', 'takes_pairs'):
+        return False
+    return weight[0].numel() % ((1 + pairs) * vector_width()) == 0 and weight.is_contiguous()
 
 
 def fits_gradients(weight: torch.Tensor) -> bool:
@@ -38,15 +43,17 @@ def in_blocks(x: torch.Tensor) -> torch.Tensor:
 def large_weights(panels: torch.Tensor, count: int, weight: torch.Tensor) -> torch.Tensor:
     """Return the sums of each of `count` windows: windows x outputs.
 
-    panels: as panels_of_windows makes them. weight: outputs x terms. Raises ValueError where the
-    terms are not the windows'.
+    panels: as panels_of_windows makes them for the weights' type. weight: outputs x terms, in
+    float32 or bfloat16. Raises ValueError where the terms are not the windows'.
     """
-    (outputs, terms), rows = weight.shape, block()[1]
+    pairs = weight.dtype == torch.bfloat16
+    (outputs, terms), rows = weight.view(torch.float32).shape, block()[1]
     if panels.shape[1] != terms:
         raise ValueError(f'windows of {panels.shape[1]} terms and weights of {terms}')
     y = empty(-(-outputs // rows) * rows, len(panels) * panels.shape[2])
     run('large_weights', outputs, rows * BLOCKS,
-        dict(weight=weight, windows=panels, y=y, outputs=outputs, terms=terms, panels=len(panels)),
+        dict(weight=weight, windows=panels, y=y, outputs=outputs, terms=terms, panels=len(panels),
+             pairs=pairs),
         room=rows * constant('large_weights.c', 'depth_together'))
     return y[:outputs, :count].T
 

@@ -3,6 +3,7 @@
  * Windows are at every position; the image has its padding.
  */
 #include "products.h"
+#include <string.h>
 
 typedef struct {
     Plane x;
@@ -10,6 +11,7 @@ typedef struct {
     int kernel_h, kernel_w, high, wide;      /* high x wide windows an image */
     size down, across;                       /* from one of a window's values to the next, in floats */
     int count, places, terms;                /* windows of all images; rounded up to whole vectors */
+    int pairs;                               /* of terms in bfloat16, in the memory of a float each */
 } LargeWindows;
 
 /* The first value that a window reads. */
@@ -20,22 +22,41 @@ static inline float *corner(const LargeWindows *a, size window)
         + rest % a->wide * a->x.channels;
 }
 
+/* Write the term of NR windows at `at` of each; of pairs the upper half of its floats, which is all
+ * that numbers in bfloat16 have. Return where the next term goes.
+ */
+static inline float *lay_term(const LargeWindows *a, const float *const *from, int there, size at,
+                              int term, float *to)
+{
+    if (!a->pairs) {
+        for (int l = 0; l < NR; l++)
+            to[l] = l < there ? from[l][at] : 0;
+        return to + NR;
+    }
+    unsigned short *half = (unsigned short *)to + term % 2;
+    for (int l = 0; l < NR; l++) {
+        unsigned bits = 0;
+        if (l < there)
+            memcpy(&bits, from[l] + at, sizeof bits);
+        half[2 * l] = bits >> 16;
+    }
+    return to + term % 2 * NR;
+}
+
 /* Windows in panels, first..last of them: windows / NR x terms x NR. */
 void panels_of_windows(const LargeWindows *a, size first, size last, float *room, void *sums)
 {
     for (size p = first; p < last; p++) {
         const float *from[NR];
-        float *to = a->windows + p * a->terms * NR;
+        float *to = a->windows + p * (a->terms >> a->pairs) * NR;
+        int term = 0;
         int there = a->count - p * NR < NR ? (int)(a->count - p * NR) : NR;
         for (int l = 0; l < NR; l++)
             from[l] = corner(a, l < there ? p * NR + l : 0);
         for (int c = 0; c < a->x.channels; c++)
             for (int i = 0; i < a->kernel_h; i++)
-                for (int j = 0; j < a->kernel_w; j++, to += NR) {
-                    size at = i * a->down + j * a->across + c;
-                    for (int l = 0; l < NR; l++)
-                        to[l] = l < there ? from[l][at] : 0;
-                }
+                for (int j = 0; j < a->kernel_w; j++, term++)
+                    to = lay_term(a, from, there, i * a->down + j * a->across + c, term, to);
     }
 }
 

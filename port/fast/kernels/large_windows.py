@@ -40,11 +40,17 @@ def count_windows(x: torch.Tensor, window: Window) -> int:
     return len(x) * prod(_windows(x, window))
 
 
-def panels_of_windows(x: torch.Tensor, window: Window) -> torch.Tensor:
-    """Return the windows in panels: windows / NR x terms x NR."""
+def panels_of_windows(x: torch.Tensor, window: Window,
+                      dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return the windows in panels: windows / NR x terms x NR; in bfloat16, of an even number of
+    terms, windows / NR x terms / 2 x NR pairs, each in the memory of a float.
+    """
+    pairs = dtype == torch.bfloat16
     panels, wide = -(-count_windows(x, window) // block()[0]), block()[0]
-    found = empty(panels, x.shape[1] * prod(window.kernel), wide)
-    run('panels_of_windows', panels, 1, _members(laid(x), window, found))
+    found = empty(panels, x.shape[1] * prod(window.kernel) // (1 + pairs), wide)
+    x = x.to(dtype).float()              # rounded once: each value is in many windows
+    run('panels_of_windows', panels, 1,
+        _members(laid(x), window, found) | {'pairs': pairs})
     return found
 
 

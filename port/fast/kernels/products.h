@@ -5,6 +5,9 @@
  * whole.
  */
 #include "plane.h"
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 #define MR (REGISTERS == 32 ? 14 : 6)      /* rows of a block in registers: MR x 2 vectors */
 #define NR (2 * W)
@@ -21,6 +24,18 @@ int block_rows(void) { return MR; }
 
 static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
 
+/* sum + a b; or, of pairs, of two numbers in bfloat16 in the memory of each float, the sum of both
+ * products, which only processors with instructions for them take.
+ */
+INLINE vec add_product(vec sum, float a, vec b, int pairs)
+{
+#ifdef __AVX512BF16__
+    if (pairs)
+        return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)b, (__m512bh)_mm512_set1_ps(a));
+#endif
+    return sum + a * b;
+}
+
 /* out[r][0..NR) = sum over k of a[k / W][r][k % W] b[k][0..NR), for `rows` of MR rows. Sums of
  * RUN terms are added up to those of a GROUP, and these to the whole: the rounding errors of one
  * long sum would be most of a convolution's.
@@ -28,11 +43,11 @@ static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
  * ahead: memory that is read after this block. The cache is told of a line of it for each term:
  * all at once would hold up the loads of the product itself, and later would be late. It may lie
  * beyond what there is, as nothing is read. more: add the sums to what `out` has already.
- * vectors: how many of the two of b are computed.
+ * vectors: how many of the two of b are computed. pairs: what a and b hold.
  */
 static inline __attribute__((always_inline))
-void part_of_block(int rows, int vectors, const float *a, const float *b, int k, float *out,
-                   size step, const float *ahead, int more)
+void part_of_block(int rows, int vectors, int pairs, const float *a, const float *b, int k,
+                   float *out, size step, const float *ahead, int more)
 {
     float near[MR * NR];
     for (int done = 0; done < k; done += RUN) {
@@ -51,9 +66,9 @@ void part_of_block(int rows, int vectors, const float *a, const float *b, int k,
                     if (r >= rows)
                         break;
                     float v = a[r * W + i];
-                    sum[r][0] += v * b0;
+                    sum[r][0] = add_product(sum[r][0], v, b0, pairs);
                     if (vectors > 1)
-                        sum[r][1] += v * b1;
+                        sum[r][1] = add_product(sum[r][1], v, b1, pairs);
                 }
             }
         UNROLL
@@ -77,7 +92,7 @@ static inline __attribute__((always_inline))
 void block(int rows, const float *a, const float *b, int k, float *out, size step,
            const float *ahead, int more)
 {
-    part_of_block(rows, 2, a, b, k, out, step, ahead, more);
+    part_of_block(rows, 2, 0, a, b, k, out, step, ahead, more);
 }
 
 /* few: only the first vector of b is asked for. more: as above. */
@@ -86,9 +101,9 @@ static inline void some_rows(int rows, const float *a, const float *b, int k, fl
 {
     int most = rows > MR / 2;      /* the rest of a block is computed and not read */
     if (most && few)
-        part_of_block(MR, 1, a, b, k, out, step, ahead, more);
+        part_of_block(MR, 1, 0, a, b, k, out, step, ahead, more);
     else if (few)
-        part_of_block(MR / 2, 1, a, b, k, out, step, ahead, more);
+        part_of_block(MR / 2, 1, 0, a, b, k, out, step, ahead, more);
     else if (most)
         block(MR, a, b, k, out, step, ahead, more);
     else

@@ -165,6 +165,20 @@ def test_large_weights(shape, holes: int, relu: bool, pads, monkeypatch) -> None
         assert close(ByLargeWeights(mine).forward(x, pads, added), wanted)
 
 
+@pytest.mark.parametrize('pads', PADS)
+@pytest.mark.parametrize('shape', [(32, 30, 5), (64, 21, 1), (16, 70, 8)])
+def test_large_weights_in_bfloat16(shape, pads, monkeypatch) -> None:
+    """Both factors are rounded to the nearest, the products are not."""
+    monkeypatch.setattr(algorithms, 'LARGE', 1)
+    mine = task(*shape, fixed=True, dtype=torch.bfloat16)
+    if not ByLargeWeights.suits(mine):
+        pytest.skip('no C compiler here, or a processor without such products')
+    x = bottom(shape[0])
+    rounded, weight = (t.bfloat16().double() for t in (x, mine.weight))
+    wanted = F.conv2d(F.pad(rounded, pads), weight, mine.bias.double())
+    assert close(ByLargeWeights(mine).forward(x, pads), wanted)
+
+
 def test_fixed_weights_are_packed_once() -> None:
     """Others are looked at in every call."""
     x = bottom(5)
