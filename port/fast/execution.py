@@ -4,6 +4,7 @@ Inference (inference.py) runs it again and again for images of one size; a train
 (training_pass.py) runs it once, keeping what its way back needs.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from math import prod
 
@@ -40,12 +41,15 @@ def make_operators(program: Program, dtype: torch.dtype | None = None, kernels: 
                    fixed: bool = False) -> Operators:
     """Return the operator of each value that a program writes; as for ConvolutionOperator."""
     known: dict[tuple, ChosenConvolution] = {}
+    uses = Counter(operation.same_weights for operation in program.operations
+                   if operation.kind == 'Convolution')
 
     def make(operation: Operation) -> Operator:
         if operation.kind != 'Convolution':
             return _operator(operation)(operation, kernels)
-        made = ConvolutionOperator(operation, kernels, dtype, fixed)
-        made.convolution = known.setdefault(operation.same_weights, made.convolution)
+        same = operation.same_weights
+        made = ConvolutionOperator(operation, kernels, dtype, fixed, uses[same])
+        made.convolution = known.setdefault(same, made.convolution)
         return made
     return {operation.output: make(operation) for operation in program.operations}
 

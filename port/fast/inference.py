@@ -9,8 +9,8 @@ from netspec.schema.messages import TEST
 from port.engine.blob import upload
 from port.engine.net import Array, Net
 from port.fast.cuda_graphs import Capture, Replay, capture_for
-from port.fast.kernels import calls
 from port.fast.execution import Execution, Operators, Values, make_operators
+from port.fast.kernels import calls
 from port.fast.reach.blank_values import Blanks, blank_key, blank_values
 from port.fast.reach.geometry import Interval
 from port.fast.reach.operations import Program, testing_program

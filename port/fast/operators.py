@@ -106,17 +106,20 @@ class ConvolutionOperator(Operator):
     """
 
     def __init__(self, operation: Operation, kernels: bool = True,
-                 dtype: torch.dtype | None = None, fixed: bool = False) -> None:
+                 dtype: torch.dtype | None = None, fixed: bool = False, uses: int = 1) -> None:
         super().__init__(operation, kernels)
         narrow = dtype if dtype is None or operation.relu else torch.float32
         self.convolution = ChosenConvolution(Task(
             self.layer, operation.relu, operation.pool is not None, narrow, kernels, fixed,
-            tuple(operation.affine)))
+            tuple(operation.affine), uses))
         self.writes = self.convolution.writes
         self.sums_in_place = self.convolution.sums_in_place
 
     def channels(self, bottoms: Tensors) -> int:
         return int(self.layer.num_output)
+
+    def refresh(self) -> None:
+        self.convolution.refresh()
 
     def forward(self, work: Work, bottoms: Tensors) -> torch.Tensor:
         self.check_channels(bottoms[0])

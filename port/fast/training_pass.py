@@ -118,7 +118,7 @@ class TrainingPass(Execution):
 
     def forward(self) -> torch.Tensor | float:
         """Run the net and its losses; return the loss."""
-        for operator in self.operators.values():
+        for operator in (*self.operators.values(), *self.trained.small.values()):
             operator.refresh()
         self.blanks = self._make_blanks() if self.plan.need_blanks else {}
         inputs = {}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +22,34 @@ import torch
 from port.native.large_pages import in_large_pages
 from port.native.library import load
 
+KEPT_BOUNDS = 4096
 SHARES = 2      # a thread, that the rest of the work is thought to be cut into: a piece is one
 _this = threading.local()           # this thread's room and notes
 Size = ctypes.c_ssize_t
+Bounds = ctypes.Array[Size]
 Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, Size, Size, ctypes.c_void_p, ctypes.c_void_p)
 
 
-def pieces(count: int, grain: int) -> list[int]:
+def pieces(count: int, grain: int) -> Bounds:
     """Return bounds of pieces that make up 0..count, for as many threads as torch has.
 
     Every piece but the last is a multiple of `grain` long. They get shorter towards the end, so
     that all threads end at about the same time.
     """
-    threads, rest = torch.get_num_threads(), -(-count // grain)
+    return _pieces(count, grain, torch.get_num_threads())
+
+
+@lru_cache(KEPT_BOUNDS)
+def _pieces(count: int, grain: int, threads: int) -> Bounds:
+    rest = -(-count // grain)
     if threads == 1 or rest <= 1:
-        return [0, count]
+        return (Size * 2)(0, count)
     bounds = [0]
     while rest:
         grains = -(-rest // (SHARES * threads))
         bounds.append(min(count, bounds[-1] + grains * grain))
         rest -= grains
-    return bounds
+    return (Size * len(bounds))(*bounds)
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Job:
 
     kernel: int
     arguments: ctypes.Structure
-    bounds: list[int]
+    bounds: Bounds
     room: int = 0
     sums: torch.Tensor | None = None
     keeps: Any = field(default=None, repr=False)
@@ -104,9 +111,8 @@ def run_job(job: Job) -> None:
     if team is None and threads > 1:
         Jobs([job]).run()
     else:
-        bounds = _array(len(job.bounds))(*job.bounds)
         _library().run_job(
-            job.kernel, ctypes.addressof(job.arguments), bounds, len(bounds) - 1,
+            job.kernel, ctypes.addressof(job.arguments), job.bounds, len(job.bounds) - 1,
             None if sums is None else sums.data_ptr(), _step(sums),
             _room(job.room * threads).data_ptr(), job.room, threads, team)
     _note([job])
@@ -160,11 +166,6 @@ def _library() -> Any:
     return library
 
 
-@cache
-def _array(length: int) -> Any:
-    return Size * length
-
-
 def _step(sums: torch.Tensor | None) -> int:
     """Return how many bytes lie from one piece's sums to the next's."""
     return 0 if sums is None else sums.stride(0) * sums.element_size()
@@ -176,12 +177,11 @@ class Jobs:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = [*jobs]
         self.room = max((job.room for job in jobs), default=0)
-        self._bounds = [_array(len(job.bounds))(*job.bounds) for job in jobs]
         self._rows = (_Job * len(jobs))(*(
-            _Job(job.kernel, ctypes.addressof(job.arguments), ctypes.addressof(bounds),
+            _Job(job.kernel, ctypes.addressof(job.arguments), ctypes.addressof(job.bounds),
                  None if job.sums is None else job.sums.data_ptr(), _step(job.sums),
                  len(job.bounds) - 1)
-            for job, bounds in zip(jobs, self._bounds, strict=True)))
+            for job in jobs))
 
     def run(self) -> None:
         """Run them. Not from several threads at once."""

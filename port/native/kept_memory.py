@@ -18,7 +18,7 @@ import torch
 
 from port.native.large_pages import in_large_pages
 
-LEAST = 1 << 18             # values, below which new memory costs nothing
+LEAST = 1 << 16             # values, below which new memory costs nothing
 ALIGNED = 16                # values, that pieces begin at a multiple of: a line of the cache
 MORE = 1.25                 # of what was lent at once, may be kept: pieces never fit quite
 Span = tuple[int, int]      # the first value and the one behind the last

@@ -5,9 +5,9 @@ Each is made for one Task and computes from a bottom x, N x C x H x W, and from 
 columns of zeros are to be thought around it (pads: left, right, above, below).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import torch
@@ -62,7 +62,8 @@ class ByTorch:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self._packed: Any = None
+        self._kept: dict[str, Any] = {}
+        self._left: dict[str, float] = {}      # how often what is kept will be asked for
 
     @classmethod
     def suits(cls, task: Task) -> bool:
@@ -82,14 +83,25 @@ class ByTorch:
         """Whether it pays for the gradients that are asked for."""
         return True
 
+    def forget(self) -> None:
+        """Let go of weights that may have changed."""
+        if not self.task.fixed:
+            self._kept.clear()
+
     def packed(self) -> Any:
         """Return the weights as this algorithm reads them."""
-        if not self.task.fixed:
-            return self._pack()
-        if self._packed is None:
+        return self._once('forward', self._pack)
+
+    def _once(self, purpose: str, pack: Callable[[], Any]) -> Any:
+        """Return the weights as `pack` lays them: fixed ones for good; others until all operations
+        that share them, in one pass, have had them.
+        """
+        if purpose not in self._kept:
             with Notes().on():               # apart: what is packed once is not to be repeated
-                self._packed = self._pack()
-        return self._packed
+                self._kept[purpose] = pack()
+            self._left[purpose] = inf if self.task.fixed else self.task.uses
+        self._left[purpose] -= 1
+        return self._kept[purpose] if self._left[purpose] else self._kept.pop(purpose)
 
     def _pack(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         task, dtype = self.task, self.task.dtype or self.task.kernel.dtype
@@ -219,14 +231,10 @@ class ByOneDnn(ByTorch):
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:
         task, w = self.task, self.task.window
         x, pad = padded(x.to(task.dtype or x.dtype), pads, w)
-        how = list(pad), list(w.stride), list(w.dilation), task.layer.group
+        how = [list(pad), list(w.stride), list(w.dilation), task.layer.group]
         parts = x.contiguous(memory_format=LAST).chunk(self._pieces(), 1)
-        if self._packed is None:
-            weights, bias = super()._pack()
-            self._packed = [ONEDNN._reorder_convolution_weight(
-                weight.contiguous(), *how, list(part.shape))
-                for weight, part in zip(weights.chunk(len(parts), 1), parts, strict=True)], bias
-        (weights, bias), last = self._packed, len(parts) - 1
+        weights, bias = self._once('forward', lambda: self._in_its_order(parts, how))
+        last = len(parts) - 1
         relu = ['none'] * last + ['relu' if task.relu else 'none']
         first = parts[0].contiguous(memory_format=LAST)
         if plus is None:
@@ -240,6 +248,13 @@ class ByOneDnn(ByTorch):
                 y, part.contiguous(memory_format=LAST), weight, None, *how, 'add', 1.0,
                 None if then == 'none' else then, [], None)
         return F.max_pool2d(y, 2, 2, ceil_mode=True) if task.halved else y
+
+    def _in_its_order(self, parts: Sequence[torch.Tensor],
+                      how: list) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        """Return the weights of each part of the channels, for such bottoms, and the bias."""
+        weights, bias = super()._pack()
+        return [ONEDNN._reorder_convolution_weight(weight.contiguous(), *how, list(part.shape))
+                for weight, part in zip(weights.chunk(len(parts), 1), parts, strict=True)], bias
 
     def _pieces(self) -> int:
         task = self.task

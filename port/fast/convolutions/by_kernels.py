@@ -123,9 +123,12 @@ class ByWinograd(ByTorch):
             return None, weight, bias
         out = empty(*x.shape, memory_format=LAST)
         winograd.winograd(dy.contiguous(memory_format=LAST), (2 * step - above, 2 * step - left),
-                          winograd.pack_winograd(self.task.weight, turned=True), None, False,
-                          False, out, (x.shape[2], x.shape[3]), step)
+                          self._once('down', self._pack_turned), None, False, False, out,
+                          (x.shape[2], x.shape[3]), step)
         return out, weight, bias
+
+    def _pack_turned(self) -> torch.Tensor:
+        return winograd.pack_winograd(self.task.weight, turned=True)
 
     def _learns_so(self, dy: torch.Tensor, step: int) -> bool:
         """Whether the weights' gradient is taken by transforms, too."""
@@ -262,7 +265,7 @@ class ByLargeWeights(ByProduct):
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
         return self.takes(x, pads)
 
-    def _pack(self) -> torch.Tensor:
+    def _pack(self) -> Any:
         return self.task.weight.to(self.task.dtype or torch.float32).flatten(1)
 
     def forward(self, x: torch.Tensor, pads: Pads, plus: Plus = None) -> torch.Tensor:

@@ -48,6 +48,11 @@ class ChosenConvolution:
         self.forward_ways = [way(task) for way in FORWARD if way.suits(task)]
         self.backward_ways = [way(task) for way in BACKWARD if way.suits_backward(task)]
 
+    def refresh(self) -> None:
+        """Have weights packed anew: they may have changed."""
+        for way in (*self.forward_ways, *self.backward_ways):
+            way.forget()
+
     @property
     def writes(self) -> bool:
         """Whether results are written straight into memory that is given."""

@@ -21,8 +21,9 @@ class Task:
     relu: the positive part is wanted. halved: of that, the maxima of 2 x 2. dtype: of torch's
     arithmetic (None: the weights'); kernels of ours compute in float32. kernels: whether they
     may be used. fixed: the weights stay as they are, so that they are transformed only once.
-    affine: layers behind that multiply and shift each channel (with fixed weights only), which
-    the weights and the bias take in.
+    uses: how many convolutions of a pass have the same weights and task. affine: layers behind
+    that multiply and shift each channel (with fixed weights only), which the weights and the bias
+    take in.
     """
 
     layer: ConvBase
@@ -32,6 +33,7 @@ class Task:
     kernels: bool = True
     fixed: bool = False
     affine: tuple[Any, ...] = ()
+    uses: int = 1
 
     @property
     def weight(self) -> torch.Tensor:

@@ -12,8 +12,7 @@ typedef struct {
     const float *z, *dy;           /* the convolution's output; the gradient of what follows */
     float *out;                    /* what is written: y forward, dz backward */
     const float *centre;           /* near the mean; moments are taken around it */
-    const float *scale, *shift, *mean;         /* as many numbers as a row each */
-    const float *p, *q, *r;
+    const float *rows, *pqr;       /* scale, shift, mean; p, q, r: as many numbers as a row each */
     int relu, width;
 } Norm;
 
@@ -105,9 +104,9 @@ void settle_moments(const Channels *a, size first, size last, void *room, void *
 /* y = scale z + shift, then its positive part if relu. */
 void affine(const Norm *a, size first, size last, void *room, void *sums)
 {
-    const float *z = a->z, *scale = a->scale, *shift = a->shift;
-    float *y = a->out;
     int relu = a->relu, c = a->width;
+    const float *z = a->z, *scale = a->rows, *shift = scale + c;
+    float *y = a->out;
     for (size start = first; start < last; start += RUN) {
         size stop = start + RUN < last ? start + RUN : last;
         for (int b = 0; b < c; b += W) {
@@ -125,8 +124,8 @@ void affine(const Norm *a, size first, size last, void *room, void *sums)
  */
 void gradient_sums(const Norm *a, size first, size last, void *room, double *sums)
 {
-    const float *dy = a->dy, *z = a->z, *scale = a->scale, *shift = a->shift, *mean = a->mean;
     int relu = a->relu, c = a->width;
+    const float *dy = a->dy, *z = a->z, *scale = a->rows, *shift = scale + c, *mean = shift + c;
     for (size start = first; start < last; start += RUN) {
         size stop = start + RUN < last ? start + RUN : last;
         for (int b = 0; b < c; b += W) {
@@ -166,10 +165,10 @@ void settle_gradients(const Channels *a, size first, size last, void *room, void
 /* dz = p g + q z + r */
 void gradient(const Norm *a, size first, size last, void *room, void *sums)
 {
-    const float *dy = a->dy, *z = a->z, *scale = a->scale, *shift = a->shift;
-    const float *p = a->p, *q = a->q, *r = a->r;
-    float *dz = a->out;
     int relu = a->relu, c = a->width;
+    const float *dy = a->dy, *z = a->z, *scale = a->rows, *shift = scale + c;
+    const float *p = a->pqr, *q = p + c, *r = q + c;
+    float *dz = a->out;
     for (size start = first; start < last; start += RUN) {
         size stop = start + RUN < last ? start + RUN : last;
         for (int b = 0; b < c; b += W) {

@@ -82,7 +82,9 @@ def normalise(z: torch.Tensor, scale: Sequence[torch.Tensor], relu: bool, eps: f
     variance and weight, into which the batch is counted; fraction: of what stood there before.
     """
     rows = Rows(z)
-    centre = z[0, :, 0, 0].repeat(rows.pixels)   # any values near the mean keep the digits
+    centre = z[0, :, 0, 0]                       # any values near the mean keep the digits
+    if rows.pixels > 1:
+        centre = centre.repeat(rows.pixels)
     normal = Normal(torch.empty(4, rows.channels, dtype=torch.float64), torch.empty(3, rows.width))
     y = empty(*z.shape, memory_format=LAST)
     moments = rows.sums('moments', z=z, centre=centre)
@@ -91,21 +93,19 @@ def normalise(z: torch.Tensor, scale: Sequence[torch.Tensor], relu: bool, eps: f
     settle = rows.settle('settle_moments', moments, centre=centre, mean=mean, variance=variance,
                          weight=weight, normal=normal.by_channel, rows=normal.rows, eps=eps,
                          fraction=fraction, **dict(zip(('gamma', 'beta'), scale, strict=False)))
-    by, shift, _ = normal.rows
-    run_jobs([moments, settle, rows.over('affine', relu, z=z, out=y, scale=by, shift=shift)])
+    run_jobs([moments, settle, rows.over('affine', relu, z=z, out=y, rows=normal.rows)])
     return y, normal
 
 
 def gradients(dy: torch.Tensor, z: torch.Tensor, normal: Normal,
               relu: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the gradients of z, gamma and beta. relu: as for `normalise`."""
-    rows, (scale, shift, mean) = Rows(z), normal.rows
-    dz, pqr = empty(*dy.shape, memory_format=LAST), torch.empty_like(normal.rows)
-    gamma, beta = torch.empty(2, rows.channels)
-    summed = rows.sums('gradient_sums', relu, dy=dy, z=z, scale=scale, shift=shift, mean=mean)
+    rows, dz = Rows(z), empty(*dy.shape, memory_format=LAST)
+    pqr, gamma, beta = (torch.empty(3, rows.width), torch.empty(rows.channels),
+                        torch.empty(rows.channels))
+    summed = rows.sums('gradient_sums', relu, dy=dy, z=z, rows=normal.rows)
     settle = rows.settle('settle_gradients', summed, normal=normal.by_channel, rows=pqr,
                          gamma_diff=gamma, beta_diff=beta)
-    p, q, r = pqr
-    run_jobs([summed, settle, rows.over('gradient', relu, dy=dy, z=z, out=dz, scale=scale,
-                                        shift=shift, p=p, q=q, r=r)])
+    run_jobs([summed, settle, rows.over('gradient', relu, dy=dy, z=z, out=dz, rows=normal.rows,
+                                        pqr=pqr)])
     return dz, gamma, beta

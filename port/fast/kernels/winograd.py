@@ -49,7 +49,7 @@ def pack_winograd(weight: torch.Tensor, turned: bool = False) -> torch.Tensor:
     """Return the matrices of a weight, one for each product of a tile, in the kernel's order."""
     (outputs, channels), weight = weight.shape[:2], weight.contiguous()
     outs, ins = (channels, outputs) if turned else (outputs, channels)
-    packed = in_large_pages(torch.empty(_packed_values(ins, outs)))
+    packed = in_large_pages(empty(_packed_values(ins, outs)))
     run('transform', outs // block()[0], 1,
         dict(weight=weight, packed=packed, outputs=outputs, channels=channels, turned=turned,
              across=_across(ins)))
@@ -108,7 +108,7 @@ def weight_gradient(dy: torch.Tensor, x: torch.Tensor, pad: Size, step: int = 1)
     count, apart = n * len(rows) * len(columns), constant('winograd.c', 'floats_apart')
     most = max(LEAST_TOGETHER, TOGETHER // (4 * LEARNING_PRODUCTS * (channels + outputs)))
     many = -(-count // -(-count // most))
-    sums = torch.zeros(LEARNING_PRODUCTS * channels * outputs)
+    sums = empty(LEARNING_PRODUCTS * channels * outputs).zero_()
     weight = empty(outputs, channels, 3, 3)
     members: dict[str, Argument] = dict(
         x=x, dy=dy, rows=rows, columns=columns, high=len(rows), wide=len(columns), top=pad[0],

@@ -15,11 +15,13 @@ from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.fast import cuda_graphs as graphs
 from port.fast import speed_up, upsampling
-from port.fast.kernels import calls
+from port.fast.kernels import calls, winograd
 from port.fast.reach import blank_values
 from port.fast.training import FastTraining
 from port.fast.unsuited import Unsuited
 from port.training.solver import NonFiniteLoss, Solver
+
+from .small import conv, layer, source
 
 EXACT = 1e-11                # of a gradient's largest value, in double precision
 ROUNDING = 1e-3              # in float32, where a ReLU that rounding decides moves a whole term
@@ -249,6 +251,39 @@ DATA = ('layer { name: "data" type: "Input" top: "data" top: "label" input_param
 LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "%s" bottom: "label" }'
 CONV = ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { '
         'num_output: 4 kernel_size: 1 } }')
+
+
+SHARED = 'param { name: "w" } param { name: "b" }'
+SCALES = (source('x', 1, 32, 17, 12) + source('label', 1, 1, 17, 12)
+          + layer('Interp', 'x', 'x2', 'interp_param { zoom_factor: 2 }')
+          + layer('Interp', 'x', 'x3', 'interp_param { shrink_factor: 2 }')
+          + ''.join(conv(f'x{i}', f'first{i}', 32, 3, 'pad: 1', SHARED)
+                    + conv(f'first{i}', f'y{i}', 32, 3, 'pad: 1', SHARED)
+                    + layer('Interp', f'y{i}', f'z{i}', 'interp_param { height: 17 width: 12 }')
+                    for i in (2, 3))
+          + layer('Eltwise', ['z2', 'z3'], 'z') + layer('SoftmaxWithLoss', ['z', 'label'], 'loss'))
+
+
+@pytest.mark.skipif(not calls.available(), reason='no C compiler here')
+def test_shared_weights_are_packed_once_a_pass(monkeypatch) -> None:
+    """Forward for all scales and layers, and once more for the way back."""
+    packed, pack = [], winograd.pack_winograd
+    monkeypatch.setattr(winograd, 'pack_winograd', lambda weight, turned=False: (
+        packed.append(turned) or pack(weight, turned)))
+    net = Net(parse_net(SCALES), TRAIN)
+    random_weights(net, 1)
+    net.feed(x=torch.randn(1, 32, 17, 12), label=torch.randint(0, 32, (1, 1, 17, 12)).float())
+    fast = FastTraining(net)
+    for _ in range(3):
+        loss, want = gradients(net, lambda: plain(net))
+        packed.clear()
+        found_loss, found = gradients(net, fast)
+        assert sorted(packed) == [False, True]
+        assert found_loss == pytest.approx(loss, rel=ROUNDING)
+        for key, gradient in want.items():
+            assert (found[key] - gradient).abs().max() <= ROUNDING * gradient.abs().max(), key
+        for blobs in net.params.values():
+            blobs[0].data.mul_(1.1)
 
 
 @pytest.mark.parametrize('text,reason', [

@@ -29,7 +29,7 @@ def address(function) -> int:
                                               (0, 4, 2)])
 def test_pieces_are_all_of_it(threads, count: int, grain: int, most: int) -> None:
     threads(most)
-    bounds = pieces(count, grain)
+    bounds = [*pieces(count, grain)]
     assert (bounds[0], bounds[-1]) == (0, count) and bounds == sorted(bounds)
     assert all(bound % grain == 0 for bound in bounds[:-1])
     assert most > 1 or len(bounds) == 2
