@@ -41,6 +41,7 @@ from port.training.solver import Solver
 
 FORWARD, STEP = ('eager', 'onnxruntime', 'plain engine'), 'a step / plain engine'
 BAR = 1.0
+WARM_UP = 2                 # steps, in which each contender's memory finds its place
 Row = dict[str, object]
 
 
@@ -114,11 +115,11 @@ def step_of(row: Variant, size: tuple[int, int], options: argparse.Namespace) ->
     reason = train_by(solvers['ours'], True)
     logging.getLogger('port.fast').removeHandler(told)
     seconds = {name: [] for name in solvers}
-    for turn in range(options.steps + 1):
+    for turn in range(WARM_UP + options.steps):
         for name, solver in solvers.items():
             begin = clock()
             solver.step(1)
-            if turn:                                       # the first warms up
+            if turn >= WARM_UP:
                 seconds[name].append(clock() - begin)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     return {'step_ms': {name: round(1e3 * v, 2) for name, v in medians.items()},

@@ -7,7 +7,7 @@ memory of tensors that are no longer held serves the next ones.
 
 import threading
 import weakref
-from bisect import bisect
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,40 +20,27 @@ from port.native.large_pages import in_large_pages
 
 LEAST = 1 << 16             # values, below which new memory costs nothing
 ALIGNED = 16                # values, that pieces begin at a multiple of: a line of the cache
+TOGETHER = 1 << 22          # values that come from the system at once, at least: 16 MB
 MORE = 1.25                 # of what was lent at once, may be kept: pieces never fit quite
 Span = tuple[int, int]      # the first value and the one behind the last
+Gap = tuple[int, int, int]  # how many values, the number of their slab, the first of them
 
 
 class Slab:
     """Memory that came from the system at once, of which parts are lent.
 
-    gaps: what is not lent, in order; two of them never touch.
+    ends, begins: of what is not lent, by its other end; two of these gaps never touch.
     """
 
     def __init__(self, count: int) -> None:
         self.memory: np.ndarray = in_large_pages(torch.empty(count)).numpy()
-        self.gaps: list[Span] = [(0, count)]
+        self.ends: dict[int, int] = {}
+        self.begins: dict[int, int] = {}
 
     @property
     def idle(self) -> bool:
         """Whether nothing is lent."""
-        return self.gaps == [(0, len(self.memory))]
-
-    def take(self, gap: Span, count: int) -> Span:
-        """Take so many values from the beginning of a gap."""
-        (first, last), place = gap, self.gaps.index(gap)
-        self.gaps[place:place + 1] = [(first + count, last)] if first + count < last else []
-        return first, first + count
-
-    def put_back(self, span: Span) -> None:
-        """Make a gap of what was lent, one with those that it touches."""
-        place = bisect(self.gaps, span)
-        before, behind = self.gaps[:place], self.gaps[place:]
-        if before and before[-1][1] == span[0]:
-            span = before.pop()[0], span[1]
-        if behind and span[1] == behind[0][0]:
-            span = span[0], behind.pop(0)[1]
-        self.gaps = [*before, span, *behind]
+        return self.ends.get(0) == len(self.memory)
 
 
 class KeptMemory:
@@ -66,10 +53,11 @@ class KeptMemory:
     """
 
     def __init__(self) -> None:
-        self.slabs: list[Slab] = []
-        self.lent = self.most = 0                         # values now, and at once so far
+        self.slabs: dict[int, Slab] = {}
+        self.gaps: list[Gap] = []                         # the smallest first
+        self.lent = self.most = self.made = 0             # values now, and at once so far; slabs
         self._lent: dict[int, weakref.ref] = {}           # by its id; a ref must live to call back
-        self._back: deque[tuple[Slab, Span]] = deque()    # let go of, and not counted yet
+        self._back: deque[tuple[int, Span]] = deque()     # let go of, and not counted yet
 
     @contextmanager
     def serve(self) -> Iterator[None]:
@@ -83,37 +71,61 @@ class KeptMemory:
     def lend(self, count: int) -> torch.Tensor:
         """Return memory of so many float32 values, which comes back when nobody holds it."""
         while self._back:
-            slab, span = self._back.popleft()
-            slab.put_back(span)
+            number, span = self._back.popleft()
+            self._open(number, *span)
             self.lent -= span[1] - span[0]
         taken = -(-count // ALIGNED) * ALIGNED
         self.lent += taken
         self.most = max(self.most, self.lent)
-        slab, gap = self._gap(taken)
-        span = slab.take(gap, taken)
-        view = slab.memory[span[0]:span[0] + count]       # lives as long as the tensor does
-        ref = weakref.ref(view, lambda ref: self._returned(ref, slab, span))
+        place = bisect_left(self.gaps, (taken, 0, 0))
+        if place == len(self.gaps):
+            self._make(taken)
+            place = bisect_left(self.gaps, (taken, 0, 0))
+        size, number, first = self.gaps[place]
+        self._close(number, first, first + size)
+        if taken < size:
+            self._open(number, first + taken, first + size)
+        view = self.slabs[number].memory[first:first + count]    # lives as long as the tensor does
+        ref = weakref.ref(view, lambda ref: self._returned(ref, number, (first, first + taken)))
         self._lent[id(ref)] = ref
         return torch.from_numpy(view)
 
-    def _gap(self, count: int) -> tuple[Slab, Span]:
-        """Return the smallest gap for so many values, of a new slab if need be."""
-        gaps = [(gap[1] - gap[0], i, gap) for i, slab in enumerate(self.slabs)
-                for gap in slab.gaps if gap[1] - gap[0] >= count]
-        if gaps:
-            _, i, gap = min(gaps)
-            return self.slabs[i], gap
-        idle = sum(len(slab.memory) for slab in self.slabs if slab.idle)
-        self.slabs = [slab for slab in self.slabs if not slab.idle]
-        held = sum(len(slab.memory) for slab in self.slabs)
-        new = Slab(max(count, min(idle, int(MORE * self.most) - held) // ALIGNED * ALIGNED))
-        self.slabs.append(new)
-        return new, new.gaps[0]
+    def _make(self, count: int) -> None:
+        """Make a slab that has such a gap, in place of all that are idle."""
+        idle = [number for number, slab in self.slabs.items() if slab.idle]
+        freed = sum(len(self.slabs[number].memory) for number in idle)
+        for number in idle:
+            self._close(number, 0, len(self.slabs[number].memory))
+            del self.slabs[number]
+        held = sum(len(slab.memory) for slab in self.slabs.values())
+        kept = min(freed, int(MORE * self.most) - held) // ALIGNED * ALIGNED
+        slab = self.slabs[self.made] = Slab(max(count, kept, TOGETHER))
+        self._open(self.made, 0, len(slab.memory))
+        self.made += 1
 
-    def _returned(self, ref: weakref.ref, slab: Slab, span: Span) -> None:
+    def _open(self, number: int, first: int, last: int) -> None:
+        """Make a gap of values of a slab, one with those that it touches."""
+        slab = self.slabs[number]
+        if first in slab.begins:
+            before = slab.begins[first]
+            self._close(number, before, first)
+            first = before
+        if last in slab.ends:
+            behind = slab.ends[last]
+            self._close(number, last, behind)
+            last = behind
+        slab.ends[first], slab.begins[last] = last, first
+        insort(self.gaps, (last - first, number, first))
+
+    def _close(self, number: int, first: int, last: int) -> None:
+        """Take a whole gap of a slab away."""
+        del self.slabs[number].ends[first], self.slabs[number].begins[last]
+        del self.gaps[bisect_left(self.gaps, (last - first, number, first))]
+
+    def _returned(self, ref: weakref.ref, number: int, span: Span) -> None:
         """Called by whichever thread lets go of a tensor: the collector may run in any."""
         del self._lent[id(ref)]
-        self._back.append((slab, span))
+        self._back.append((number, span))
 
 
 _serving = threading.local()

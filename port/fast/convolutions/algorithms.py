@@ -209,7 +209,9 @@ class ByProduct(ByTorch):
 
     def _learnt(self, rows: torch.Tensor, x: torch.Tensor) -> Gradient:
         """Return the gradient of the weights. x: the padded bottom."""
-        return (rows.T @ self._windows(x)).view(self.task.weight.shape)
+        windows = self._windows(x)
+        weight = empty(rows.shape[1], windows.shape[1], dtype=rows.dtype, device=rows.device)
+        return torch.mm(rows.T, windows, out=weight).view(self.task.weight.shape)
 
 
 class ByOneDnn(ByTorch):

@@ -14,6 +14,7 @@ from port.native.kept_memory import KeptMemory, empty
 @pytest.fixture
 def memory(monkeypatch):
     monkeypatch.setattr(kept_memory, 'LEAST', 10)
+    monkeypatch.setattr(kept_memory, 'TOGETHER', 0)
     found = KeptMemory()
     with found.serve():
         yield found
@@ -50,8 +51,7 @@ def test_large_memory_serves_several_which_join_again(memory) -> None:
         assert large.data_ptr() == place
         del large
         small = [empty(32), empty(16), empty(48)]
-    (slab,) = memory.slabs
-    assert not slab.gaps
+    assert len(memory.slabs) == 1 and not memory.gaps
 
 
 def test_the_smallest_gap_is_taken(memory) -> None:
@@ -68,7 +68,8 @@ def test_no_more_is_kept_than_was_lent_at_once(memory) -> None:
         lent = empty(size)
         assert memory.lent == size
         del lent
-        assert sum(len(slab.memory) for slab in memory.slabs) <= kept_memory.MORE * memory.most
+        kept = sum(len(slab.memory) for slab in memory.slabs.values())
+        assert kept <= kept_memory.MORE * memory.most
 
 
 def test_after_some_passes_all_lies_in_one(memory) -> None:
@@ -78,8 +79,17 @@ def test_after_some_passes_all_lies_in_one(memory) -> None:
         held.clear()
         held = [empty(size) for size in (480, 240, 80)]
         held.clear()
-    (slab,) = memory.slabs
+    (slab,) = memory.slabs.values()
     assert 800 <= len(slab.memory) <= 1000
+
+
+def test_small_ones_share_what_came_at_once(memory, monkeypatch) -> None:
+    monkeypatch.setattr(kept_memory, 'TOGETHER', 480)
+    held = [empty(160) for _ in range(4)]
+    assert [len(slab.memory) for slab in memory.slabs.values()] == [480, 480]
+    held.clear()
+    held = [empty(480), empty(480)]
+    assert len(memory.slabs) == 2
 
 
 def test_small_ones_and_those_of_nobody_are_new() -> None:
