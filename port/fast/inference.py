@@ -100,15 +100,12 @@ class FastNet:
         plan = self.plan({name: (inputs[value].shape[2], inputs[value].shape[3])
                           for name, value in self.program.inputs.items()})
         outputs = self.program.outputs
-        kind = RecordedExecution if self._in_float32() else Execution
+        # What torch computes lies in memory of its own, anew each time: it would have to be copied.
+        by_kernels = self.net.device.type == 'cpu' and self.kernels and calls.available()
+        kind = RecordedExecution if by_kernels else Execution
         found = SizedNet(kind(plan, self.operators, self._blanks_for(plan, inputs), {},
                               set(outputs.values())), outputs)
         return found if self.capture is None else Replay(found, self.capture)
-
-    def _in_float32(self) -> bool:
-        """Whether the values between the layers are float32: kernels of ours write no others."""
-        return self.net.device.type == 'cpu' and (
-            self.dtype == torch.float32 or self.kernels and calls.available())
 
     def plan(self, sizes: dict[str, tuple[int, int]],
              part: list[Interval] | None = None) -> ReachPlan:

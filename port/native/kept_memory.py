@@ -18,7 +18,7 @@ import torch
 
 from port.native.large_pages import in_large_pages
 
-LEAST = 1 << 16             # values, below which new memory costs nothing
+LEAST = 1 << 16             # values, below which new memory costs little
 ALIGNED = 16                # values, that pieces begin at a multiple of: a line of the cache
 TOGETHER = 1 << 22          # values that come from the system at once, at least: 16 MB
 MORE = 1.25                 # of what was lent at once, may be kept: pieces never fit quite
@@ -55,7 +55,8 @@ class KeptMemory:
     def __init__(self) -> None:
         self.slabs: dict[int, Slab] = {}
         self.gaps: list[Gap] = []                         # the smallest first
-        self.lent = self.most = self.made = 0             # values now, and at once so far; slabs
+        self.lent = self.most = 0                         # values now, and at once so far
+        self.made = 0                                     # slabs so far
         self._lent: dict[int, weakref.ref] = {}           # by its id; a ref must live to call back
         self._back: deque[tuple[int, Span]] = deque()     # let go of, and not counted yet
 
