@@ -101,8 +101,8 @@ class Operator:
 class ConvolutionOperator(Operator):
     """A convolution with the layers that have joined it.
 
-    dtype: of the arithmetic where ReLU follows. Scores stay in float32, and so does what kernels of
-    ours compute, which outrun torch's in bfloat16; products of large weights are in bfloat16 too.
+    dtype: of torch's arithmetic where ReLU follows. Scores stay in float32. Kernels of ours compute
+    in float32 too, but for ByLargeWeights.
     """
 
     def __init__(self, operation: Operation, kernels: bool = True,

@@ -29,7 +29,8 @@ Gap = tuple[int, int, int]  # how many values, the number of their slab, the fir
 class Slab:
     """Memory that came from the system at once, of which parts are lent.
 
-    ends, begins: of what is not lent, by its other end; two of these gaps never touch.
+    ends: where each gap, which is not lent, ends, by where it begins; begins: the other way round.
+    Two gaps never touch.
     """
 
     def __init__(self, count: int) -> None:
@@ -49,7 +50,7 @@ class KeptMemory:
 
     The smallest gap is lent that is large enough. Where there is none, slabs of which nothing is
     lent are given back to the system, and a new one takes their place, so that after some passes
-    all lies in one. It hardly keeps more than was lent at once.
+    all lies in one. It hardly keeps more than was lent at once, or TOGETHER, if that is more.
     """
 
     def __init__(self) -> None:
@@ -92,7 +93,7 @@ class KeptMemory:
         return torch.from_numpy(view)
 
     def _make(self, count: int) -> None:
-        """Make a slab that has such a gap, in place of all that are idle."""
+        """Make a slab with a gap of so many values, in place of all that are idle."""
         idle = [number for number, slab in self.slabs.items() if slab.idle]
         freed = sum(len(self.slabs[number].memory) for number in idle)
         for number in idle:

@@ -49,10 +49,10 @@ def predictor(net: Net | Variant | NetParameter | str | PathLike, weights: Weigh
     a published net). precision: float32, tf32 (GPU), bfloat16 or float16 (GPU), of the trunk;
     scores are float32. device: of a net that is made here (default: the CPU). layer: the output
     wanted (default: the first that is called score…). mean: BGR, for pictures (a net by name knows
-    its own). skip: do not compute the padding that no image reaches. tile: height
-    and width, or 'auto': compute the scores in such parts, each from its reach, so that they equal
-    the whole image's and take less memory. exact: by the plain engine, one layer after the
-    other as Caffe does.
+    its own). skip: do not compute the padding that no image reaches. tile: height and width, or
+    'auto': compute the scores in such parts, each from its reach, so that they equal the whole
+    image's (in bfloat16 to its rounding) and take less memory. exact: by the plain engine, one
+    layer after the other as Caffe does.
 
     It may be called from several threads, which take turns, and inside torch.inference_mode().
     Raises ValueError, KeyError or TypeError for what does not fit together.

@@ -7,7 +7,7 @@ columns of zeros are to be thought around it (pads: left, right, above, below).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, prod
+from math import prod
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ class ByTorch:
     def __init__(self, task: Task) -> None:
         self.task = task
         self._kept: dict[str, Any] = {}
-        self._left: dict[str, float] = {}      # how often what is kept will be asked for
+        self._left: dict[str, int] = {}        # how many will ask for what is kept
 
     @classmethod
     def suits(cls, task: Task) -> bool:
@@ -84,7 +84,7 @@ class ByTorch:
         return True
 
     def forget(self) -> None:
-        """Let go of weights that may have changed."""
+        """Let go of weights that may change."""
         if not self.task.fixed:
             self._kept.clear()
 
@@ -93,15 +93,19 @@ class ByTorch:
         return self._once('forward', self._pack)
 
     def _once(self, purpose: str, pack: Callable[[], Any]) -> Any:
-        """Return the weights as `pack` lays them: fixed ones for good; others until all operations
-        that share them, in one pass, have had them.
+        """Return the weights as `pack` lays them. Fixed ones are kept for good; others until all
+        operations that share them have had them, or the next pass begins.
         """
-        if purpose not in self._kept:
+        found = self._kept.get(purpose)
+        if found is None:
             with Notes().on():               # apart: what is packed once is not to be repeated
-                self._kept[purpose] = pack()
-            self._left[purpose] = inf if self.task.fixed else self.task.uses
-        self._left[purpose] -= 1
-        return self._kept[purpose] if self._left[purpose] else self._kept.pop(purpose)
+                found = self._kept[purpose] = pack()
+            self._left[purpose] = self.task.uses
+        if not self.task.fixed:
+            self._left[purpose] -= 1
+            if not self._left[purpose]:
+                del self._kept[purpose]
+        return found
 
     def _pack(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         task, dtype = self.task, self.task.dtype or self.task.kernel.dtype
@@ -243,7 +247,8 @@ class ByOneDnn(ByTorch):
             y = ONEDNN._convolution_pointwise(first, weights[0], bias, *how, relu[0], [], '')
         else:
             y = ONEDNN._convolution_pointwise.binary(
-                first, plus.contiguous(memory_format=LAST), weights[0], bias, *how, 'add', 1.0,
+                first, plus.to(first.dtype).contiguous(memory_format=LAST), weights[0], bias,
+                *how, 'add', 1.0,
                 None if last else 'relu' if task.relu else None, [], None)
         for part, weight, then in zip(parts[1:], weights[1:], relu[1:], strict=True):
             ONEDNN._convolution_pointwise_.binary(

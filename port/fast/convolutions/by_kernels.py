@@ -242,8 +242,8 @@ class ByFourier(ByTorch):
 
 
 class ByLargeWeights(ByProduct):
-    """The same product, by kernels that read the weights once, as they stand (large_weights.c):
-    fc6's are 411 MB, half of that in bfloat16.
+    """The same product, by kernels that read the weights once (large_weights.c): as they stand,
+    fc6's 411 MB; in bfloat16 a copy of half that.
     """
 
     @classmethod
@@ -260,7 +260,8 @@ class ByLargeWeights(ByProduct):
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
         count, terms = x.shape[0] * prod(self.task.size(x, pads)), self.task.kernel[0].numel()
-        return count >= FEW_WINDOWS and (self.task.dense or count * terms <= MOST_HOLED)
+        enough = count >= FEW_WINDOWS or self.task.dtype == torch.bfloat16    # of which one copy
+        return enough and (self.task.dense or count * terms <= MOST_HOLED)
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:
         return self.takes(x, pads)

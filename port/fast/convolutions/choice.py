@@ -49,7 +49,7 @@ class ChosenConvolution:
         self.backward_ways = [way(task) for way in BACKWARD if way.suits_backward(task)]
 
     def refresh(self) -> None:
-        """Have weights packed anew: they may have changed."""
+        """Let go of weights that may change."""
         for way in (*self.forward_ways, *self.backward_ways):
             way.forget()
 

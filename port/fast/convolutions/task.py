@@ -19,11 +19,11 @@ class Task:
     """A Convolution layer over rows and columns, and what its result is for.
 
     relu: the positive part is wanted. halved: of that, the maxima of 2 x 2. dtype: of torch's
-    arithmetic (None: the weights'); kernels of ours compute in float32, all but ByLargeWeights.
-    kernels: whether they may be used. fixed: the weights stay as they are, so that they are transformed only once.
-    uses: how many convolutions of a pass have the same weights and task. affine: layers behind
-    that multiply and shift each channel (with fixed weights only), which the weights and the bias
-    take in.
+    arithmetic (None: the weights'); kernels of ours compute in float32, but for ByLargeWeights.
+    kernels: whether they may be used. fixed: the weights stay as they are, so that they are
+    transformed only once. uses: how many convolutions of a pass have the same weights and task.
+    affine: layers behind that multiply and shift each channel (with fixed weights only), which the
+    weights and the bias take in.
     """
 
     layer: ConvBase

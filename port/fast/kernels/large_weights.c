@@ -25,7 +25,7 @@ typedef struct {
     const float *windows;          /* terms x windows, in panels */
     float *y;                      /* outputs, rounded up to MR, x panels x NR */
     int outputs, terms, panels;
-    int pairs;                     /* of terms in bfloat16 */
+    int pairs;                     /* whether terms are pairs in bfloat16 */
 } LargeWeights;
 
 /* Lay some terms of MR outputs as rows of a block; have the cache fetch those of the next ones. */

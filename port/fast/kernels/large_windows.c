@@ -11,7 +11,7 @@ typedef struct {
     int kernel_h, kernel_w, high, wide;      /* high x wide windows an image */
     size down, across;                       /* from one of a window's values to the next, in floats */
     int count, places, terms;                /* windows of all images; rounded up to whole vectors */
-    int pairs;                               /* of terms in bfloat16, in the memory of a float each */
+    int pairs;                               /* whether terms are laid as pairs in bfloat16 */
 } LargeWindows;
 
 /* The first value that a window reads. */

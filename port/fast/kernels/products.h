@@ -24,8 +24,8 @@ int block_rows(void) { return MR; }
 
 static inline vec positive(vec a) { return (vec)((mask)a & ~(a < 0)); }
 
-/* sum + a b; or, of pairs, of two numbers in bfloat16 in the memory of each float, the sum of both
- * products, which only processors with instructions for them take.
+/* sum + a b. Where a and b hold pairs, two numbers in bfloat16 in the memory of each float: sum plus
+ * both products; only for processors with an instruction for that.
  */
 INLINE vec add_product(vec sum, float a, vec b, int pairs)
 {
@@ -43,7 +43,7 @@ INLINE vec add_product(vec sum, float a, vec b, int pairs)
  * ahead: memory that is read after this block. The cache is told of a line of it for each term:
  * all at once would hold up the loads of the product itself, and later would be late. It may lie
  * beyond what there is, as nothing is read. more: add the sums to what `out` has already.
- * vectors: how many of the two of b are computed. pairs: what a and b hold.
+ * vectors: how many of the two of b are computed. pairs: whether a and b hold pairs.
  */
 static inline __attribute__((always_inline))
 void part_of_block(int rows, int vectors, int pairs, const float *a, const float *b, int k,

@@ -43,12 +43,16 @@ def test_an_overlay_leaves_background_clear() -> None:
     assert sky.tolist() == [[[107, 75, 75]] * 2]
 
 
+BLACK = np.array([(7, 0, 0), (0, 0, 0), (0, 9, 0), (0, 0, 0)], np.uint8)
+
+
+@pytest.mark.parametrize('palette', [make_palette(21), make_palette(300), BLACK, make_palette(0)])
 @pytest.mark.parametrize('alpha', [.5, .25, .9, 0., 1.])
-def test_an_overlay_is_the_published_sum(alpha: float) -> None:
+def test_an_overlay_is_the_published_sum(alpha: float, palette: np.ndarray) -> None:
     """Its three lines as they were published, over all values of a channel."""
     draw = np.random.default_rng(1)
-    image, labels = draw.integers(0, 256, (90, 70, 3), np.uint8), draw.integers(0, 22, (90, 70))
-    palette = make_palette(21)
+    image = draw.integers(0, 256, (90, 140, 3), np.uint8)[:, ::2]
+    labels = draw.integers(0, max(22, len(palette)), (90, 70))
     expected, colours = image.astype(np.float32), color_seg(labels, palette)
     mask = colours.any(-1)
     expected[mask] = expected[mask] * (1 - alpha) + alpha * colours[mask]

@@ -162,3 +162,16 @@ def test_all_of_resnet_goes_by_convolutions() -> None:
     fast.refresh()
     assert len({id(operator.convolution) for operator in fast.operators.values()
                 if operator.operation.kind == 'Convolution'}) == 104 + 4
+
+
+@pytest.mark.parametrize('kernels', [True, False])
+def test_sums_in_bfloat16(kernels: bool) -> None:
+    """What is added may be of another type than what oneDNN adds it to."""
+    net = make(source('x', 1, 512, 6, 7) + conv('x', 'c', 512, 1)
+                     + layer('ReLU', 'c', 'c') + conv('c', 'd', 512, 1)
+                     + layer('Eltwise', ['c', 'd'], 'e') + layer('ReLU', 'e', 'e'))
+    fast = FastNet(net, dtype=torch.bfloat16, kernels=kernels)
+    for seed in range(3):
+        x = torch.randn(1, 512, 6, 7, generator=torch.Generator().manual_seed(seed))
+        wanted, found = net.forward(x=x)['e'], fast(x=x)['e']
+        assert (found - wanted).abs().max() <= 0.02 * wanted.abs().max()

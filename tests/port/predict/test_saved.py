@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from port.data.label_pictures import make_palette
+from port.data.label_pictures import make_palette, vis_seg
+from port.data.legend import over_legend
 from port.predict.saved import KINDS, files_of, made, save
 
 RGB = np.full((4, 60, 3), 90, np.uint8)
@@ -33,6 +34,10 @@ def test_what_is_in_them(tmp_path: Path) -> None:
         assert file['names'].tolist() == ['sky', 'road']
     with Image.open(labels) as image:
         assert np.array_equal(np.asarray(image), LABELS)
+    picture = Image.fromarray(vis_seg(RGB, LABELS, make_palette(256)))
+    with Image.open(overlay) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(over_legend(
+            picture, LABELS, ('sky', 'road'), make_palette(256))))
 
 
 def test_files_of_others_are_told(tmp_path: Path) -> None:

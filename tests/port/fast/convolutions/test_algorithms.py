@@ -16,7 +16,7 @@ from port.fast.convolutions.by_kernels import (
     ByWinograd,
 )
 from port.fast.convolutions.task import Task
-from port.fast.kernels import large_weights
+from port.fast.kernels import calls, large_weights
 
 from ..small import conv, make, source
 
@@ -166,17 +166,35 @@ def test_large_weights(shape, holes: int, relu: bool, pads, monkeypatch) -> None
 
 
 @pytest.mark.parametrize('pads', PADS)
-@pytest.mark.parametrize('shape', [(32, 30, 5), (64, 21, 1), (16, 70, 8)])
-def test_large_weights_in_bfloat16(shape, pads, monkeypatch) -> None:
-    """Both factors are rounded to the nearest, the products are not."""
+@pytest.mark.parametrize('shape,relu', [((32, 30, 5), True), ((64, 21, 1), False),
+                                        ((64, 21, 6), False), ((16, 70, 8), False)])
+def test_large_weights_in_bfloat16(shape, relu: bool, pads, monkeypatch) -> None:
+    """Both factors are rounded to the nearest, the products are not. Of 64 x 6 x 6 terms some are
+    added to the sums of the first ones.
+    """
     monkeypatch.setattr(algorithms, 'LARGE', 1)
-    mine = task(*shape, fixed=True, dtype=torch.bfloat16)
+    mine = task(*shape, fixed=True, dtype=torch.bfloat16, relu=relu)
     if not ByLargeWeights.suits(mine):
         pytest.skip('no C compiler here, or a processor without such products')
     x = bottom(shape[0])
     rounded, weight = (t.bfloat16().double() for t in (x, mine.weight))
     wanted = F.conv2d(F.pad(rounded, pads), weight, mine.bias.double())
-    assert close(ByLargeWeights(mine).forward(x, pads), wanted)
+    plus = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(3))
+    for added in (None, plus):
+        whole = wanted if added is None else wanted + added
+        found = ByLargeWeights(mine).forward(x, pads, added)
+        assert close(found, whole.relu() if relu else whole)
+    x[0, 3, 4, 4] = torch.nan
+    assert ByLargeWeights(replace(mine, relu=False)).forward(x, pads).isnan().any()
+
+
+def test_large_weights_that_make_no_pairs(monkeypatch) -> None:
+    monkeypatch.setattr(algorithms, 'LARGE', 1)
+    if not calls.available():
+        pytest.skip('no C compiler here')
+    terms = calls.vector_width()
+    assert ByLargeWeights.suits(task(terms, 8, 1, fixed=True))
+    assert not ByLargeWeights.suits(task(terms, 8, 1, fixed=True, dtype=torch.bfloat16))
 
 
 def test_fixed_weights_are_packed_once() -> None:
