@@ -58,7 +58,7 @@ class Rows:
 
     def over(self, kernel: str, relu: bool = False, sums: Sums | None = None,
              **tensors: torch.Tensor) -> Job:
-        """Return the job of a pass over all rows. tensors: of all rows' size, of one or of three."""
+        """Return the job of a pass over all rows. tensors: of all rows, of one or of three."""
         return job(kernel, self.count, max(1, GRAIN // self.pixels),
                    {'relu': relu, 'width': self.width, **tensors}, sums=sums)
 
