@@ -72,8 +72,8 @@ class FastNet:
         of its own stands, which equals no other, and the weights are packed at each call.
         """
         blobs = [row.blob for row in self.net.learnable]
-        return tuple((blob.data.data_ptr(), object() if blob.held or blob.data.is_inference()
-                      else blob.data._version) for blob in blobs)
+        return tuple([(data.data_ptr(), object() if blob.held or data.is_inference()
+                       else data._version) for blob in blobs for data in [blob.data]])
 
     def __call__(self, **arrays: Array) -> Results:
         """Return the wanted blobs, float32, for input arrays N x C x H x W by blob name."""
