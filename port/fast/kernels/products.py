@@ -9,6 +9,7 @@ from port.fast.kernels.calls import constant
 CACHE = 7 << 17             # bytes that a thread works on at a time: most of a core's own cache
 UNEVEN = 1.1                # of the work, that one thread may have more than the others
 MOST_BLOCKS = 3             # of rows, that a thread works on at a time
+SHARE = 0.4                 # of the weights' bytes, that rows may take which share reading them
 Size = tuple[int, int]
 
 
@@ -17,16 +18,16 @@ def block() -> Size:
     return constant('winograd.c', 'block_outputs'), constant('winograd.c', 'block_rows')
 
 
-def at_a_time(bytes_a_row: int, rows: int) -> int:
+def at_a_time(bytes_a_row: int, rows: int, weights: int = 0) -> int:
     """Return how many rows (tiles, outputs) a thread works on at a time: all that its core's cache
     holds, or, where one block is more than that, enough to make reading the weights worth it; and
     in turns of about the same length, of whole blocks, or of half ones where that leaves threads
-    with nothing to do.
+    with nothing to do. weights: their bytes, where they are read once for all these rows.
     """
     threads, size = torch.get_num_threads(), block()[1]
     share = -(-rows // threads)
     step = size if in_steps(share, size) <= UNEVEN * share else size // 2
-    most = CACHE // (bytes_a_row * step) or MOST_BLOCKS
+    most = max(CACHE, int(SHARE * weights)) // (bytes_a_row * step) or MOST_BLOCKS
     turns = -(-share // (step * most))
     return in_steps(-(-share // turns), step)
 

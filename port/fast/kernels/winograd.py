@@ -88,7 +88,7 @@ def winograd(x: torch.Tensor, pad: Size, packed: torch.Tensor, bias: torch.Tenso
     check_room(y, n, (-(-size[0] // 2), -(-size[1] // 2)) if halved else size)
     rows, columns = (_tiling(length, step) for length in size)
     count = n * len(rows) * len(columns)
-    many = at_a_time(4 * points * (c + outputs), count)
+    many = at_a_time(4 * points * (c + outputs), count, 4 * packed.numel())
     filled = in_steps(many, block()[1])
     room = points * (filled * (c + outputs) + 2 * constant('winograd.c', 'floats_apart'))
     members = dict(x=x, y=y, weight=packed, bias=bias, rows=rows, columns=columns, high=len(rows),
