@@ -2,7 +2,7 @@
 - `fcn reproduce` spends at most 5 % of its time outside training steps and scoring passes, start
   and report included;
 - `fcn infer` labels a folder by FCN-8s at 90 % or more of the rate of the net alone, as decoding,
-  net and writing overlap (of a light net, whose files take half of its time, the rate is told);
+  net and writing overlap (of a light net, whose files take long beside it, the rate is only told);
 - a 538 MB caffemodel into a predictor that has answered once: the next answer takes no longer than
   two plain reads of the file and a pass.
 

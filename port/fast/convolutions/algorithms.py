@@ -248,8 +248,7 @@ class ByOneDnn(ByTorch):
         else:
             y = ONEDNN._convolution_pointwise.binary(
                 first, plus.to(first.dtype).contiguous(memory_format=LAST), weights[0], bias,
-                *how, 'add', 1.0,
-                None if last else 'relu' if task.relu else None, [], None)
+                *how, 'add', 1.0, None if last else 'relu' if task.relu else None, [], None)
         for part, weight, then in zip(parts[1:], weights[1:], relu[1:], strict=True):
             ONEDNN._convolution_pointwise_.binary(
                 y, part.contiguous(memory_format=LAST), weight, None, *how, 'add', 1.0,

@@ -260,7 +260,8 @@ class ByLargeWeights(ByProduct):
 
     def takes(self, x: torch.Tensor, pads: Pads) -> bool:
         count, terms = x.shape[0] * prod(self.task.size(x, pads)), self.task.kernel[0].numel()
-        enough = count >= FEW_WINDOWS or self.task.dtype == torch.bfloat16    # of which one copy
+        # In bfloat16 always: ByProduct would keep one more copy.
+        enough = count >= FEW_WINDOWS or self.task.dtype == torch.bfloat16
         return enough and (self.task.dense or count * terms <= MOST_HOLED)
 
     def takes_backward(self, x: torch.Tensor, pads: Pads, mask: Sequence[bool]) -> bool:

@@ -8,8 +8,8 @@ from port.fast.kernels.calls import constant
 
 CACHE = 7 << 17             # bytes that a thread works on at a time: most of a core's own cache
 UNEVEN = 1.1                # of the work, that one thread may have more than the others
-MOST_BLOCKS = 3             # of rows, that a thread works on at a time
-SHARE = 0.4                 # of the weights' bytes, that rows may take which share reading them
+MOST_BLOCKS = 3             # of rows, that a thread takes where the cache does not hold one
+SHARE = 0.4                 # of the bytes of the weights read in a turn, that its rows may take
 Size = tuple[int, int]
 
 
@@ -20,9 +20,10 @@ def block() -> Size:
 
 def at_a_time(bytes_a_row: int, rows: int, weights: int = 0) -> int:
     """Return how many rows (tiles, outputs) a thread works on at a time: all that its core's cache
-    holds, or, where one block is more than that, enough to make reading the weights worth it; and
-    in turns of about the same length, of whole blocks, or of half ones where that leaves threads
-    with nothing to do. weights: their bytes, where they are read once for all these rows.
+    holds, or more, where that makes reading the weights worth it; in turns of about the same
+    length, of whole blocks, or of half ones where whole ones leave threads with nothing to do.
+
+    weights: how many bytes of them each turn reads; 0 leaves them out of account.
     """
     threads, size = torch.get_num_threads(), block()[1]
     share = -(-rows // threads)
