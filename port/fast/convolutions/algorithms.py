@@ -238,7 +238,8 @@ class ByOneDnn(ByTorch):
         task, w = self.task, self.task.window
         x, pad = padded(x.to(task.dtype or x.dtype), pads, w)
         how = [list(pad), list(w.stride), list(w.dilation), task.layer.group]
-        parts = x.contiguous(memory_format=LAST).chunk(self._pieces(), 1)
+        pieces, whole = self._pieces(), x.contiguous(memory_format=LAST)
+        parts = whole.chunk(pieces, 1) if pieces > 1 else (whole,)
         weights, bias = self._once('forward', lambda: self._in_its_order(parts, how))
         last = len(parts) - 1
         relu = ['none'] * last + ['relu' if task.relu else 'none']

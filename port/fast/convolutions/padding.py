@@ -33,8 +33,8 @@ def is_narrow(x: torch.Tensor, window: Window) -> bool:
     """Whether an axis is shorter than a step of the window, which may then read nothing but
     padding: that breaks oneDNN's kernels for channels last (NaN, or the process ends).
     """
-    return any(size < max(steps) for size, *steps in zip(x.shape[2:], window.stride,
-                                                         window.dilation, strict=True))
+    (down, right), (below, beside) = window.stride, window.dilation
+    return x.shape[2] < max(down, below) or x.shape[3] < max(right, beside)
 
 
 def rows_of(x: torch.Tensor) -> torch.Tensor:

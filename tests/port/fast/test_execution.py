@@ -70,6 +70,7 @@ def branch(data: str, top: str) -> str:
                    in zip(tops, tops[1:], windows, strict=False))
 
 
+@pytest.mark.skipif(not calls.available(), reason='no C compiler here')
 @pytest.mark.parametrize('skip', [True, False])
 def test_a_second_run_uses_the_memory_of_the_first(skip: bool) -> None:
     """Margins are filled once: no other value may lie in their memory. Of two branches the second
