@@ -1,6 +1,7 @@
 """fcn weights: what comes along, and whether a download is whole."""
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -14,7 +15,10 @@ RUNNER = CliRunner()
 def test_the_list() -> None:
     done = RUNNER.invoke(main, ['weights'])
     assert done.exit_code == 0
-    assert 'camvid-fcn-basic ' in done.output and 'on test: mean IU 38.5' in done.output
+    card = kept_file('camvid-fcn-basic').with_name('README.md').read_text(encoding='utf-8')
+    found = re.search(r'these weights, (on val [^|]*) \| ([^|]*) \|', card)
+    assert found and 'camvid-fcn-basic ' in done.output
+    assert f'{found[1]}: {found[2]}' in done.output
     assert 'VGG_ILSVRC_16_layers.caffemodel' in done.output
     kept = json.loads(RUNNER.invoke(main, ['weights', '--json']).output)['kept']
     assert {row['name'] for row in kept} >= {'camvid-fcn-basic', 'camvid-segnet-basic'}
