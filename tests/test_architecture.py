@@ -281,7 +281,7 @@ def test_lint_finds_what_evaluates_or_unpickles(call: str) -> None:
 
 
 def unpickling(one: Source) -> list[str]:
-    """Return the calls that tell a reader to unpickle: torch.load and numpy.load do not untold."""
+    """Return the calls that ask a reader to unpickle; unasked, torch.load and numpy.load do not."""
     return [f'{one.path}:{node.lineno}' for node in ast.walk(one.tree)
             if isinstance(node, ast.Call) for keyword in node.keywords
             if ast.unparse(keyword) in ('weights_only=False', 'allow_pickle=True')]
