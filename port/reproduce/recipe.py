@@ -79,22 +79,37 @@ class Settings:
     def claim(self, out: Path) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
 
-        As long as nothing was trained or scored there, other settings take their place.
+        As long as nothing was trained or scored there, other settings take their place; later more
+        blocks, where those that are trained are the longer run's too. ValueError for any other change.
         """
-        path = out / SETTINGS_FILE
-        mine = json.loads(json.dumps(asdict(self)))
         if not underway(out):
             for begun in out.glob('*/init.caffemodel'):
                 begun.unlink()
             out.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, [(json.dumps(mine, indent=2) + '\n').encode()])
+            self._write(out)
             return
-        theirs = asdict(Settings.of_run(out))
-        changed = [f'{key} {theirs[key]!r}, now {value!r}' for key, value in mine.items()
-                   if theirs[key] != value]
-        if changed:
-            raise ValueError(f'{out} was begun with {"; ".join(changed)}: go on with the same '
-                             'settings, or name another --out')
+        begun = Settings.of_run(out)
+        mine, theirs = json.loads(json.dumps(asdict(self))), asdict(begun)
+        changed = {key: f'{key} {theirs[key]!r}, now {value!r}' for key, value in mine.items()
+                   if theirs[key] != value}
+        if list(changed) == ['blocks'] and self._lengthens(begun, out):
+            self._write(out)
+        elif changed:
+            raise ValueError(f'{out} was begun with {"; ".join(changed.values())}: go on with the '
+                             'same settings, or name another --out')
+
+    def _lengthens(self, begun: 'Settings', out: Path) -> bool:
+        """Tell whether the blocks of a run are the first ones of these settings' longer run: it
+        has one net, and a rate that does not depend on the length, as that of 'poly' does.
+        """
+        stage, *others = chain(self, out)
+        earlier = chain(begun, out)[0]
+        rates = solver(stage.row, **solver_options(stage, self, 1))
+        return not others and stage.blocks > earlier.blocks > 0 and rates.lr_policy != 'poly'
+
+    def _write(self, out: Path) -> None:
+        """Write the settings as the record of the run in a folder."""
+        write_atomic(out / SETTINGS_FILE, [(json.dumps(asdict(self), indent=2) + '\n').encode()])
 
 
 def underway(out: Path) -> bool:

@@ -186,6 +186,25 @@ def test_a_folder_holds_one_run(data, whole):
         run(data, out, blocks=3)
 
 
+def test_a_run_of_one_net_goes_on_for_more_blocks(data, tmp_path):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    run(data, one, 'voc-fcn32s', blocks=1)
+    longer = run(data, one, 'voc-fcn32s', blocks=2)
+    assert longer['stages'][0]['measured'] == run(
+        data, two, 'voc-fcn32s', blocks=2)['stages'][0]['measured']
+    assert same(*(out / 'voc-fcn32s/snapshot/train_iter_8.caffemodel' for out in (one, two)))
+    assert Settings.of_run(one).blocks == 2
+    with pytest.raises(ValueError, match='was begun with blocks 2, now 1'):
+        run(data, one, 'voc-fcn32s', blocks=1)
+
+
+def test_a_run_whose_rate_depends_on_its_length_keeps_it(data, tmp_path):
+    more = {'options': {'base_lr': 1e-8, 'lr_policy': 'poly', 'power': 0.9}}
+    run(data, tmp_path, 'voc-fcn32s', blocks=1, **more)
+    with pytest.raises(ValueError, match='was begun with blocks 1, now 2'):
+        run(data, tmp_path, 'voc-fcn32s', blocks=2, **more)
+
+
 def test_a_run_begun_before_there_was_a_setting_goes_on(data, whole):
     path = whole[0] / 'run.json'
     text = path.read_text()
