@@ -21,7 +21,7 @@ from netspec.changed_nets import (
 )
 from netspec.families import make_net
 from netspec.families.fcn import TRUNKS, fcn
-from netspec.own_dataset import find_own
+from netspec.own_dataset import find_own, place_of
 from netspec.schema import print_net, print_solver
 from netspec.solver_param import solver
 from netspec.spec import unknown
@@ -147,7 +147,7 @@ def _sampling(name: str, keep: float) -> Builder:
 
 def _drop_rate(base: Variant) -> Experiment:
     schedule = replace(base.schedule, base_lr=base.schedule.base_lr / 100)
-    row = replace(base, name='drop-rate', init=(Init(base.name),), schedule=schedule)
+    row = replace(base, name='drop-rate', init=(Init(place_of(base)),), schedule=schedule)
     return Experiment('drop-rate', row, 'PAMI section 4.3: rate / 100, no skip is added', _HALF)
 
 
@@ -157,8 +157,8 @@ def _at_once(base: Variant) -> Experiment:
         row = replace(VARIANTS['voc-fcn8s-atonce'], name='at-once')
         return Experiment('at-once', row, 'PAMI Table 3: all skips trained at once')
     coarse = base
-    while coarse.init and coarse.init[0].donor in VARIANTS:
-        coarse = VARIANTS[coarse.init[0].donor]
+    while coarse.init and (donor := _known(coarse.init[0].donor)):
+        coarse = donor
     row = replace(base, name='at-once', init=coarse.init, schedule=coarse.schedule,
                   skip_scales=tuple(zip(TRUNKS[base.trunk].skips, (0.01, 0.0001), strict=False)))
     return Experiment('at-once', row, 'PAMI section 4.3: all skips trained at once', _AT_ONCE)

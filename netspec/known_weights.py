@@ -40,6 +40,7 @@ class KnownFile:
 
 
 ZOO, FCN = 'BVLC/caffe, models/', 'shelhamer/fcn.berkeleyvision.org'
+HAN = 'songhan/SqueezeNet-Deep-Compression'
 BERKELEY, OXFORD = 'http://dl.caffe.berkeleyvision.org', 'http://www.robots.ox.ac.uk/~vgg'
 KNOWN = (
     KnownFile('VGG_ILSVRC_16_layers.caffemodel', '9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24',
@@ -51,6 +52,9 @@ KNOWN = (
               f'{ZOO}bvlc_alexnet', BERKELEY),
     KnownFile('bvlc_googlenet.caffemodel', '405fc5acd08a3bb12de8ee5e23a96bec22f08204',
               'GoogLeNet', f'{ZOO}bvlc_googlenet', BERKELEY, 'GoogLeNet'),
+    KnownFile('compressed_SqueezeNet.net', 'd366493d585f65f4badc23b1ae943e9275db1cf4',
+              'SqueezeNet 1.0 by Deep Compression', f'https://github.com/{HAN}',
+              f'https://github.com/{HAN}/raw/master', 'SqueezeNet'),
     KnownFile('squeezenet_v1.1.caffemodel', '3397f026368a45ae236403ccc81cfcbe8ebe1bd0',
               'SqueezeNet 1.1', 'DeepScale/SqueezeNet, SqueezeNet_v1.1'),
     *(KnownFile(f'{file}.caffemodel', sha1, f'{net} as its authors trained it', FCN, BERKELEY,

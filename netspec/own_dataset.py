@@ -160,6 +160,12 @@ def staged_place(folder: str | Path, stride: int) -> str:
     return str(Path(folder).resolve()) + STAGED.format(stride)
 
 
+def place_of(row: Variant) -> str:
+    """Return by what a row is found again: its name, or that of the stage on a user's own data."""
+    places = dict(row.places)
+    return staged_place(places['lists'], row.stride) if places else row.name
+
+
 def find_own(given: str) -> Variant | None:
     """Return the row that a folder of `fcn new` describes, or a stage on its data; else None."""
     if is_own(given):

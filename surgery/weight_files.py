@@ -1,7 +1,8 @@
 """Weights by content, whatever the file is called: one reader, one writer.
 
-.caffemodel, .caffemodel.h5, .safetensors and .npz; the last two under our names or under
-torchvision's. Torch's own files need torch: port.engine.torch_weights reads those and all of these.
+.caffemodel, .caffemodel.h5, .safetensors and .npz, the last two under our names or under
+torchvision's, and SqueezeNet's weights by Deep Compression. Torch's own files need torch:
+port.engine.torch_weights reads those and all of these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from . import tensors as flat
 from .caffemodel import Weights, read_caffemodel, write_caffemodel
+from .deep_compression import is_compressed, read_compressed
 from .foreign import HDF5_MAGIC, magic
 from .hdf5 import read_hdf5, write_hdf5
 from .pixels import Pixels
@@ -36,6 +38,8 @@ def read_weights(path: str | Path, mean: Sequence[float] | None = None,
     if head[8:9] == b'{' and int.from_bytes(head[:8], 'little') < 1 << 32:
         tensors, notes = flat.read_safetensors(path)
         return from_tensors(tensors, path, mean, pixels, notes, keep_norm)
+    if is_compressed(head, Path(path).stat().st_size):
+        return read_compressed(path)
     return read_caffemodel(path)
 
 

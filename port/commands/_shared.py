@@ -272,15 +272,22 @@ def tell(content: object, table: str, json_path: str | None) -> None:
 
 
 def check_json(json_path: str | None, read: Sequence[str | Path] = ()) -> None:
-    """Raise before the work where --json names a file that is read, or a folder that is not there.
+    """Do as check_output for --json, whose `-` is no file."""
+    if json_path not in (None, '-'):
+        check_output(json_path, read, '--json')
+
+
+def check_output(given: str | Path | None, read: Sequence[str | Path], option: str) -> None:
+    """Raise before the work where an option names a file that is read, or a folder that is not
+    there.
     """
-    if json_path in (None, '-'):
+    if given is None:
         return
     from netspec.schema import spare
-    path = Path(str(json_path))
+    path = Path(given)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: the folder {path.parent} does not exist; make it first')
-    spare([path], read, 'name another --json')
+    spare([path], read, f'name another {option}')
 
 
 def seed_option(what: str) -> Decorator:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from port.commands._ranks import ranked
-from port.commands._shared import engine_options, given_as, renamed, seed_option
+from port.commands._shared import engine_options, given_as, options_given, renamed, seed_option
 from port.commands._values import FILE, FOLDER, WIDTH, Context, NetName, Param
 from port.commands.bound import data_option
 from port.commands.reproduce import goes_on, limit_option, set_option
@@ -98,6 +98,8 @@ def command(given: Request) -> None:
     the same images as often. Ctrl-C at any time; the same command goes on. With --trunk also
     pretrained or random weights, stages or all at once, skips or none.
     """
+    with given.ranks.agreed():
+        _refuse_idle(given)
     if given.trunk:
         _seeded(given)
         return
@@ -120,6 +122,20 @@ def command(given: Request) -> None:
     write_atomic(out / 'ablation.json', [json.dumps(content, indent=2).encode()])
     write_atomic(out / 'ablation.md', [text.encode()])
     click.echo(text)
+
+
+def _refuse_idle(given: Request) -> None:
+    """Raise UsageError for options that this ablation does not look at."""
+    idle = ('width', 'seed') if given.trunk else ('seeds', 'scale', 'rates')
+    named = [option.opts[0] for option in options_given() if option.name in idle]
+    if given.trunk and named:
+        raise click.UsageError(f'--trunk trains at full width, from --seeds seeds of its own: it '
+                               f'takes no {", ".join(named)}')
+    if named:
+        raise click.UsageError(f'{", ".join(named)}: for an ablation with --trunk')
+    if given.trunk and 'base_lr' in given.options:
+        raise click.UsageError('--set base_lr: with --trunk each regime has its own best rate; '
+                               'give those to try by --rate')
 
 
 def _seeded(given: Request) -> None:

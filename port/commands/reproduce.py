@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,8 +221,8 @@ def command(given: Request) -> None:
     if given.dry_run:
         return
     with goes_on():
-        content = reproduce(settings, out, device, click.echo, given.keep_all,
-                            given.ranks)
+        content = reproduce(settings, out, device, click.echo, given.keep_all, given.ranks,
+                            another_length=True)
     if given.ranks.first:
         click.echo(report_card.closing(content, out))
 
@@ -261,10 +261,11 @@ def settings_of(given: Request, begun: Path | None) -> Settings:
     if begun is None:
         return _of_own(settings)
     asked = {SETTINGS.get(option.name or '', option.name) for option in options_given()}
-    asked -= {'name', 'keep_all', 'gpus'}
     if 'out' in asked:
         raise click.UsageError(f'{given.name} is the folder of a run: leave --out out')
-    return replace(Settings.of_run(begun), **{name: getattr(settings, str(name)) for name in asked})
+    return replace(Settings.of_run(begun), **{
+        field.name: getattr(settings, field.name) for field in fields(Settings)
+        if field.name in asked and field.name != 'name'})
 
 
 def _of_own(settings: Settings) -> Settings:
@@ -291,9 +292,8 @@ def net_name(given: Request) -> str:
     """
     if given.net is None:
         return ''
-    from netspec.own_dataset import staged_place
-    places = dict(given.net.places)
-    return staged_place(places['lists'], given.net.stride) if places else given.net.name
+    from netspec.own_dataset import place_of
+    return place_of(given.net)
 
 
 def _check_names(name: str, net: str) -> None:

@@ -17,6 +17,7 @@ from port.commands._shared import (
     AskedNet,
     WithJson,
     check_json,
+    check_output,
     defining,
     engine_options,
     given_as,
@@ -141,11 +142,14 @@ def loaded(given: Request) -> Net:
     from port.engine.net import Net
     from port.engine.net_weights import paths_of
     from port.engine.starting_weights import load
+    from port.scoring.evaluate import data_instance, files_read, listed_data
     weights = given.net.weights(given.weights)
     source = test_net(given.net, given.data)
     read = [*paths_of(weights), *([source] if isinstance(source, Path) else [])]
     check_json(given.json_path, read)
     net = Net(source, TEST, device=given.device)
+    check_output(given.frames, [*read, *files_read(data_instance(net) or listed_data(net))],
+                 '--frames')
     load(net, weights)
     return net
 

@@ -1,5 +1,6 @@
 """The labels of a list that names an image and its labels a line, as DeepLab's rows have it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,18 @@ from port.data.readers import missing, read_lines
 from port.images.caffe_images import read_image, read_label
 
 
+def image_names(paths: Sequence[str]) -> list[str]:
+    """Return a name for each image of a list: its file's, without folder and ending; with the
+    folders where files of several folders are called alike.
+    """
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) == len(set(paths)):
+        return names
+    return [str(Path(path.lstrip('/')).with_suffix('')) for path in paths]
+
+
 class ListedSplit:
-    """A list read, no image: `indices` are the images' names, without folder and ending.
+    """A list read, no image: `indices` are the images' names.
 
     root: what stands before each path, as it is written. Raises FileNotFoundError and ValueError
     naming the list and the line.
@@ -23,9 +34,9 @@ class ListedSplit:
                 raise ValueError(f'{source}:{number}: expected `image label`, got {words[0]!r}')
         if not rows:
             raise ValueError(f'{source}: the list of images is empty; expected lines `image label`')
-        self.paths = {Path(words[0]).stem: tuple(f'{root}{word}' for word in words[:2])
-                      for _, words in rows}
-        self.indices = [Path(words[0]).stem for _, words in rows]
+        self.indices = image_names([words[0] for _, words in rows])
+        self.paths = {name: tuple(f'{root}{word}' for word in words[:2])
+                      for name, (_, words) in zip(self.indices, rows, strict=True)}
         first = self.paths[self.indices[0]]
         for path in map(Path, first):
             if not path.is_file():

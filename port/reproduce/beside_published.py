@@ -17,8 +17,9 @@ from netspec.schema import write_atomic
 from port.crf.crf_weights import crf_weights
 from port.reproduce import published_figures as published
 from port.reproduce.recipe import Settings, Stage
+from port.reproduce.stage_training import best_block, main_figure
 from port.scoring.evaluate import Evaluation
-from port.scoring.metrics import METRICS, Scores, mean, plain
+from port.scoring.metrics import METRICS, Scores, plain
 
 GEOMETRIC, FOREGROUND = published.GEOMETRIC, published.FOREGROUND
 
@@ -32,7 +33,7 @@ def measured(stage: Stage, result: Evaluation) -> dict[str, float | None]:
     main = result.main
     values = dict(main.metrics)
     if stage.experiment.foreground:
-        values[FOREGROUND] = mean(main.class_iu[1:])
+        values[FOREGROUND] = main_figure(stage, result)
     heads = list(result.scores.values())
     if len(heads) > 1:
         values[GEOMETRIC] = heads[1].pixel_acc
@@ -92,7 +93,7 @@ def stage_report(stage: Stage, results: list[Evaluation], settings: Settings,
                  refined: Evaluation | None = None) -> dict[str, Any]:
     """Return everything the pages say of one net."""
     last = results[-1]
-    best = max(results, key=lambda e: e.main.mean_iu)
+    best = best_block(stage, results)
     primary = _primary(stage)
     trained = [] if settings.net else published.retrained(stage.name)
     others = [{'source': f.cite(), 'key': f.source, 'mean IU': f.values['mean IU'],
@@ -140,6 +141,10 @@ def caveats(stages: list[Stage], settings: Settings, images: int | None = None) 
     scored, expected = stages[-1].row.splits[1].name, _expected_splits(settings)
     if scored not in expected:
         lines.append(f'scored on {scored!r} in place of {" or ".join(map(repr, expected))}')
+    if settings.scale != 1:
+        lines.append(f'images and labels are resized by {settings.scale:g}')
+    if settings.share_steps:
+        lines.append('several processes shared the steps, with random numbers of their own')
     if settings.tf32:
         lines.append('products rounded to 10 bits (TF32)')
     whole = stages[-1].row.schedule.test_iter
@@ -197,7 +202,8 @@ def command_line(settings: Settings) -> str:
         if field.name in plain and not (own and field.name == 'data') and (
                 value != field.default or field.name == 'data'):
             words += [plain[field.name], str(value)]
-    words += [f'--{name}' for name in ('released', 'fast', 'tf32') if getattr(settings, name)]
+    words += [f'--{name.replace("_", "-")}' for name in ('released', 'fast', 'tf32', 'share_steps')
+              if getattr(settings, name)]
     words += ['--exact'] if settings.fast is False else []
     for option, pairs in (('--set', settings.options), ('--donor', settings.donors),
                           ('--train-data', settings.train_data)):

@@ -1,7 +1,9 @@
 """What a reproduction consists of: the chain of nets, each one's folder, blocks and settings."""
 
 import json
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,11 @@ from port.training import updates
 from port.training.batch_norm_statistics import PASSES
 from port.training.lr_policy import learning_rate
 
+log = logging.getLogger('port.reproduce')
 SETTINGS_FILE = 'run.json'
+BY_BLOCKS, BY_RUN = 'is set by the blocks; use --block, --blocks', 'is set by the run'
+FIXED = {**dict.fromkeys(('max_iter', 'snapshot', 'snapshot_prefix', 'test_iter'), BY_BLOCKS),
+         **dict.fromkeys(('net', 'train_net', 'test_net', 'snapshot_format'), BY_RUN)}
 
 
 @dataclass(frozen=True)
@@ -76,39 +82,59 @@ class Settings:
             return self
         return replace(self, fast=Settings.of_run(out).fast)
 
-    def claim(self, out: Path) -> None:
+    def claim(self, out: Path, another_length: bool = False) -> None:
         """Write the settings into a new folder, or check that they are those it was begun with.
 
-        As long as nothing was trained or scored there, other settings take their place; later more
-        blocks, where those that are trained are the longer run's too. ValueError for any other change.
+        As long as nothing was trained or scored there, other settings take their place.
+        another_length: so may another number of blocks of a run that has one net. ValueError for
+        any other change.
         """
         if not underway(out):
-            for begun in out.glob('*/init.caffemodel'):
-                begun.unlink()
-            out.mkdir(parents=True, exist_ok=True)
+            self._clear(out)
             self._write(out)
             return
-        begun = Settings.of_run(out)
-        mine, theirs = json.loads(json.dumps(asdict(self))), asdict(begun)
-        changed = {key: f'{key} {theirs[key]!r}, now {value!r}' for key, value in mine.items()
-                   if theirs[key] != value}
-        if list(changed) == ['blocks'] and self._lengthens(begun, out):
-            self._write(out)
-        elif changed:
-            raise ValueError(f'{out} was begun with {"; ".join(changed.values())}: go on with the '
-                             'same settings, or name another --out')
+        changed, fault = self.changes(out), ''
+        if list(changed) == ['blocks'] and another_length:
+            fault = self._fault_of_length(out)
+            if not fault:
+                log.warning('%s: was begun with %s', out, changed['blocks'])
+                self._write(out)
+                return
+        if changed:
+            raise ValueError(f'{out} was begun with {"; ".join(changed.values())}{fault}: go on '
+                             'with the same settings, or name another --out')
 
-    def _lengthens(self, begun: 'Settings', out: Path) -> bool:
-        """Tell whether the blocks of a run are the first ones of these settings' longer run: it
-        has one net, and a rate that does not depend on the length, as that of 'poly' does.
+    def changes(self, out: Path) -> dict[str, str]:
+        """Return what these settings change in those that the run of a folder was begun with: what
+        it was and is, by the setting's name.
         """
+        mine, theirs = json.loads(json.dumps(asdict(self))), asdict(Settings.of_run(out))
+        return {key: f'{key} {theirs[key]!r}, now {value!r}' for key, value in mine.items()
+                if theirs[key] != value}
+
+    def _clear(self, out: Path) -> None:
+        """Remove the weights that a run in this folder, of which nothing was trained, would have
+        begun with: they may be another net's.
+        """
+        with suppress(ValueError, KeyError):
+            for stage in chain(Settings.of_run(out), out) if (out / SETTINGS_FILE).exists() else ():
+                stage.init.unlink(missing_ok=True)
+
+    def _fault_of_length(self, out: Path) -> str:
+        """Say why a run cannot have so many blocks; '' where what is trained is a part of them."""
         stage, *others = chain(self, out)
-        earlier = chain(begun, out)[0]
-        rates = solver(stage.row, **solver_options(stage, self, 1))
-        return not others and stage.blocks > earlier.blocks > 0 and rates.lr_policy != 'poly'
+        if not self.blocks:
+            return ' (the published number; say it by --blocks)'
+        if others or self.released:
+            return ' (only the training of a single net may be given another length)'
+        if solver(stage.row, **solver_options(stage, self, 1)).lr_policy == 'poly':
+            return ' (its rate depends on the length: lr_policy is "poly")'
+        reached = stage.reached()
+        return f' ({reached} iterations are trained)' if reached > stage.iterations else ''
 
     def _write(self, out: Path) -> None:
         """Write the settings as the record of the run in a folder."""
+        out.mkdir(parents=True, exist_ok=True)
         write_atomic(out / SETTINGS_FILE, [(json.dumps(asdict(self), indent=2) + '\n').encode()])
 
 
@@ -158,6 +184,28 @@ class Stage:
     def scores(self, iteration: int) -> Path:
         """The scores after an iteration."""
         return self.folder / 'scores' / f'iter_{iteration}.json'
+
+    @property
+    def init(self) -> Path:
+        """The weights that surgery makes for it to begin with."""
+        return self.folder / 'init.caffemodel'
+
+    def state(self) -> Path | None:
+        """The last solver state whose weights are there."""
+        found = {_iteration(path): path
+                 for path in (self.folder / 'snapshot').glob('train_iter_*.solverstate')
+                 if path.with_suffix('.caffemodel').exists()}
+        return found[max(found)] if found else None
+
+    def reached(self) -> int:
+        """The iteration of the last scoring or solver state, whichever is later."""
+        found = [*(self.folder / 'scores').glob('iter_*.json'), *filter(None, [self.state()])]
+        return max(map(_iteration, found), default=0)
+
+
+def _iteration(path: Path) -> int:
+    """Return the iteration that a file is named after."""
+    return int(path.name.partition('.')[0].rpartition('_')[2])
 
 
 def chain(settings: Settings, out: Path) -> list[Stage]:
@@ -223,8 +271,16 @@ def _scored_on(experiment: Experiment, split: str) -> Experiment:
 
 def _images_of(experiment: Experiment, settings: Settings) -> int:
     """Return how many images an iteration takes: a batch, iter_size times."""
-    row, given = experiment.row, of_stage(experiment.name, settings.train_data).get('batch')
-    return row.schedule.iter_size * (given if type(given) is int and given > 0 else row.batch)
+    row = experiment.row
+    batch = of_stage(experiment.name, settings.train_data).get('batch')
+    passes = of_stage(experiment.name, settings.options).get('iter_size')
+    return ((passes if _counts(passes) else row.schedule.iter_size)
+            * (batch if _counts(batch) else row.batch))
+
+
+def _counts(value: object) -> bool:
+    """Tell whether a value of an option is a number of things."""
+    return type(value) is int and value > 0
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
@@ -276,10 +332,9 @@ def check_options(settings: Settings, stages: list[Stage]) -> None:
         if key.rpartition('.')[2] not in OPTIONS:
             raise ValueError(str(unknown('--train-data: the data layers have no option',
                                          key.rpartition('.')[2], OPTIONS).args[0]))
-    fixed = {'max_iter', 'snapshot', 'snapshot_prefix', 'test_iter'}
     for key in settings.options:
-        if key.rpartition('.')[2] in fixed:
-            raise ValueError(f'--set {key}: is set by the blocks; use --block, --blocks')
+        if key.rpartition('.')[2] in FIXED:
+            raise ValueError(f'--set {key}: {FIXED[key.rpartition(".")[2]]}')
     for stage in stages:
         param = solver(stage.row, **solver_options(stage, settings, 1))
         updates.check(param)

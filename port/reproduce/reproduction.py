@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from netspec.own_dataset import is_own
 from netspec.schema import write_atomic
 from port.distributed.alone import ALONE, Alone
 from port.engine.torch_weights import read_donor, read_weights
@@ -20,8 +21,9 @@ from port.reproduce import beside_published as compare
 from port.reproduce import report_html
 from port.reproduce import report_pages as pages
 from port.reproduce import report_pictures as pictures
+from port.reproduce.pace import FORWARD
 from port.reproduce.recipe import Settings, Stage, chain, check_options
-from port.reproduce.stage_training import done, final_weights, latest, refined, run_stage
+from port.reproduce.stage_training import done, final_weights, refined, run_stage
 from port.scoring.bounds import open_layer
 from port.scoring.evaluate import Evaluation
 from port.training.run_lock import running_alone
@@ -29,7 +31,6 @@ from port.training.run_lock import running_alone
 log = logging.getLogger('port.reproduce')
 Say = Callable[[str], None]
 EVERY = 60.0           # seconds between two estimates where there is no bar to show them
-FORWARD = 1 / 3        # of the time of forward and backward pass; until a scoring was timed
 
 
 def stages_of(settings: Settings, out: Path) -> list[Stage]:
@@ -55,7 +56,7 @@ class Clock:
         self.stages, self.images = stages, images
         self.bar: tqdm[Any] | None = None
         self.stepped, self.steps = 0.0, 0
-        self.at: dict[str, int] = {s.name: _reached(s) for s in stages}
+        self.at: dict[str, int] = {s.name: s.reached() for s in stages}
         self.scored: list[float] = [e.seconds for s in stages for e in done(s)]
         self.trained = [(e.trained, s.block) for s in stages for e in done(s) if e.trained]
         self.last = self.shown = time.monotonic()
@@ -169,24 +170,24 @@ def checked(settings: Settings, out: Path, ranks: int = 1) -> tuple[list[Stage],
     need; ValueError or FileNotFoundError says what is wrong.
     """
     stages = stages_of(settings, out)
+    for stage in stages:
+        if is_own(stage.folder):
+            raise ValueError(f'{stage.folder}: `fcn new` wrote this folder, and the run would '
+                             'write its own nets there; name another --out')
     warned = _check_data(stages, settings, ranks)
     _check_weights(stages, settings)
     return stages, warned
 
 
-def _reached(stage: Stage) -> int:
-    """Return the iteration that a stage's last snapshot stands at."""
-    state = latest(stage)
-    return int(state.stem.rpartition('_')[2]) if state else 0
-
-
 def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
-              keep_all: bool = False, ranks: Alone = ALONE) -> dict[str, Any]:
+              keep_all: bool = False, ranks: Alone = ALONE,
+              another_length: bool = False) -> dict[str, Any]:
     """Train and score whatever is still missing in `out`, then write the report; return it.
 
     Raises Interrupted where a stop is asked for; the same call then goes on. ValueError where
     another process is at work there. ranks: they share all training and scoring; the first writes
-    and says what there is to say.
+    and says what there is to say. another_length: the settings may have another number of blocks
+    than the run that lies there.
     """
     flattering: list[str] = []
     with ExitStack() as stack:
@@ -197,7 +198,7 @@ def reproduce(settings: Settings, out: Path, device: torch.device, say: Say,
                 log.warning('%s', line)
             if ranks.first:
                 stack.enter_context(running_alone(out))
-                settings.claim(out)
+                settings.claim(out, another_length)
         clock, results = Clock(stages, settings.images), {}
         after_crf: dict[str, Evaluation] = {}
 

@@ -215,9 +215,10 @@ class SeededAblation:
                say: Say, folder: Path) -> dict[str, Any] | None:
         """Train one run, or go on with it; return the report of its net, None if it diverged."""
         mark = folder / 'diverged'
-        if mark.exists():
-            return None
         settings = self._settings_of(run, seed, rate, done)
+        if mark.exists() and not settings.changes(folder):
+            return None
+        mark.unlink(missing_ok=True)
         try:
             content = reproduce(settings, folder, self.device,
                                 lambda text: say(f'seed {seed}, {name}, {rate:g}: {text}'))

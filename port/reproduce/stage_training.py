@@ -30,7 +30,7 @@ from port.engine.torch_weights import read_donor
 from port.fast.speed_up import forward_by, train_by
 from port.reproduce.recipe import Settings, Stage, of_stage, solver_options
 from port.scoring.evaluate import Evaluation, data_instance, evaluate, read
-from port.scoring.metrics import Scores
+from port.scoring.metrics import Scores, mean
 from port.training import glog
 from port.training.batch_norm_statistics import PASSES, recount
 from port.training.job import SIGNALS
@@ -69,7 +69,7 @@ def start_weights(stage: Stage) -> Path | None:
         return stage.donors[0] if stage.donors else None
     if not stage.donors:
         return None
-    path = stage.folder / 'init.caffemodel'
+    path = stage.init
     if not path.exists():
         given = ', '.join(map(str, stage.donors))
         wanted = ', '.join(init.donor for init in stage.row.init)
@@ -90,18 +90,21 @@ def start_weights(stage: Stage) -> Path | None:
     return path
 
 
-def latest(stage: Stage) -> Path | None:
-    """Return the last solver state whose weights are there."""
-    found = [(int(path.stem.rpartition('_')[2]), path)
-             for path in (stage.folder / 'snapshot').glob('train_iter_*.solverstate')
-             if path.with_suffix('.caffemodel').exists()]
-    return max(found)[1] if found else None
-
-
 def done(stage: Stage) -> list[Evaluation]:
     """Return the scored blocks of a stage, in order; that of a stage without training is 0."""
     marks = [stage.block * (i + 1) for i in range(stage.blocks)] or [0]
     return [read(stage.scores(mark)) for mark in marks if stage.scores(mark).exists()]
+
+
+def main_figure(stage: Stage, result: Evaluation) -> float:
+    """Return the mean IU that stands for a net: without the background where it is scored so."""
+    main = result.main
+    return mean(main.class_iu[1:]) if stage.experiment.foreground else main.mean_iu
+
+
+def best_block(stage: Stage, results: Sequence[Evaluation]) -> Evaluation:
+    """Return the best of a stage's scored blocks."""
+    return max(results, key=lambda result: main_figure(stage, result))
 
 
 def complete(stage: Stage) -> bool:
@@ -112,7 +115,7 @@ def complete(stage: Stage) -> bool:
 
 def _beginning(stage: Stage) -> list[str]:
     """Return the state to go on from, or else the weights to begin with; '' for what is not."""
-    state = latest(stage)
+    state = stage.state()
     return [str(state or ''), '' if state else str(start_weights(stage) or '')]
 
 
@@ -132,6 +135,10 @@ class Training:
             use_ranks(self.solver, ranks)
         with ranks.agreed():
             self._begin(state, weights)
+            if stage.reached() > self.solver.iteration:
+                raise ValueError(
+                    f'{stage.folder}: scored after iteration {stage.reached()}, but its solver '
+                    f'state is missing in snapshot/: put it back, or remove {stage.folder}')
 
     def _open(self, device: torch.device, tick: Tick) -> None:
         """Make the solver, with what shows it and what runs its nets."""
@@ -234,7 +241,7 @@ class Training:
             raise Interrupted(f'stopped at iteration {solver.iteration} of {self.stage.name}')
         recounted = self._recount()
         trained = time.monotonic() - self.begun
-        if self.ranks.by_first(lambda: recounted or latest(self.stage) != Path(solver.state_path)):
+        if self.ranks.by_first(lambda: recounted or self.stage.state() != Path(solver.state_path)):
             self._snapshot()
         if not self.shared:
             for row in solver.net.learnable:
@@ -270,7 +277,7 @@ class Training:
         """Remove older snapshots, but the weights of the best block."""
         if self.keep_all:
             return
-        best = max(done(self.stage), key=lambda e: e.main.mean_iu).iteration
+        best = best_block(self.stage, done(self.stage)).iteration
         keep = {self.stage.weights(best), self.stage.weights(mark)}
         keep |= {Path(self.solver.snapshot_name(ending)) for ending in ('.solverstate', '.seconds')}
         for path in (self.stage.folder / 'snapshot').glob('train_iter_*'):

@@ -20,6 +20,7 @@ from netspec.schema.messages import TEST, NetParameter
 from port.crf.crf_weights import CrfWeights
 from port.data import datasets
 from port.data.label_pictures import write_label
+from port.data.listed import image_names
 from port.data.seg_layer import SegDataLayer
 from port.distributed.alone import ALONE, Alone
 from port.engine.net import Net, Weights
@@ -117,13 +118,17 @@ def heads(net: Net) -> list[tuple[str, str]]:
 def names_of(data: Any) -> list[str]:
     """Return the names of the images that a data layer gives, in its order."""
     if isinstance(data, ImageListLayer):
-        return [Path(data.lines[data.pick(i)][0]).stem for i in range(data.count)]
+        names = image_names([line[0] for line in data.lines])
+        return [names[data.pick(i)] for i in range(data.count)]
     return [str(name) for name in data.indices]
 
 
 def seek(data: object, place: int) -> None:
-    """Have a data layer give the image at a place of its list next, where it can be told."""
+    """Have a data layer give the image at a place of its list next, and then those that follow,
+    where it can be told: also a list for training, which it would draw at random.
+    """
     if isinstance(data, SegDataLayer):
+        data.random = False
         data.start(place)
     if isinstance(data, ImageListLayer):
         data.restore(data.state() | {'item': place})
@@ -135,10 +140,11 @@ def class_names_of(data: object, count: int) -> tuple[str, ...]:
 
 
 def files_read(data: object) -> Iterator[Path]:
-    """Yield the images and labels that a data layer reads, where it names them."""
+    """Yield the list, the images and the labels that a data layer reads, where it names them."""
     if isinstance(data, ImageListLayer):
-        yield from map(Path, data.files())
+        yield from map(Path, (data.param.image_data_param.source, *data.files()))
     if isinstance(data, SegDataLayer):
+        yield data.split_file()
         for name in data.indices:
             yield from data.files(name).values()
 

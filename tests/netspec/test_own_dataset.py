@@ -18,6 +18,7 @@ from netspec.own_dataset import (
 )
 from netspec.solver_param import solver
 from netspec.variants import VARIANTS
+from port.reproduce.recipe import Settings, chain
 
 MEAN = (1.0, 2.0, 3.0)
 
@@ -102,6 +103,18 @@ def test_stages_on_own_data_start_from_one_another(tmp_path: Path):
     assert not any(row.skip_scales for row in rows)
     narrow = folder(tmp_path, width=0.25)
     assert len({find_own(staged_place(narrow, s)).schedule.base_lr for s in (32, 16, 8)}) == 1
+
+
+@pytest.mark.parametrize(('name', 'nets'), [
+    ('drop-rate', ['my-cars-fcn32s', 'my-cars-fcn16s', 'drop-rate']), ('at-once', ['at-once'])])
+def test_experiments_on_a_stage_start_from_what_it_starts_from(tmp_path: Path, name: str,
+                                                               nets: list[str]):
+    """drop-rate from the trained stage, at-once from the classifier, at the coarsest's rate."""
+    own = staged_place(folder(tmp_path), 16)
+    stages = chain(Settings(name, str(tmp_path), weights='VGG16.caffemodel', net=own), Path('o'))
+    assert [stage.name for stage in stages] == nets
+    assert stages[0].donors == (Path('VGG16.caffemodel'),)
+    assert stages[-1].row.schedule.base_lr == pytest.approx(1e-14 if name == 'drop-rate' else 1e-10)
 
 
 def test_experiments_take_a_folder(tmp_path: Path):

@@ -99,7 +99,7 @@ def test_weights_that_are_none_leave_nothing(refused, scenes, tmp_path, more):
         *more)
 
 
-def test_a_folder_goes_on_with_the_run_that_lies_there(fcn, scenes, tmp_path):
+def test_a_folder_goes_on_with_the_run_that_lies_there(fcn, scenes, tmp_path, caplog):
     run, more = tmp_path / 'run', ('--set', 'base_lr=1e-10')
     result = fcn('reproduce', 'voc-fcn32s', '--data', scenes.root, '--width', 0.03125, '--block', 1,
                  '--blocks', 1, '--limit', 1, '--out', run, *more)
@@ -114,6 +114,11 @@ def test_a_folder_goes_on_with_the_run_that_lies_there(fcn, scenes, tmp_path):
     other = fcn('reproduce', run, '--blocks', 2, '--seed', 4)
     assert other.exit_code == 1
     assert 'was begun with blocks 1, now 2; seed 1337, now 4' in other.stderr
+    needs = fcn('reproduce', run, '--dry-run')
+    assert needs.exit_code == 0 and 'there    voc2011 seg11valid' in needs.stdout, needs.output
+    longer = fcn('reproduce', run, '--blocks', 2)
+    assert longer.exit_code == 0 and 'was begun with blocks 1, now 2' in caplog.text
+    assert (run / 'voc-fcn32s/scores/iter_2.json').exists()
     line = fcn('reproduce', run, '--out', tmp_path / 'elsewhere').stderr
     assert 'is the folder of a run: leave --out out' in line
     line = fcn('reproduce', tmp_path).stderr

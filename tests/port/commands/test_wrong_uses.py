@@ -30,6 +30,14 @@ USAGE = {
     'a picture of no pixels': ((*SERVE, '--max-pixels', '0'), "'--max-pixels': 0 is not in the"),
     'no time': ((*SERVE, '--max-seconds', '0'), "'--max-seconds': 0"),
     'a port beyond all': ((*SERVE, '--port', '70000'), "'--port': 70000 is not in the range"),
+    'an ablation of one seed with seeds': (('ablate', 'camvid', '--seeds', '2', '--scale', '1'),
+                                           '--seeds, --scale: for an ablation with --trunk'),
+    'an ablation of seeds with one': (
+        ('ablate', 'camvid', '--trunk', 'squeezenet', '--weights', 'W', '--width', '1', '--seed',
+         '2'), 'it takes no --width, --seed'),
+    'an ablation at one rate': (
+        ('ablate', 'camvid', '--trunk', 'squeezenet', '--weights', 'W', '--set', 'base_lr=1e-9'),
+        'give those to try by --rate'),
     'a CRF of no model': ((*SERVE, '--crf', 'deeplab-largefob'),
                           "did you mean 'deeplab-largefov'?"),
     'a net without weights': (SERVE, 'give --weights: voc-fcn32s is no folder in which a net was'),
@@ -53,6 +61,10 @@ FAILURES = {
                                  'cannot listen on 192.0.2.1, port 8000: '),
     'an opset too old': ((*EXPORT, '--random-weights', '--out', 'm.onnx', '--opset', '9'),
                          'opset 9: expected 15 to '),
+    'frames in no folder': (('score', 'VAL', '--weights', 'W', '--frames', 'none/f.csv'),
+                            'none/f.csv: the folder none does not exist; make it first'),
+    'frames over weights': (('score', 'VAL', '--weights', 'W', '--frames', 'W'),
+                            'name another --frames'),
     'a folder for a file': ((*EXPORT, '--random-weights', '--out', 'none/m.onnx'),
                             "m.onnx: the folder none does not exist; make it first"),
     'labels over a file of others': ((*INFER, 'b.png', '--weights', 'W', '--out', 'out', '--save',
@@ -61,13 +73,15 @@ FAILURES = {
 
 
 @pytest.mark.parametrize('case', FAILURES)
-def test_failures(case: str, scenes, lively: Path, tmp_path: Path, refused, monkeypatch) -> None:
+def test_failures(case: str, scenes, trained: Path, lively: Path, tmp_path: Path, refused,
+                  monkeypatch) -> None:
     words, line = FAILURES[case]
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'b_probabilities.npz').write_text('of others')
     (tmp_path / 'b.png').write_bytes(scenes.image('val_000000').read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert line in refused(*(lively if word == 'W' else word for word in words))
+    there = {'W': lively, 'VAL': trained / 'val.prototxt'}
+    assert line in refused(*(there.get(word, word) for word in words))
 
 
 def test_sizes_that_a_net_takes_are_used_where_none_is_given() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from netspec.variants import VARIANTS
 from port.data.listed import ListedSplit
@@ -23,6 +24,17 @@ def test_names_labels_and_pictures(data: Path) -> None:
     label, image = (split.load_top(top, 'val_000001') for top in ('label', 'data'))
     assert label.shape == (1, 24, 32) and image.shape == (3, 24, 32)
     assert set(np.unique(label)) <= {*range(21), 255} and label.max() > 0
+
+
+def test_files_called_alike_in_two_folders_are_two_images(tmp_path: Path) -> None:
+    for folder, value in (('a', 1), ('b', 2)):
+        (tmp_path / folder).mkdir()
+        for name in ('1.jpg', '1.png'):
+            Image.fromarray(np.full((4, 5), value, np.uint8)).save(tmp_path / folder / name)
+    (tmp_path / 'list').write_text('/a/1.jpg /a/1.png\n/b/1.jpg /b/1.png\n')
+    split = ListedSplit(tmp_path, tmp_path / 'list')
+    assert split.indices == ['a/1', 'b/1']
+    assert [split.load_top('label', name).max() for name in split.indices] == [1, 2]
 
 
 @pytest.mark.parametrize('name', ['', 'trainval_aug'])

@@ -71,6 +71,24 @@ def test_a_block_is_counted_in_images(name: str, iterations: int) -> None:
     assert found.block == iterations
 
 
+def test_an_iter_size_of_ones_own_counts() -> None:
+    """Caffe adds up the gradients of so many passes for one iteration."""
+    (stage,) = chain(Settings('voc-fcn32s', '.', width=0.5, block=600, options={'iter_size': 4}),
+                     OUT)
+    assert (stage.block, stage.images) == (150, 4)
+
+
+def test_weights_in_folders_of_others_stay(tmp_path: Path) -> None:
+    """Of a run of which nothing was trained only its own nets' first weights go."""
+    for name in ('cars', 'voc-fcn32s'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'init.caffemodel').write_bytes(b'w')
+    Settings('voc-fcn32s', 'data', width=0.5).claim(tmp_path)
+    assert len([*tmp_path.glob('*/init.caffemodel')]) == 2
+    Settings('voc-fcn32s', 'other', width=0.5).claim(tmp_path)
+    assert [*tmp_path.glob('*/init.caffemodel')] == [tmp_path / 'cars/init.caffemodel']
+
+
 @pytest.mark.parametrize(('given', 'iterations'), [
     ({'batch': 4}, [150, 150, 150]), ({'camvid-fcn16s.batch': 4}, [600, 150, 600]),
     ({'batch': 'x'}, [600, 600, 600])])                   # which the data layer refuses

@@ -12,12 +12,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from netspec.experiments import find_experiment
 from netspec.schema import read_net
 from port.cli import main
 from port.data.scenes import draw_dataset
 from port.reproduce.recipe import Settings
 from port.reproduce.report_pictures import Drawn
 from port.reproduce.reproduction import Clock, reproduce
+from port.scoring.bounds import open_layer
 from port.training.signals import Interrupted
 from surgery import read_caffemodel, write_weights
 
@@ -41,7 +43,8 @@ def settings(data: Path, name: str = 'voc-fcn16s', **more: object) -> Settings:
 
 
 def run(data: Path, out: Path, name: str = 'voc-fcn16s', **more: object) -> dict:
-    return reproduce(settings(data, name, **more), out, CPU, lambda line: None)
+    return reproduce(settings(data, name, **more), out, CPU, lambda line: None,
+                     another_length=True)
 
 
 def arrays(path: Path) -> dict[str, list[np.ndarray]]:
@@ -182,7 +185,7 @@ def test_a_finished_run_only_writes_its_report_again(data, whole, monkeypatch):
 
 def test_a_folder_holds_one_run(data, whole):
     out, _ = whole
-    with pytest.raises(ValueError, match='was begun with blocks 2, now 3'):
+    with pytest.raises(ValueError, match='blocks 2, now 3 .only the training of a single net'):
         run(data, out, blocks=3)
 
 
@@ -194,14 +197,35 @@ def test_a_run_of_one_net_goes_on_for_more_blocks(data, tmp_path):
         data, two, 'voc-fcn32s', blocks=2)['stages'][0]['measured']
     assert same(*(out / 'voc-fcn32s/snapshot/train_iter_8.caffemodel' for out in (one, two)))
     assert Settings.of_run(one).blocks == 2
-    with pytest.raises(ValueError, match='was begun with blocks 2, now 1'):
+    with pytest.raises(ValueError, match='8 iterations are trained'):
         run(data, one, 'voc-fcn32s', blocks=1)
+    state = one / 'voc-fcn32s/snapshot/train_iter_8.solverstate'
+    state.rename(tmp_path / 'elsewhere')
+    with pytest.raises(ValueError, match='scored after iteration 8, but its solver state is miss'):
+        run(data, one, 'voc-fcn32s', blocks=3)
+
+
+def test_a_list_for_training_is_scored_in_its_order(data, tmp_path):
+    """The data layer draws at random from lists that have `train` in their name."""
+    content = run(data, tmp_path, 'voc-only', split='train', blocks=1, images=6)['stages'][0]
+    labels = [open_layer(find_experiment('voc-only').row, data, False).load_top('label', name)
+              for name in sorted(content['images'])]
+    pixels = np.bincount(np.concatenate([label.ravel() for label in labels]), minlength=256)
+    assert len(labels) == 6
+    assert np.sum(content['hist']['score'], axis=1).tolist() == pixels[:21].tolist()
+
+
+@pytest.mark.parametrize(('key', 'words'), [
+    ('snapshot_format', 'is set by the run'), ('max_iter', 'use --block, --blocks')])
+def test_fields_that_a_run_sets_itself_are_refused(data, tmp_path, key, words):
+    with pytest.raises(ValueError, match=f'--set voc-fcn32s.{key}: .*{words}'):
+        run(data, tmp_path, 'voc-fcn32s', options={f'voc-fcn32s.{key}': 0})
 
 
 def test_a_run_whose_rate_depends_on_its_length_keeps_it(data, tmp_path):
     more = {'options': {'base_lr': 1e-8, 'lr_policy': 'poly', 'power': 0.9}}
     run(data, tmp_path, 'voc-fcn32s', blocks=1, **more)
-    with pytest.raises(ValueError, match='was begun with blocks 1, now 2'):
+    with pytest.raises(ValueError, match='blocks 1, now 2 .its rate depends on the length'):
         run(data, tmp_path, 'voc-fcn32s', blocks=2, **more)
 
 

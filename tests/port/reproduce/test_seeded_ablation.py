@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -15,8 +16,18 @@ from netspec.schema.messages import TEST
 from port.cli import main
 from port.engine.net import Net
 from port.engine.net_weights import save
+from port.reproduce import seeded_ablation
+from port.reproduce.recipe import Settings
 from port.reproduce.report_pictures import Drawn
-from port.reproduce.seeded_ablation import CLAIMS, chains_of, judged, next_rates, runs_of
+from port.reproduce.seeded_ablation import (
+    CLAIMS,
+    SeededAblation,
+    chains_of,
+    judged,
+    next_rates,
+    runs_of,
+)
+from port.training.solver import NonFiniteLoss
 
 
 def test_each_run_comes_after_what_it_starts_from():
@@ -120,6 +131,23 @@ def test_data_that_are_not_there_are_told_of_once(arguments, torchrun, tmp_path:
     assert [one.status for one in ended] == [1, 1], [one.err for one in ended]
     said = [line for one in ended for line in one.err.splitlines()]
     assert len(said) == 1 and 'val.txt' in said[0], said
+
+
+def test_a_run_that_diverged_is_tried_again_at_another_rate_only(tmp_path: Path, monkeypatch
+                                                                 ) -> None:
+    tried = []
+
+    def diverges(settings: Settings, folder: Path, *more: object) -> None:
+        settings.claim(folder)
+        tried.append(settings.options['base_lr'])
+        raise NonFiniteLoss('the loss is nan. Lower the rate')
+    monkeypatch.setattr(seeded_ablation, 'reproduce', diverges)
+    ablation = SeededAblation('camvid', 'squeezenet', Settings('', 'd', 'w', block=20, blocks=1),
+                              tmp_path, torch.device('cpu'))
+    run = runs_of('camvid', 'squeezenet')['heavy']
+    for rate in (1e-6, 1e-6, 1e-9, 1e-9):
+        assert ablation._train('heavy', run, 1, rate, {}, print, tmp_path / 'heavy') is None
+    assert tried == [1e-6, 1e-9]
 
 
 def test_runs_are_chained_where_one_starts_from_another() -> None:
