@@ -271,16 +271,14 @@ def _scored_on(experiment: Experiment, split: str) -> Experiment:
 
 def _images_of(experiment: Experiment, settings: Settings) -> int:
     """Return how many images an iteration takes: a batch, iter_size times."""
-    row = experiment.row
-    batch = of_stage(experiment.name, settings.train_data).get('batch')
-    passes = of_stage(experiment.name, settings.options).get('iter_size')
-    return ((passes if _counts(passes) else row.schedule.iter_size)
-            * (batch if _counts(batch) else row.batch))
+    name, row = experiment.name, experiment.row
+    return (_count(of_stage(name, settings.train_data).get('batch'), row.batch)
+            * _count(of_stage(name, settings.options).get('iter_size'), row.schedule.iter_size))
 
 
-def _counts(value: object) -> bool:
-    """Tell whether a value of an option is a number of things."""
-    return type(value) is int and value > 0
+def _count(given: object, usual: int) -> int:
+    """Return what an option counts, or what is usual where it counts nothing."""
+    return given if type(given) is int and given > 0 else usual
 
 
 def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -> Path | None:
