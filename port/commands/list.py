@@ -25,16 +25,14 @@ def row(variant: Variant) -> dict[str, Any]:
 
 
 @click.command(cls=WithJson, epilog='Example:  fcn list --json')
-@click.option('--all', 'everything', is_flag=True,
-              help='Also the nets that start from nothing: SegNet-Basic and FCN-Basic.')
 @json_option('the table')
-def command(everything: bool, json_path: str | None) -> None:
+def command(json_path: str | None) -> None:
     """List the nets: the 15 published FCNs, CamVid's, and DeepLab's."""
     from netspec.variants import VARIANTS
-    rows = [row(variant) for variant in VARIANTS.values() if everything or variant.init]
-    lines = [f'{"name":<26} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps']
+    rows = [row(variant) for variant in VARIANTS.values()]
+    lines = [f'{"name":<28} {"stride":>6} {"classes":>8}  {"starts from":<40} {"lr":>6}  steps']
     for r in rows:
-        classes = '+'.join(map(str, r['classes']))
-        lines.append(f'{r["name"]:<26} {r["stride"]:>6} {classes:>8}  '
-                     f'{" + ".join(r["init"]):<40} {r["base_lr"]:>6g}  {r["iterations"]}')
+        classes, start = '+'.join(map(str, r['classes'])), ' + '.join(r['init'])
+        lines.append(f'{r["name"]:<28} {r["stride"]:>6} {classes:>8}  '
+                     f'{start or "random weights":<40} {r["base_lr"]:>6g}  {r["iterations"]}')
     tell(rows, '\n'.join(lines), json_path)

@@ -1,4 +1,4 @@
-"""fcn score: the paper's four metrics of a net on its test split."""
+"""fcn score: the paper's four metrics of a net on the list of its testing net."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Request:
 @defining
 @given_as(Request)
 def command(given: Request) -> None:
-    """Score NET on its test split: accuracies, mean and frequency weighted IU, each class.
+    """Score NET on the list of its testing net (CamVid: val): accuracies, mean IU, each class.
 
     The interval of mean IU is that of 2,000 lists drawn from the frames (docs/noise.md).
 

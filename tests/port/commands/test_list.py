@@ -10,14 +10,15 @@ def test_table(fcn) -> None:
     assert result.exit_code == 0 and result.stderr == ''
     head, *lines = result.stdout.splitlines()
     assert head.split()[:3] == ['name', 'stride', 'classes']
-    assert [line.split()[0] for line in lines] == [n for n, v in VARIANTS.items() if v.init]
+    assert [line.split()[0] for line in lines] == [*VARIANTS]
     by_name = {line.split()[0]: line for line in lines}
     assert by_name['voc-fcn8s'].split()[1:4] == ['8', '21', 'voc-fcn16s']
+    assert 'random weights' in by_name['camvid-fcn-basic']
     assert '33+3' in by_name['siftflow-fcn8s']
 
 
 def test_json(fcn) -> None:
-    result = fcn('list', '--json', '--all')
+    result = fcn('list', '--json')
     assert result.exit_code == 0
     rows = {row['name']: row for row in json.loads(result.stdout)}
     assert list(rows) == list(VARIANTS)

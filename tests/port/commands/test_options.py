@@ -11,7 +11,7 @@ from port import cli
 TABLE = '''
 --absent: bound
 --aligned: generate
---all: export, generate, list
+--all: export, generate
 --allow-python MODULE …: compare, export, infer, serve, time
 --argmax: export
 --balance: new

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from netspec.known_weights import kept_file
+from netspec.known_weights import WEIGHTS, kept_file, kept_weights
 from port.cli import main
 
 RUNNER = CliRunner()
@@ -22,6 +22,13 @@ def test_the_list() -> None:
     assert 'VGG_ILSVRC_16_layers.caffemodel' in done.output
     kept = json.loads(RUNNER.invoke(main, ['weights', '--json']).output)['kept']
     assert {row['name'] for row in kept} >= {'camvid-fcn-basic', 'camvid-segnet-basic'}
+
+
+def test_the_page_has_what_the_cards_have() -> None:
+    page = (WEIGHTS.parent / 'docs/weights.md').read_text(encoding='utf-8')
+    rows = dict(re.findall(r'^\| `([\w-]+)`, [\d.]+ MB \| [^|]* \| ([\d.]+) \|', page, re.M))
+    assert rows == {one.name: re.search(r'on val \(101 frames\) \| [\d.]+ / [\d.]+ / ([\d.]+)',
+                                        one.card)[1] for one in kept_weights()}
 
 
 def test_a_file_that_is_as_named_and_one_that_is_not(tmp_path: Path) -> None:
