@@ -157,7 +157,8 @@ class Request:
 @click.option('--blocks', type=click.IntRange(min=1), metavar='N',
               help='Blocks to train each net.  [default: the published number]')
 @limit_option
-@click.option('--split', default='', help='Score on this list.  [default: that of the testing net; of CamVid val]')
+@click.option('--split', default='',
+              help='Score on this list.  [default: that of the testing net; of CamVid val]')
 @seed_option('fillers and dropout')
 @set_option
 @train_data_option

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.experiments import Experiment, find_experiment, is_known
+from netspec.known_weights import known_donor
 from netspec.schema import read_json, write_atomic
 from netspec.solver_param import solver
 from netspec.spec import unknown
@@ -287,8 +288,13 @@ def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -
     if settings.weights:
         return Path(settings.weights)
     if settings.width == 1:
+        try:
+            known = known_donor(name)
+            file, fetched = known.file, ' or --download' if known.url else ''
+        except KeyError:
+            file, fetched = f'{name}.caffemodel', ''
         raise ValueError(f'{settings.name} starts from {name}: give its weights by --weights '
-                         f'{name}.caffemodel (from fillers the full net does not learn), or a '
+                         f'{file}{fetched} (from fillers the full net does not learn), or a '
                          '--width below 1 to train a narrow net from scratch')
     return None
 
