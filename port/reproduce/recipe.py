@@ -114,12 +114,13 @@ class Settings:
                 if theirs[key] != value}
 
     def _clear(self, out: Path) -> None:
-        """Remove the weights that a run in this folder, of which nothing was trained, would have
-        begun with: they may be another net's.
+        """Remove what the nets of this run, and of one that came no further, would begin with: it
+        may have been made of other weights.
         """
-        with suppress(ValueError, KeyError):
-            for stage in chain(Settings.of_run(out), out) if (out / SETTINGS_FILE).exists() else ():
-                stage.init.unlink(missing_ok=True)
+        for settings in (lambda: self, lambda: Settings.of_run(out)):
+            with suppress(FileNotFoundError, ValueError, KeyError):
+                for stage in chain(settings(), out):
+                    stage.init.unlink(missing_ok=True)
 
     def _fault_of_length(self, out: Path) -> str:
         """Say why a run cannot have so many blocks; '' where what is trained is a part of them."""
