@@ -275,7 +275,7 @@ def seeded_markdown(content: Mapping[str, Any], picture: str = '') -> str:
             'mean over the seeds, with the half-width of its 95 % interval.')
     parts = [head, md_table(claims), f'![Mean IU of each run, block by block]({picture})'
              if picture else '', '## Scores', md_table(rows),
-             '## Rates, by one more seed and half the length', md_table(rates)]
+             '## Rates, by one more seed in shorter runs', md_table(rates)]
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
