@@ -288,17 +288,23 @@ def _tried_cell(found: Mapping[str, float], rate: str, chosen: float) -> str:
 
 
 def draw_curves(path: Path, content: Mapping[str, Any]) -> Path:
-    """Draw mean IU over the blocks of each run, the mean of the seeds and their range."""
+    """Draw mean IU of each run after its blocks, the mean of the seeds and their range, over the
+    images seen by it and by those that it starts from.
+    """
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 5), layout='constrained')
     axes = figure.subplots()
+    begun = {name: run.start for name, run in runs_of(content['dataset'], content['trunk']).items()}
+    before = {'': 0}
     for name, found in content['curves'].items():
-        share = [i / len(found[0]) for i in range(1, len(found[0]) + 1)]
+        first = before[begun[name]]
+        before[name] = first + len(found[0])
+        seen = [content['block'] * i for i in range(first + 1, before[name] + 1)]
         each = list(zip(*([iu for _, iu in curve] for curve in found), strict=True))
-        (line,) = axes.plot(share, [mean(values) for values in each], label=name, marker='.')
-        axes.fill_between(share, [min(v) for v in each], [max(v) for v in each],
+        (line,) = axes.plot(seen, [mean(values) for values in each], label=name, marker='.')
+        axes.fill_between(seen, [min(v) for v in each], [max(v) for v in each],
                           color=line.get_color(), alpha=0.15)
-    axes.set_xlabel('share of the run')
+    axes.set_xlabel('images seen')
     axes.set_ylabel('mean IU, val')
     axes.legend(ncols=3)
     path.parent.mkdir(parents=True, exist_ok=True)
