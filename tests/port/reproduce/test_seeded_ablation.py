@@ -71,6 +71,7 @@ def camvid(tmp_path: Path) -> Path:
             (tmp_path / folder).mkdir()
         for i in range(count):
             label = np.kron(rng.integers(0, 11, (3, 4)), np.ones((16, 16), int)).astype(np.uint8)
+            label[:16] = 0                  # what zero scores predict, so that no mean IU is 0
             shades = np.stack([label * 20, 255 - label * 20, label * 7 % 200], 2).astype(np.uint8)
             Image.fromarray(shades).save(tmp_path / split / f'{i}.png')
             Image.fromarray(label).save(tmp_path / f'{split}annot' / f'{i}.png')
@@ -88,7 +89,7 @@ def arguments(camvid: Path, tmp_path: Path, monkeypatch) -> Callable[..., list[s
     return lambda out, *more: [
         'ablate', 'camvid', '--trunk', 'squeezenet', '--weights', str(weights), '--data',
         str(camvid), '--out', str(tmp_path / out), '--block', '20', '--blocks', '1', '--fast',
-        '--seeds', '2', '--rate', '1e-7', *more]
+        '--seeds', '2', '--rate', '1e-10', *more]
 
 
 @pytest.mark.slow
@@ -98,9 +99,11 @@ def test_a_tiny_ablation_is_resumed(arguments, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     content = json.loads((tmp_path / 'o/ablation.json').read_text())
     assert {len(found) for found in content['scores'].values()} == {2}
-    assert content['rates']['heavy']['1e+30'] == 0 and content['chosen']['heavy'] == 1e-7
+    assert content['rates']['heavy']['1e+30'] == 0 and content['chosen']['heavy'] == 1e-10
     page = (tmp_path / 'o/ablation.md').read_text()
-    assert 'diverged' in page and 'curves.png' in page and page.count('| **') == len(CLAIMS)
+    verdicts = ('holds', 'does not hold', 'cannot be told at this noise')
+    assert 'diverged' in page and 'curves.png' in page
+    assert sum(page.count(f'**{verdict}**') for verdict in verdicts) == len(CLAIMS)
     again = CliRunner().invoke(main, args)
     assert again.exit_code == 0 and 'mean IU' not in again.output.partition('# Findings')[0]
 
