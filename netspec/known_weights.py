@@ -106,10 +106,9 @@ def kept_file(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def known_donor(donor: str) -> KnownFile:
-    """Return the file that holds what rows start from; KeyError where none is known."""
-    found = {one.donor: one for one in KNOWN if one.donor}
-    return found[donor]
+def known_donor(donor: str) -> KnownFile | None:
+    """Return the file that holds what rows start from; None where none is known."""
+    return next((one for one in KNOWN if one.donor == donor), None)
 
 
 def released(net: str) -> KnownFile | None:

@@ -222,8 +222,8 @@ def next_steps(given: Request, picture: Path) -> str:
     from netspec.known_weights import known_donor
     folder = shlex.quote(str(given.folder))
     init, lines = shlex.quote(str(given.folder / 'init.caffemodel')), []
-    if given.width == 1 and not starts_here(given):
-        file = known_donor('VGG16')
+    file = known_donor('VGG16')
+    if file and given.width == 1 and not starts_here(given):
         if not Path(file.file).is_file():
             lines.append(f'curl -fLO {file.url}')
         lines += [f'fcn weights check {file.file}',

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from netspec.generate import data_roots
-from netspec.known_weights import KNOWN, KnownFile, kept_file, released
+from netspec.known_weights import KnownFile, kept_file, known_donor, released
 from netspec.schema.messages import TRAIN
 from netspec.variants import Variant
 from netspec.variants.row import Split
@@ -142,8 +142,7 @@ def weights_needs(settings: Settings, stages: list[Stage]) -> Iterator[Need]:
               if Path(settings.weights or 'missing').name in names]
     own = {stage.name for stage in stages} | set(settings.donors)
     for donor in dict.fromkeys(name for name in wanted if Path(name).name not in own):
-        yield _weights(settings.weights, donor,
-                       next((one for one in KNOWN if one.donor == donor), None))
+        yield _weights(settings.weights, donor, known_donor(donor))
 
 
 def _weights(given: str, what: str, known: KnownFile | None) -> Need:

@@ -114,12 +114,15 @@ class Settings:
                 if theirs[key] != value}
 
     def _clear(self, out: Path) -> None:
-        """Remove what the nets of this run, and of one that came no further, would begin with: it
-        may have been made of other weights.
+        """Remove the weights that surgery made here for the nets of this run, or of an earlier one
+        of which nothing was trained: they may have been made of others than are given now.
         """
-        for settings in (lambda: self, lambda: Settings.of_run(out)):
-            with suppress(FileNotFoundError, ValueError, KeyError):
-                for stage in chain(settings(), out):
+        begun = [self]
+        with suppress(FileNotFoundError, ValueError):
+            begun.append(Settings.of_run(out))
+        for settings in begun:
+            with suppress(ValueError, KeyError):
+                for stage in chain(settings, out):
                     stage.init.unlink(missing_ok=True)
 
     def _fault_of_length(self, out: Path) -> str:
@@ -289,11 +292,9 @@ def _donor(name: str, settings: Settings, out: Path, stages: dict[str, Stage]) -
     if settings.weights:
         return Path(settings.weights)
     if settings.width == 1:
-        try:
-            known = known_donor(name)
-            file, fetched = known.file, ' or --download' if known.url else ''
-        except KeyError:
-            file, fetched = f'{name}.caffemodel', ''
+        known = known_donor(name)
+        file = known.file if known else f'{name}.caffemodel'
+        fetched = ' or --download' if known and known.url else ''
         raise ValueError(f'{settings.name} starts from {name}: give its weights by --weights '
                          f'{file}{fetched} (from fillers the full net does not learn), or a '
                          '--width below 1 to train a narrow net from scratch')

@@ -129,7 +129,7 @@ class SeededAblation:
                     first = self._settings_of(run, 0, (self.rates or RATES)[0], {})
                     checked(first, self._folder(name, 0))
         tried = self._tried([name for name, run in runs.items() if not run.rated_as], say)
-        best = {name: max(found, key=lambda rate: found[rate]) for name, found in tried.items()}
+        best = {name: best_rate(found) for name, found in tried.items()}
         chains = [(seed, chain) for seed in range(1, self.seeds + 1) for chain in chains_of(runs)]
         curves: dict[str, list[Curve]] = {name: [] for name in runs}
         for found in self._dealt(chains, partial(self._train_chain, say, best)):
@@ -145,9 +145,9 @@ class SeededAblation:
                 'chosen': best, 'curves': curves, 'scores': scores,
                 'findings': [judged(claim, scores) for claim in CLAIMS]}
 
-    def _tried(self, names: Sequence[str], say: Say) -> dict[str, dict[float, float]]:
-        """Try rates for each run; return what they scored."""
-        tried: dict[str, dict[float, float]] = {name: {} for name in names}
+    def _tried(self, names: Sequence[str], say: Say) -> dict[str, dict[float, float | None]]:
+        """Try rates for each run; return what they scored, None where a run diverged."""
+        tried: dict[str, dict[float, float | None]] = {name: {} for name in names}
         tries = [(name, rate) for name in names for rate in self.rates or RATES]
         while tries:
             for (name, rate), found in zip(tries, self._dealt(tries, partial(self._try_rate, say)),
@@ -182,13 +182,13 @@ class SeededAblation:
             found = replace(found, weights='')
         return found
 
-    def _try_rate(self, say: Say, name: str, rate: float) -> float:
-        """Return the best mean IU of a short run at a rate; 0 where it diverged."""
+    def _try_rate(self, say: Say, name: str, rate: float) -> float | None:
+        """Return the best mean IU of a short run at a rate; None where it diverged."""
         short = replace(self.settings, blocks=max(1, (self.settings.blocks or 1) // 2))
         run = runs_of(self.dataset, self.trunk)[name]
         stage = replace(self, settings=short)._train(name, run, 0, rate, {}, say,
                                                      self._folder(name, 0, rate))
-        return float(stage['best']['mean IU']) if stage else 0.0
+        return float(stage['best']['mean IU']) if stage else None
 
     def _train_chain(self, say: Say, best: Mapping[str, float], seed: int,
                      chain: Mapping[str, Run]) -> dict[str, Curve]:
@@ -229,9 +229,15 @@ class SeededAblation:
         return dict(content['stages'][-1])
 
 
-def next_rates(tried: Mapping[float, float]) -> list[float]:
+def best_rate(tried: Mapping[float, float | None]) -> float:
+    """Return the rate that scored best; the lowest where all diverged."""
+    scores = {rate: -1.0 if found is None else found for rate, found in tried.items()}
+    return max(sorted(scores), key=lambda rate: scores[rate])
+
+
+def next_rates(tried: Mapping[float, float | None]) -> list[float]:
     """Return the rate beyond the best one, if that is the lowest or the highest tried; else []."""
-    best = max(sorted(tried), key=lambda rate: tried[rate])    # the lowest if all diverged
+    best = best_rate(tried)
     if len(tried) >= MOST_RATES or min(tried) < best < max(tried):
         return []
     return [float(f'{best / 3 if best == min(tried) else best * 3:.1g}')]
@@ -279,11 +285,11 @@ def seeded_markdown(content: Mapping[str, Any], picture: str = '') -> str:
     return '\n\n'.join(part for part in parts if part) + '\n'
 
 
-def _tried_cell(found: Mapping[str, float], rate: str, chosen: float) -> str:
+def _tried_cell(found: Mapping[str, float | None], rate: str, chosen: float) -> str:
     """Write what a rate scored, bold where it was chosen; '' where it was not tried."""
     if rate not in found:
         return ''
-    text = number(found[rate]) if found[rate] else 'diverged'
+    text = 'diverged' if found[rate] is None else number(found[rate])
     return f'**{text}**' if float(rate) == chosen else text
 
 

@@ -9,53 +9,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from netspec.experiments import find_experiment
 from netspec.schema import read_net
 from port.cli import main
 from port.data.scenes import draw_dataset
-from port.reproduce.recipe import Settings
-from port.reproduce.report_pictures import Drawn
-from port.reproduce.reproduction import Clock, reproduce
+from port.reproduce.reproduction import Clock
 from port.scoring.bounds import open_layer
 from port.training.signals import Interrupted
-from surgery import read_caffemodel, write_weights
+from surgery import write_weights
 
-CPU = torch.device('cpu')
+from .tiny_runs import arrays, run, same, settings
 
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_dataset(tmp_path_factory.mktemp('scenes'), 6, 4, (32, 40))
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no pictures, but for the run that all tests share: it is made before this."""
-    monkeypatch.setattr('port.reproduce.report_pictures.draw', lambda *args: Drawn())
-
-
-def settings(data: Path, name: str = 'voc-fcn16s', **more: object) -> Settings:
-    return Settings(name, str(data), **{'width': 0.02, 'block': 4, 'blocks': 2, 'images': 3,
-                                        'options': {'base_lr': 1e-8}, **more})
-
-
-def run(data: Path, out: Path, name: str = 'voc-fcn16s', **more: object) -> dict:
-    return reproduce(settings(data, name, **more), out, CPU, lambda line: None,
-                     another_length=True)
-
-
-def arrays(path: Path) -> dict[str, list[np.ndarray]]:
-    return {layer: [np.array(a) for a in blobs] for layer, blobs in read_caffemodel(path).items()}
-
-
-def same(a: Path, b: Path) -> bool:
-    """Whether two caffemodels hold the same bits."""
-    mine, theirs = arrays(a), arrays(b)
-    return mine.keys() == theirs.keys() and all(
-        np.array_equal(x, y) for k in mine for x, y in zip(mine[k], theirs[k], strict=True))
+pytestmark = pytest.mark.usefixtures('quick')
 
 
 @pytest.fixture(scope='module')
@@ -187,22 +154,6 @@ def test_a_folder_holds_one_run(data, whole):
         run(data, out, blocks=3)
 
 
-def test_a_run_of_one_net_goes_on_for_more_blocks(data, tmp_path):
-    one, two = tmp_path / 'one', tmp_path / 'two'
-    run(data, one, 'voc-fcn32s', blocks=1)
-    longer = run(data, one, 'voc-fcn32s', blocks=2)
-    assert longer['stages'][0]['measured'] == run(
-        data, two, 'voc-fcn32s', blocks=2)['stages'][0]['measured']
-    assert same(*(out / 'voc-fcn32s/snapshot/train_iter_8.caffemodel' for out in (one, two)))
-    assert Settings.of_run(one).blocks == 2
-    with pytest.raises(ValueError, match='8 iterations are trained'):
-        run(data, one, 'voc-fcn32s', blocks=1)
-    state = one / 'voc-fcn32s/snapshot/train_iter_8.solverstate'
-    state.rename(tmp_path / 'elsewhere')
-    with pytest.raises(ValueError, match='scored after iteration 8, but its solver state is miss'):
-        run(data, one, 'voc-fcn32s', blocks=3)
-
-
 def test_a_list_for_training_is_scored_in_its_order(data, tmp_path):
     """The data layer draws at random from lists that have `train` in their name."""
     content = run(data, tmp_path, 'voc-only', split='train', blocks=1, images=6)['stages'][0]
@@ -213,32 +164,12 @@ def test_a_list_for_training_is_scored_in_its_order(data, tmp_path):
     assert np.sum(content['hist']['score'], axis=1).tolist() == pixels[:21].tolist()
 
 
-@pytest.mark.parametrize(('key', 'words'), [
-    ('snapshot_format', 'is set by the run'), ('max_iter', 'use --block, --blocks')])
-def test_fields_that_a_run_sets_itself_are_refused(data, tmp_path, key, words):
-    with pytest.raises(ValueError, match=f'--set voc-fcn32s.{key}: .*{words}'):
-        run(data, tmp_path, 'voc-fcn32s', options={f'voc-fcn32s.{key}': 0})
-
-
-def test_a_run_whose_rate_depends_on_its_length_keeps_it(data, tmp_path):
-    more = {'options': {'base_lr': 1e-8, 'lr_policy': 'poly', 'power': 0.9}}
-    run(data, tmp_path, 'voc-fcn32s', blocks=1, **more)
-    with pytest.raises(ValueError, match='blocks 1, now 2 .its rate depends on the length'):
-        run(data, tmp_path, 'voc-fcn32s', blocks=2, **more)
-
-
 def test_a_run_begun_before_there_was_a_setting_goes_on(data, whole):
     path = whole[0] / 'run.json'
     text = path.read_text()
     path.write_text(json.dumps({k: v for k, v in json.loads(text).items() if k != 'fast'}))
     settings(data).claim(whole[0])
     path.write_text(text)
-
-
-def test_a_run_that_has_nothing_yet_may_change_its_settings(data, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere'):
-        run(data / 'nowhere', tmp_path, 'voc-fcn32s', blocks=1)
-    assert run(data, tmp_path, 'voc-fcn32s', blocks=1)['stages'][0]['split'] == 'seg11valid'
 
 
 def test_weights_of_a_coarser_net_may_be_given(data, tmp_path, whole):
@@ -340,27 +271,6 @@ def test_another_list_may_be_scored(data, tmp_path, whole):
     content = run(data, tmp_path, donors=donor, split='held', images=None, blocks=1)
     assert len(content['stages'][0]['images']) == 1
     assert any("'held' in place of 'seg11valid'" in line for line in content['caveats'])
-
-
-def test_training_data_are_varied_as_asked_and_both_lists_resized(data, tmp_path):
-    run(data, tmp_path, 'voc-fcn32s', blocks=1, block=2, scale=0.5,
-        train_data={'mirror': True, 'jitter': 3, 'voc-fcn32s.shuffle': True})
-    train, val = (read_net(tmp_path / f'voc-fcn32s/{name}.prototxt').layer[0].python_param.param_str
-                  for name in ('train', 'val'))
-    for words in ("'mirror': True", "'jitter': 3", "'shuffle': True", "'scales': (0.5, 0.5)"):
-        assert words in train
-    assert "'scales': (0.5, 0.5)" in val and 'mirror' not in val
-    with pytest.raises(ValueError, match='was begun with'):
-        run(data, tmp_path, 'voc-fcn32s', blocks=1, block=2)
-
-
-@pytest.mark.parametrize(('given', 'words'), [
-    ({'miror': True}, "no option 'miror'; did you mean 'mirror'"),
-    ({'voc-fcn8s.mirror': True}, "--train-data voc-fcn8s.mirror: no net 'voc-fcn8s' is trained")])
-def test_options_of_no_data_layer_are_refused(data, tmp_path, given, words):
-    with pytest.raises(ValueError, match=words):
-        run(data, tmp_path / 'o', 'voc-fcn32s', train_data=given)
-    assert not (tmp_path / 'o').exists()
 
 
 def test_a_rate_for_all_nets_is_multiplied_where_gradients_are_averaged(data, tmp_path):
