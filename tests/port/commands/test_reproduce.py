@@ -174,9 +174,8 @@ def site(scenes, tmp_path, monkeypatch):
         def offer(row: KnownFile) -> None:
             with (made / row.file).open('rb') as file:
                 digest = hashlib.file_digest(file, 'sha1').hexdigest()
-            known = (replace(row, base=address, sha1=digest),)
-            for module in ('port.reproduce.before_run', 'netspec.known_weights'):
-                monkeypatch.setattr(f'{module}.KNOWN', known)
+            monkeypatch.setattr('netspec.known_weights.KNOWN',
+                                (replace(row, base=address, sha1=digest),))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield SimpleNamespace(folder=made, offer=offer)
         server.shutdown()
