@@ -26,12 +26,14 @@ PAGES = [page for page in (
 QUICK = ('README.md', 'docs/own-data.md', 'docs/onnx.md', 'docs/serve.md')
 COUNTED = {'README.md': 9, 'docs/own-data.md': 3}       # commands of these pages that run, at least
 
-OTHERS = 'weights of others, of half a gigabyte'
+OTHERS = 'weights of others, which do not come along'
 CANNOT = {
     r'--download': 'fetches gigabytes; tests/port/commands/test_reproduce.py',
-    r'VGG16\.caffemodel|VGG_ILSVRC_16|vgg16\.caffemodel|397923af|fcn8s|resnet101\.pth': OTHERS,
+    r'VGG16\.caffemodel|VGG_ILSVRC_16|vgg16\.caffemodel|397923af|fcn8s|resnet101\.pth'
+    r'|compressed_SqueezeNet': OTHERS,
     r'init\.caffemodel': OTHERS,
     r'squeezenet\.(caffemodel|prototxt)|W\.caffemodel|deploy\.prototxt': OTHERS,
+    r'--weights runs/': 'goes on from a run of hours',
     r'^fcn serve': 'runs until it is stopped; tests/port/commands/test_serve.py',
     r'--all --compare': 'takes minutes; tests/port/export/test_every_net.py',
     r'--gpu': 'needs a GPU', r'LabeledApproved_full|coloured': 'original labels of CamVid; '

@@ -2,6 +2,8 @@
 
 import pytest
 
+from netspec.variants import VARIANTS
+from port.commands._frame import sizes_of
 from port.export import every_net
 from port.export.agreement import Agreement
 from port.export.every_net import HEAD, ExportedNet, export_all, line
@@ -47,6 +49,5 @@ def test_nets_one_after_another(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_every_published_net():
-    found = list(export_all(lambda name: [(90, 75)] if 'segnet' not in name else [(360, 480)],
-                            width=0.0625))
+    found = list(export_all(lambda name: sizes_of(VARIANTS[name], [(90, 75)]), width=0.0625))
     assert len(found) > 35 and [one.name for one in found if not one.holds] == []

@@ -111,14 +111,14 @@ def test_every_alignment_with_the_pools(nets, height: int) -> None:
 def hold_at(name: str, width: float, shapes: tuple[tuple[int, ...], ...]) -> None:
     """Hold to the exact result where errors grow, and to the plain engine's where they do not."""
     net = Net(fcn(name, 'deploy', width=width), TEST)
-    ways = [(random_weights, plain), (draw_chaotic, exact)]
+    ways = [(random_weights, plain, 1), (draw_chaotic, exact, 2)]   # plain float32: 1.0e-5 off too
     if VARIANTS[name].trunk not in PADDED:
         ways.pop()                # of twice as many layers, in which errors grow twice as far
-    for draw, reference in ways:
+    for draw, reference, room in ways:
         draw(net, 3)
         for shape in shapes:
             arrays = arrays_for(net, *enough(name, shape))
-            hold(net, FastNet(net), arrays, TOLERANCE * ROOM.get(name, 1), reference)
+            hold(net, FastNet(net), arrays, TOLERANCE * ROOM.get(name, room), reference)
 
 
 @pytest.mark.parametrize('name', NETS)

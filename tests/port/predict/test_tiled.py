@@ -99,9 +99,12 @@ def test_memory_stays_what_was_said(tmp_path: Path) -> None:
     named = Net(find_net('voc-fcn8s').deploy(0.125, None), TEST)
     random_weights(named, 1)
     named.save(tmp_path / 'w.caffemodel')
-    text = ('import resource, sys; from port.cli import main\n'
+    status = Path('/proc/self/status')      # getrusage would count the memory of who started it
+    if not status.exists():
+        pytest.skip('only Linux tells the most memory that one process had')
+    text = ('import sys; from port.cli import main\n'
             'try: main(sys.argv[1:])\n'
-            'finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)')
+            f"finally: print(1024 * int(open('{status}').read().split('VmHWM:')[1].split()[0]))")
     done = subprocess.run(
         [sys.executable, '-c', text, 'infer', 'voc-fcn8s', '--width', '0.125', path, '--weights',
          tmp_path / 'w.caffemodel', '--out', tmp_path / 'out', '--memory', '480M'],
