@@ -24,7 +24,7 @@ from port.engine.net import Net
 from port.engine.random_weights import random_weights
 from port.fast.speed_up import both_ways_by
 from port.reproduce.pace import FORWARD
-from port.reproduce.recipe import Settings, Stage, chain
+from port.reproduce.recipe import Settings, Stage, chain, check_options
 from port.reproduce.report_pages import duration
 from port.scoring.bounds import open_layer
 
@@ -51,9 +51,15 @@ class Need:
 
 
 def stages_of_all(settings: Settings, out: Path) -> list[Stage]:
-    """Return the stages of a run as if all weights were there."""
+    """Return the stages of a run as if all weights were there.
+
+    ValueError, KeyError or TypeError for an option that they do not take.
+    """
     stages = chain(replace(settings, weights=settings.weights or 'missing', released=False), out)
-    return [replace(stages[-1], blocks=0)] if settings.released else stages
+    if settings.released:
+        return [replace(stages[-1], blocks=0)]
+    check_options(settings, stages)
+    return stages
 
 
 def needs(settings: Settings, stages: list[Stage]) -> list[Need]:

@@ -11,8 +11,9 @@ from typing import Any
 from netspec.experiments import Experiment, find_experiment, is_known
 from netspec.known_weights import known_donor
 from netspec.schema import read_json, write_atomic
+from netspec.schema.messages import SolverParameter
 from netspec.solver_param import solver
-from netspec.spec import unknown
+from netspec.spec import assign_proto, unknown
 from netspec.variants import Variant
 from port.data.datasets import class_names
 from port.data.seg_layer import OPTIONS
@@ -338,9 +339,12 @@ def check_options(settings: Settings, stages: list[Stage]) -> None:
         if key.rpartition('.')[2] not in OPTIONS:
             raise ValueError(str(unknown('--train-data: the data layers have no option',
                                          key.rpartition('.')[2], OPTIONS).args[0]))
-    for key in settings.options:
-        if key.rpartition('.')[2] in FIXED:
-            raise ValueError(f'--set {key}: {FIXED[key.rpartition(".")[2]]}')
+    for key, value in settings.options.items():
+        name = key.rpartition('.')[2]
+        if name in FIXED:
+            raise ValueError(f'--set {key}: {FIXED[name]}')
+        if value is not None:
+            assign_proto(SolverParameter(), name, value)   # says which field takes no such value
     for stage in stages:
         param = solver(stage.row, **solver_options(stage, settings, 1))
         updates.check(param)

@@ -46,6 +46,14 @@ def test_fields_that_a_run_sets_itself_are_refused(data, tmp_path, key, words):
         run(data, tmp_path, 'voc-fcn32s', options={f'voc-fcn32s.{key}': 0})
 
 
+@pytest.mark.parametrize('net', ['voc-fcn32s', 'drop-rate'])
+def test_a_value_that_its_field_does_not_take_is_refused_before_anything_is_written(
+        data, tmp_path, net):
+    with pytest.raises(TypeError, match="SolverParameter.base_lr is given 'quick'"):
+        run(data, tmp_path / 'out', net, options={'base_lr': 'quick'})
+    assert not (tmp_path / 'out').exists()
+
+
 def test_training_data_are_varied_as_asked_and_both_lists_resized(data, tmp_path):
     run(data, tmp_path, 'voc-fcn32s', blocks=1, block=2, scale=0.5,
         train_data={'mirror': True, 'jitter': 3, 'voc-fcn32s.shuffle': True})
