@@ -53,7 +53,7 @@ class Need:
 def stages_of_all(settings: Settings, out: Path) -> list[Stage]:
     """Return the stages of a run as if all weights were there.
 
-    ValueError, KeyError or TypeError for an option that they do not take.
+    Raises ValueError, KeyError or TypeError for an option that is unknown or has a wrong value.
     """
     stages = chain(replace(settings, weights=settings.weights or 'missing', released=False), out)
     if settings.released:
